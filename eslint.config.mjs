@@ -1,0 +1,104 @@
+import js from '@eslint/js';
+import importX from 'eslint-plugin-import-x';
+import tseslint from 'typescript-eslint';
+import { builtinModules } from 'node:module';
+
+/** Every file or folder of src/ with what it may import from src/; all else is refused. Imports point down only. */
+const mayImport = {
+  core: [],
+  'models.ts': ['core'],
+  'failures.ts': ['core'],
+  'policies.ts': ['core', 'failures.ts'],
+  'search-attributes.ts': ['core'],
+  'config.ts': ['core'],
+  'log.ts': ['core'],
+  storage: ['core'],
+  activities: ['storage', 'core', 'models.ts', 'failures.ts', 'config.ts'],
+  workflows: ['core', 'models.ts', 'policies.ts', 'failures.ts', 'search-attributes.ts', 'activities'],
+  'client.ts': ['client', 'config.ts', 'log.ts', 'core', 'models.ts'],
+  client: ['workflows', 'core', 'models.ts', 'failures.ts', 'search-attributes.ts', 'config.ts'],
+  'plugin.ts': ['activities'],
+  'worker.ts': ['worker', 'client', 'core', 'config.ts', 'log.ts'],
+  worker: ['activities', 'storage', 'core', 'failures.ts', 'config.ts', 'log.ts', 'client'],
+  server: ['core', 'config.ts'],
+  cli: ['client.ts', 'client', 'worker.ts', 'worker', 'server', 'models.ts', 'failures.ts', 'core', 'config.ts', 'log.ts'],
+  'index.ts': ['client.ts', 'client', 'worker.ts', 'worker', 'activities', 'workflows', 'models.ts', 'failures.ts', 'core', 'plugin.ts'],
+};
+
+const everything = Object.keys(mayImport);
+const zones = Object.entries(mayImport).map(([target, allowed]) => ({
+  target: `./src/${target}`,
+  from: everything.filter((name) => name !== target && !allowed.includes(name)).map((name) => `./src/${name}`),
+  message: `src/${target} may import only: ${allowed.join(', ') || 'itself'} (see docs/design.md, "Layers").`,
+}));
+
+const temporal = { group: ['@temporalio/*'], message: 'This layer knows nothing of Temporal.' };
+const forbiddenInWorkflows = [
+  ...builtinModules.flatMap((name) => [name, `node:${name}`]),
+  'zod',
+  'pino',
+  '@temporalio/activity',
+  '@temporalio/client',
+  '@temporalio/worker',
+].map((name) => ({ name, message: 'Workflow code is deterministic: no Node built-ins, no zod, no clients.' }));
+
+export default tseslint.config(
+  { ignores: ['lib/', 'node_modules/', 'coverage/', 'docs/'] },
+  js.configs.recommended,
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.recommendedTypeChecked],
+    languageOptions: { parserOptions: { project: './tsconfig.check.json', tsconfigRootDir: import.meta.dirname } },
+    plugins: { 'import-x': importX },
+    settings: { 'import-x/resolver': { node: { extensions: ['.ts', '.js'] } } },
+    rules: {
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': 'error',
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      'import-x/no-restricted-paths': ['error', { zones }],
+      'import-x/no-cycle': 'error',
+      'max-lines': ['error', { max: 250 }],
+      'max-lines-per-function': ['error', { max: 60, skipBlankLines: true, skipComments: true }],
+      'object-shorthand': 'error',
+      eqeqeq: 'error',
+      'no-console': 'error',
+    },
+  },
+  {
+    files: ['src/storage/**/*.ts', 'src/core/**/*.ts'],
+    rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns: [temporal] }] },
+  },
+  {
+    files: ['src/workflows/**/*.ts'],
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        {
+          paths: forbiddenInWorkflows,
+          patterns: [
+            { group: ['**/activities', '**/activities/*', '**/models'], allowTypeImports: true, message: 'Types only: values would enter the workflow bundle.' },
+          ],
+        },
+      ],
+    },
+  },
+  {
+    files: ['src/client.ts', 'src/worker.ts', 'src/cli/**/*.ts', 'src/client/**/*.ts', 'src/index.ts'],
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        { patterns: [{ group: ['**/workflows/*', '!**/workflows/messages'], allowTypeImports: true, message: 'Workflows run in the worker: import types and message names only.' }] },
+      ],
+    },
+  },
+  {
+    files: ['test/**/*.ts', 'examples/**/*.ts'],
+    rules: { 'max-lines': 'off', 'max-lines-per-function': 'off', 'no-console': 'off' },
+  },
+  {
+    files: ['**/*.mjs', '**/*.cjs'],
+    languageOptions: { globals: { process: 'readonly', console: 'readonly', require: 'readonly', module: 'writable', __dirname: 'readonly', Buffer: 'readonly', setTimeout: 'readonly', clearTimeout: 'readonly', URL: 'readonly', fetch: 'readonly', performance: 'readonly' } },
+  },
+);
