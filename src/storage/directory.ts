@@ -1,0 +1,111 @@
+import * as fs from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { isBelow } from '../core/roots';
+import { blaming, isErrno, StorageError, type Side } from './errors';
+
+const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
+
+/** Linux: opens a directory for naming entries below it, which needs no read permission. Node does not export it. */
+const O_PATH = 0o10000000;
+
+/** Entries of a directory descriptor are reachable by name on Linux: openat without openat. */
+const hasDescriptorPaths = process.platform === 'linux';
+
+/**
+ * An open directory that was reached component by component without following a link, so that nobody can redirect
+ * what is done in it by swapping a parent for a link. Elsewhere than on Linux the path is checked once instead.
+ */
+export class OpenDirectory {
+  private constructor(
+    readonly path: string,
+    private readonly side: Side,
+    private readonly descriptor: number,
+  ) {}
+
+  /**
+   * @param root an existing directory without links in its own path
+   * @throws StorageError `SourceNotCanonical`/`TargetNotCanonical` when a component is a link, errno names otherwise
+   */
+  static open(root: string, path: string, side: Side): OpenDirectory {
+    if (!isBelow(root, path)) throw new StorageError('EACCES', side, path, `${path} is not below ${root}`);
+    return blaming(side, path, () => {
+      refuseLinks(path, side);
+      return new OpenDirectory(path, side, openComponents(root, path, side));
+    });
+  }
+
+  /** A path for an entry of this very directory, whatever its own path names by now. */
+  entry(name: string): string {
+    return hasDescriptorPaths ? `/proc/self/fd/${this.descriptor}/${name}` : join(this.path, name);
+  }
+
+  /** Makes the names in it durable. */
+  sync(): void {
+    blaming(this.side, this.path, () => fs.fsyncSync(this.descriptor));
+  }
+
+  stat(): fs.BigIntStats {
+    return fs.fstatSync(this.descriptor, { bigint: true });
+  }
+
+  close(): void {
+    fs.closeSync(this.descriptor);
+  }
+}
+
+/** Opens a directory, hands it to the calls and closes it in any case. */
+export function inDirectory<T>(root: string, path: string, side: Side, calls: (directory: OpenDirectory) => T): T {
+  const directory = OpenDirectory.open(root, path, side);
+  try {
+    return calls(directory);
+  } finally {
+    directory.close();
+  }
+}
+
+/** Opens the directory that holds `path` and hands it over with the last component's name. */
+export function inParent<T>(root: string, path: string, side: Side, calls: (parent: OpenDirectory, name: string) => T): T {
+  return inDirectory(root, dirname(path), side, (parent) => calls(parent, basename(path)));
+}
+
+/** Syncs a directory by descriptor path or name. */
+export function syncDirectory(path: string): void {
+  const descriptor = fs.openSync(path, O_RDONLY | O_DIRECTORY);
+  try {
+    fs.fsyncSync(descriptor);
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+/** The friendly refusal: names the real path. The guarantee is in openComponents, which nobody can race. */
+function refuseLinks(path: string, side: Side): void {
+  const real = fs.realpathSync.native(path);
+  if (real === path) return;
+  throw new StorageError(notCanonical(side), side, path, `${path} runs through a symbolic link; its real path is ${real}`, { expected: real });
+}
+
+function notCanonical(side: Side): string {
+  return side === 'source' ? 'SourceNotCanonical' : 'TargetNotCanonical';
+}
+
+function openComponents(root: string, path: string, side: Side): number {
+  if (!hasDescriptorPaths) return fs.openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  const names = path === root ? [] : path.slice(root === '/' ? 1 : root.length + 1).split('/');
+  if (names.length === 0) return fs.openSync(root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  let current = fs.openSync(root, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  for (const [index, name] of names.entries()) {
+    // The last one must be a real descriptor, since fsync refuses O_PATH.
+    const access = index === names.length - 1 ? O_RDONLY : O_PATH;
+    try {
+      const next = fs.openSync(`/proc/self/fd/${current}/${name}`, access | O_DIRECTORY | O_NOFOLLOW);
+      fs.closeSync(current);
+      current = next;
+    } catch (error) {
+      fs.closeSync(current);
+      if (!isErrno(error, 'ELOOP', 'ENOTDIR')) throw error;
+      throw new StorageError(notCanonical(side), side, path, `${path} runs through a link or a file at "${name}"`, {}, { cause: error });
+    }
+  }
+  return current;
+}

@@ -1,0 +1,56 @@
+import * as fs from 'node:fs';
+
+/** What identifies a file and its state; fits JSON, so times and identities are decimal strings. */
+export interface FileStat {
+  readonly device: string;
+  readonly inode: string;
+  readonly sizeBytes: number;
+  readonly mtimeNs: string;
+  readonly ctimeNs: string;
+  readonly mode: number;
+  readonly userId: number;
+  readonly groupId: number;
+}
+
+export function fileStat(stats: fs.BigIntStats): FileStat {
+  return {
+    device: String(stats.dev),
+    inode: String(stats.ino),
+    sizeBytes: Number(stats.size),
+    mtimeNs: String(stats.mtimeNs),
+    ctimeNs: String(stats.ctimeNs),
+    mode: Number(stats.mode),
+    userId: Number(stats.uid),
+    groupId: Number(stats.gid),
+  };
+}
+
+/** lstat that answers undefined for a missing entry; everything else is thrown. */
+export function lstatIfPresent(path: string): fs.BigIntStats | undefined {
+  return fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
+}
+
+/** One inode? Only live inodes compare this way: device numbers may change over a reboot. */
+export function isSameInode(a: fs.BigIntStats, b: fs.BigIntStats): boolean {
+  return a.dev === b.dev && a.ino === b.ino;
+}
+
+/** Same content as far as metadata can tell: size and modification time, and the inode unless the devices were renumbered. */
+export function isUnchanged(before: FileStat, now: FileStat): boolean {
+  return (
+    before.sizeBytes === now.sizeBytes &&
+    before.mtimeNs === now.mtimeNs &&
+    before.ctimeNs === now.ctimeNs &&
+    before.inode === now.inode
+  );
+}
+
+/** In words, for messages. */
+export function kindOf(stats: fs.BigIntStats): string {
+  if (stats.isFile()) return 'a regular file';
+  if (stats.isDirectory()) return 'a directory';
+  if (stats.isSymbolicLink()) return 'a symbolic link';
+  if (stats.isFIFO()) return 'a FIFO';
+  if (stats.isSocket()) return 'a socket';
+  return stats.isBlockDevice() ? 'a block device' : 'a character device';
+}

@@ -1,0 +1,86 @@
+import { createHash, type Hash } from 'node:crypto';
+import * as fs from 'node:fs';
+import type { TransferControl } from './control';
+import { isErrno } from './errors';
+
+const { O_RDONLY, O_NOFOLLOW, O_DIRECT, O_NONBLOCK } = fs.constants;
+const CHUNK_BYTES = 1024 * 1024;
+const WEBASSEMBLY_PAGE_BYTES = 64 * 1024;
+
+/** Part of every Node, but typed only in the library for browsers. */
+declare const WebAssembly: { readonly Memory: new (size: { initial: number }) => { readonly buffer: ArrayBuffer } };
+
+/** File systems that live in memory: there is no device to read from, although newer kernels accept O_DIRECT there. */
+const memoryFileSystems = [0x01021994, 0x858458f6];
+
+/** `device` went past the page cache, so it saw what the disk returns; `cache` may have seen memory only. */
+export type ReadFrom = 'device' | 'cache';
+
+export interface ReadBack {
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  readonly from: ReadFrom;
+}
+
+/**
+ * Reads a whole file and digests it, from the device when that is asked for and the file system allows it.
+ * O_DIRECT wants page-aligned memory, which a WebAssembly.Memory is and a Buffer is not.
+ */
+export function readBack(path: string, prefer: ReadFrom, control: TransferControl): ReadBack {
+  const [descriptor, from] = openFor(path, prefer);
+  try {
+    return digest(descriptor, from, control);
+  } catch (error) {
+    // Some file systems accept O_DIRECT when opening and refuse it when reading.
+    if (from === 'device' && isErrno(error, 'EINVAL')) return readBack(path, 'cache', control);
+    throw error;
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+function openFor(path: string, prefer: ReadFrom): [number, ReadFrom] {
+  const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
+  if (prefer === 'device' && O_DIRECT !== undefined && !memoryFileSystems.includes(fs.statfsSync(path).type)) {
+    try {
+      return [fs.openSync(path, flags | O_DIRECT), 'device'];
+    } catch (error) {
+      if (!isErrno(error, 'EINVAL', 'EOPNOTSUPP')) throw error;
+    }
+  }
+  return [fs.openSync(path, flags), 'cache'];
+}
+
+/** Digests an open file from its start; `device` is for descriptors opened with O_DIRECT. */
+export function digest(descriptor: number, from: ReadFrom, control: TransferControl): ReadBack {
+  const hash = createHash('sha256');
+  const sizeBytes = hashInto(hash, descriptor, from === 'device' ? alignedBuffer() : plainBuffer(), control);
+  return { sha256: hash.digest('hex'), sizeBytes, from };
+}
+
+function hashInto(hash: Hash, descriptor: number, buffer: Uint8Array, control: TransferControl): number {
+  control.enter('transfer');
+  let sizeBytes = 0;
+  for (;;) {
+    control.throwIfCancelled();
+    const count = fs.readSync(descriptor, buffer, 0, buffer.length, sizeBytes);
+    if (count === 0) return sizeBytes;
+    hash.update(buffer.subarray(0, count));
+    sizeBytes += count;
+    control.moved(count);
+  }
+}
+
+let aligned: Uint8Array | undefined;
+let plain: Uint8Array | undefined;
+
+/** One of each per thread: threads run one step at a time, and a WebAssembly.Memory is not freed promptly. */
+function alignedBuffer(): Uint8Array {
+  aligned ??= new Uint8Array(new WebAssembly.Memory({ initial: CHUNK_BYTES / WEBASSEMBLY_PAGE_BYTES }).buffer);
+  return aligned;
+}
+
+function plainBuffer(): Uint8Array {
+  plain ??= Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  return plain;
+}

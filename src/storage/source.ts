@@ -1,0 +1,37 @@
+import * as fs from 'node:fs';
+import { inParent } from './directory';
+import { blaming, StorageError } from './errors';
+import { fileStat, kindOf, type FileStat } from './file-stat';
+
+const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = fs.constants;
+
+export interface OpenSource {
+  readonly descriptor: number;
+  readonly stat: FileStat;
+}
+
+/**
+ * Opens a source for reading, hands it over and closes it. Never follows a link, never blocks (a FIFO without a writer
+ * would hold a thread for ever), never opens a device: the kind is looked at before and after opening.
+ * @throws StorageError `SourceNotRegularFile`, `SourceNotCanonical`, errno names
+ */
+export function withSource<T>(root: string, path: string, calls: (source: OpenSource) => T): T {
+  return inParent(root, path, 'source', (parent, name) => {
+    const descriptor = blaming('source', path, () => {
+      refuseOtherKinds(fs.lstatSync(parent.entry(name), { bigint: true }), path);
+      return fs.openSync(parent.entry(name), O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+    });
+    try {
+      const stats = blaming('source', path, () => fs.fstatSync(descriptor, { bigint: true }));
+      refuseOtherKinds(stats, path);
+      return calls({ descriptor, stat: fileStat(stats) });
+    } finally {
+      fs.closeSync(descriptor);
+    }
+  });
+}
+
+function refuseOtherKinds(stats: fs.BigIntStats, path: string): void {
+  if (stats.isFile()) return;
+  throw new StorageError('SourceNotRegularFile', 'source', path, `Source ${path} is ${kindOf(stats)}, not a regular file`, { found: kindOf(stats) });
+}

@@ -1,0 +1,38 @@
+import { adoptTarget } from './adopt-target';
+import type { TransferControl } from './control';
+import { inspectFile, type FilePair } from './inspect-file';
+import { prepareStaging, type PreparedStaging, type StagingOwner } from './prepare-staging';
+import { probeDestination } from './probe-destination';
+import { publishFile, type PublishRequest } from './publish-file';
+import type { ReadFrom } from './read-back';
+import { stageFile, type StageRequest } from './stage-file';
+import type { StagingLocation } from './staging';
+import { discardStaging, finalizeFile, unpublishFile } from './unpublish-file';
+import { verifyStagedFile, verifyTarget, type ExpectedContent } from './verify-file';
+import { writeTarget, type WriteRequest } from './write-target';
+
+/** The storage functions that run in threads, by name: one object in, one out, both fit for structured cloning. */
+export const steps = {
+  inspectFile: (pair: FilePair) => inspectFile(pair),
+  prepareStaging: (input: { location: StagingLocation; owner: StagingOwner; missingDirectories: readonly string[] }) =>
+    prepareStaging(input.location, input.owner, input.missingDirectories),
+  stageFile: (input: StageRequest, control: TransferControl) => stageFile(input, control),
+  verifyStagedFile: (input: { location: StagingLocation; name: string; expected: ExpectedContent; prefer: ReadFrom }, control: TransferControl) =>
+    verifyStagedFile(input.location, input.name, input.expected, input.prefer, control),
+  verifyTarget: (input: { root: string; targetPath: string; expected: ExpectedContent; prefer: ReadFrom }, control: TransferControl) =>
+    verifyTarget(input.root, input.targetPath, input.expected, input.prefer, control),
+  publishFile: (input: PublishRequest, control: TransferControl) => publishFile(input, control),
+  unpublishFile: (input: { location: StagingLocation; prepared: PreparedStaging; expected: ExpectedContent }, control: TransferControl) =>
+    unpublishFile(input.location, input.prepared, input.expected, control),
+  discardStaging: (input: { location: StagingLocation; createdDirectories: readonly string[] }) => discardStaging(input.location, input.createdDirectories),
+  finalizeFile: (input: { location: StagingLocation }) => finalizeFile(input.location),
+  writeTarget: (input: WriteRequest, control: TransferControl) => writeTarget(input, control),
+  adoptTarget: (input: { location: StagingLocation; sourceRoot: string; sourcePath: string }, control: TransferControl) =>
+    adoptTarget(input.location, input.sourceRoot, input.sourcePath, control),
+  probeDestination: (input: { root: string }) => probeDestination(input.root),
+} as const;
+
+export type Steps = typeof steps;
+export type StepName = keyof Steps;
+export type StepInput<Name extends StepName> = Parameters<Steps[Name]>[0];
+export type StepResult<Name extends StepName> = ReturnType<Steps[Name]>;

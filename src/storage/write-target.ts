@@ -1,0 +1,53 @@
+import * as fs from 'node:fs';
+import type { TransferControl } from './control';
+import { copyInto, type Copied, type OnSourceChanged } from './copy';
+import { inParent } from './directory';
+import { blaming } from './errors';
+import { lstatIfPresent } from './file-stat';
+import { requireReplaceable } from './inspect-file';
+import { createParents } from './parents';
+import { withSource } from './source';
+import { requireDestination, type DirectoryIdentity } from './staging';
+
+const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+
+export interface WriteRequest {
+  readonly root: string;
+  readonly targetPath: string;
+  readonly destination: DirectoryIdentity;
+  readonly missingDirectories: readonly string[];
+  readonly sourceRoot: string;
+  readonly sourcePath: string;
+  readonly onSourceChanged: OnSourceChanged;
+}
+
+/**
+ * `atomic: false`: copies straight into the target. Outside the guarantees: readers see it half written, a failure
+ * leaves it so, and there is no undo. Still synced, and still compared when verification is on.
+ * @throws StorageError `SourceChanged`, `TargetInvalid`, `DestinationGone`, `Cancelled`, errno names
+ */
+export function writeTarget(request: WriteRequest, control: TransferControl): Copied {
+  const { root, targetPath, sourceRoot, sourcePath, onSourceChanged } = request;
+  requireDestination(request.destination);
+  createParents(root, request.missingDirectories);
+  return inParent(root, targetPath, 'destination', (parent, name) =>
+    withSource(sourceRoot, sourcePath, (source) => {
+      const target = openTarget(parent.entry(name), targetPath);
+      try {
+        const copied = copyInto(target, source, { sourcePath, targetPath, onSourceChanged, control });
+        parent.sync();
+        return copied;
+      } finally {
+        fs.closeSync(target);
+      }
+    }),
+  );
+}
+
+function openTarget(path: string, targetPath: string): number {
+  return blaming('destination', targetPath, () => {
+    const stats = lstatIfPresent(path);
+    if (stats !== undefined) requireReplaceable(stats, targetPath);
+    return fs.openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK, 0o600);
+  });
+}
