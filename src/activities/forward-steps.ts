@@ -1,0 +1,66 @@
+import { failure } from '../failures';
+import { FileBackupInput, InvalidInputError, parseModel } from '../models';
+import type { PreparedStaging } from '../storage/prepare-staging';
+import type { PublishedBy } from '../storage/publish-file';
+import type { ReadFrom } from '../storage/read-back';
+import { attempt, attemptName, currentOwner, locationOf, type ActivityDependencies, type Attempted, type Operation, type Staged } from './operation';
+import { destinationRoot, sourceRoot } from './roots';
+import { runStep } from './run-step';
+
+/** The forward steps of an atomic backup. Each is safe to repeat and to overlap with an earlier attempt of itself. */
+export function createForwardSteps({ roots, pool, registry, clusterId }: ActivityDependencies) {
+  return {
+    /** Parses the input again, here where it is trusted, and looks at both ends. Creates nothing. */
+    async inspectFile(request: { input: unknown }): Promise<Operation & Attempted> {
+      const input = parseInput(request.input);
+      const { sourcePath, backupPath: targetPath } = input;
+      const pair = { sourcePath, targetPath, sourceRoot: sourceRoot(roots, sourcePath), targetRoot: destinationRoot(roots, targetPath) };
+      return { input, ...(await runStep(pool, 'inspectFile', pair)), attempt: attempt() };
+    },
+
+    /** Creates missing parents and the run's staging directory; answers what the target was before. */
+    async prepareStaging({ operation }: { operation: Operation }): Promise<PreparedStaging & Attempted> {
+      const location = locationOf(operation, roots);
+      const owner = currentOwner(clusterId);
+      const { missingDirectories } = operation;
+      registry.add({ owner, location, createdDirectories: missingDirectories });
+      return { ...(await runStep(pool, 'prepareStaging', { location, owner, missingDirectories })), attempt: attempt() };
+    },
+
+    /** Copies the source into the staging directory, digesting it on the way, and syncs it. */
+    async stageFile({ operation, replaces }: { operation: Operation; replaces: string | null }): Promise<Staged> {
+      const { sourcePath, onSourceChanged } = operation.input;
+      const { name, sha256, sizeBytes, changed, ownerKept } = await runStep(pool, 'stageFile', {
+        location: locationOf(operation, roots),
+        sourceRoot: sourceRoot(roots, sourcePath),
+        sourcePath,
+        onSourceChanged,
+        attemptName: attemptName(),
+        replaces,
+      });
+      return { name, sha256, sizeBytes, changed, ownerKept, attempt: attempt() };
+    },
+
+    /** Reads the staged file back and compares it with what was read from the source. */
+    async verifyFile({ operation, staged }: { operation: Operation; staged: Staged; finalCycle: boolean }): Promise<{ from: ReadFrom } & Attempted> {
+      const location = locationOf(operation, roots);
+      const { from } = await runStep(pool, 'verifyStagedFile', { location, name: staged.name, expected: staged, prefer: operation.input.verifyFrom });
+      return { from, attempt: attempt() };
+    },
+
+    /** Makes the staged file the target in one step and syncs its name. */
+    async publishFile({ operation, prepared, staged }: { operation: Operation; prepared: PreparedStaging; staged: Staged }): Promise<{ by: PublishedBy } & Attempted> {
+      const by = await runStep(pool, 'publishFile', { location: locationOf(operation, roots), prepared, stagedName: staged.name, expected: staged });
+      return { by, attempt: attempt() };
+    },
+  };
+}
+
+function parseInput(input: unknown): FileBackupInput {
+  try {
+    return parseModel(FileBackupInput, input);
+  } catch (error) {
+    if (!(error instanceof InvalidInputError)) throw error;
+    throw failure('InvalidInput', error.message, { attempt: attempt() }, error);
+  }
+}

@@ -1,0 +1,18 @@
+import { createClosingSteps } from './closing-steps';
+import { createForwardSteps } from './forward-steps';
+import { createInPlaceSteps } from './in-place-steps';
+import { logged } from './logged';
+import type { ActivityDependencies } from './operation';
+
+export { breakerInterceptor } from './breaker-interceptor';
+export { DestinationBreakers } from './breakers';
+export type { ActivityDependencies, Operation, Staged } from './operation';
+export type { AllowedRoots } from './roots';
+export { ThreadPool } from './thread-pool';
+
+/** All activities of the package, for a worker's `activities` option. */
+export function createActivities(dependencies: ActivityDependencies) {
+  return logged({ ...createForwardSteps(dependencies), ...createInPlaceSteps(dependencies), ...createClosingSteps(dependencies) });
+}
+
+export type Activities = ReturnType<typeof createActivities>;

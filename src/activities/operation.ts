@@ -1,0 +1,53 @@
+import { Context } from '@temporalio/activity';
+import { failure } from '../failures';
+import type { FileBackupInput } from '../models';
+import type { Inspected } from '../storage/inspect-file';
+import type { StagingOwner } from '../storage/prepare-staging';
+import type { StagedFile } from '../storage/stage-file';
+import type { StagingLocation } from '../storage/staging';
+import type { StagingRegistry } from '../storage/staging-registry';
+import { destinationRoot, type AllowedRoots } from './roots';
+import type { ThreadPool } from './thread-pool';
+
+/** What activities need of the worker that runs them. */
+export interface ActivityDependencies {
+  readonly roots: AllowedRoots;
+  readonly pool: ThreadPool;
+  readonly registry: StagingRegistry;
+  /** Which Temporal cluster answers for the runs: written into every staging directory. */
+  readonly clusterId: string;
+}
+
+/** The operation as its first step found it: input of all later steps. */
+export interface Operation extends Inspected {
+  readonly input: FileBackupInput;
+}
+
+/** How many attempts a step took. */
+export interface Attempted {
+  readonly attempt: number;
+}
+
+/** A staged file as history keeps it. */
+export type Staged = Pick<StagedFile, 'name' | 'sha256' | 'sizeBytes' | 'changed' | 'ownerKept'> & Attempted;
+
+/** The staging directory is named by the run that asks, never by the input: no run can touch another one's. */
+export function locationOf({ input, destination }: Operation, roots: AllowedRoots): StagingLocation {
+  return { root: destinationRoot(roots, input.backupPath), targetPath: input.backupPath, runId: currentOwner('').runId, destination };
+}
+
+export function currentOwner(clusterId: string): StagingOwner {
+  const { workflowExecution, namespace } = Context.current().info;
+  if (workflowExecution === undefined) throw failure('InvalidInput', 'This activity belongs to a backupFile workflow and cannot run on its own');
+  return { clusterId, namespace, ...workflowExecution };
+}
+
+export function attempt(): number {
+  return Context.current().info.attempt;
+}
+
+/** Attempts may overlap, and a reset starts counting at 1 again: storage adds randomness to this. */
+export function attemptName(): string {
+  const { activityId, attempt: number } = Context.current().info;
+  return `staged-${activityId}-${number}`;
+}

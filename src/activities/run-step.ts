@@ -1,0 +1,61 @@
+import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
+import { failure } from '../failures';
+import { TransferControl } from '../storage/control';
+import type { StepInput, StepName, StepResult } from '../storage/steps';
+import { StepFailed, toFailure } from './step-failed';
+import type { ThreadPool } from './thread-pool';
+
+/** Often enough for a cancellation to arrive within about a second; the SDK throttles what is too often. */
+const HEARTBEAT_INTERVAL_MS = 500;
+
+/** No byte moved for so long in a read or write: slower than any disk, network or tape that still works. */
+const STALL_TIMEOUT_MS = 120_000;
+
+/**
+ * Runs a storage function in a thread on behalf of the current activity: heartbeats while it makes progress, passes a
+ * cancellation on and waits until the thread has stopped, and turns what it throws into a typed failure.
+ */
+export async function runStep<Name extends StepName>(pool: ThreadPool, step: Name, input: StepInput<Name>): Promise<StepResult<Name>> {
+  const context = Context.current();
+  const control = new TransferControl();
+  const stall = watchProgress(context, control);
+  const onCancel = (): void => control.cancel();
+  context.cancellationSignal.addEventListener('abort', onCancel, { once: true });
+  if (context.cancellationSignal.aborted) control.cancel();
+  try {
+    return await Promise.race([pool.run(step, input, control), stall.happened]);
+  } catch (error) {
+    if (error instanceof StepFailed && error.error.code === 'Cancelled') return await stopped(context);
+    if (error instanceof ApplicationFailure || error instanceof CancelledFailure) throw error;
+    throw toFailure(error, { attempt: context.info.attempt });
+  } finally {
+    stall.stop();
+    context.cancellationSignal.removeEventListener('abort', onCancel);
+  }
+}
+
+/** A cancelled run ends its step; a worker that shuts down hands it to the next worker. */
+async function stopped(context: Context): Promise<never> {
+  if (context.cancellationDetails?.workerShutdown === true) throw failure('Interrupted', 'The worker stopped', { attempt: context.info.attempt });
+  return await context.cancelled;
+}
+
+/** Heartbeats from here, since the thread is inside synchronous calls. A sync may be silent for as long as it takes. */
+function watchProgress(context: Context, control: TransferControl): { happened: Promise<never>; stop: () => void } {
+  let stop = (): void => undefined;
+  const happened = new Promise<never>((_resolve, reject) => {
+    let movedBytes = 0;
+    let movedAtMs = performance.now();
+    const timer = setInterval(() => {
+      context.heartbeat({ movedBytes: control.movedBytes });
+      if (control.phase !== 'transfer' || control.movedBytes !== movedBytes) {
+        movedBytes = control.movedBytes;
+        movedAtMs = performance.now();
+      } else if (performance.now() - movedAtMs > STALL_TIMEOUT_MS) {
+        reject(failure('Stalled', `No byte moved for ${STALL_TIMEOUT_MS / 1000} s after ${movedBytes} bytes`, { attempt: context.info.attempt }));
+      }
+    }, HEARTBEAT_INTERVAL_MS);
+    stop = () => clearInterval(timer);
+  });
+  return { happened, stop: () => stop() };
+}

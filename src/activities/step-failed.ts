@@ -1,0 +1,23 @@
+import { failure, failureTypeOf, type FailureDetail } from '../failures';
+import type { ApplicationFailure } from '@temporalio/common';
+import type { StepError } from '../storage/thread';
+
+/** What a storage function threw in its thread. */
+export class StepFailed extends Error {
+  override readonly name = 'StepFailed';
+
+  constructor(readonly error: StepError) {
+    super(error.message);
+    this.stack = error.stack;
+  }
+}
+
+/** The one place where storage's findings become failure types, permanent or transient. */
+export function toFailure(error: unknown, detail: FailureDetail): ApplicationFailure {
+  if (!(error instanceof StepFailed)) {
+    const cause = error instanceof Error ? error : new Error(String(error));
+    return failure('UnexpectedError', cause.message, detail, cause);
+  }
+  const { code, side, path, message, expected, found } = error.error;
+  return failure(failureTypeOf(code, side), message, { ...detail, path, expected, found }, error);
+}

@@ -1,0 +1,33 @@
+import { resolve } from 'node:path';
+import { Piscina } from 'piscina';
+import { TransferControl } from '../storage/control';
+import type { StepInput, StepName, StepResult } from '../storage/steps';
+import type { StepAnswer, StepTask } from '../storage/thread';
+import { StepFailed } from './step-failed';
+
+/** Threads are plain JavaScript whatever loads this file. */
+const THREAD_FILE = resolve(__dirname, '../../lib/storage/thread.js');
+
+/**
+ * Threads for storage functions. File calls there are synchronous: several times faster than promises in Node, and a
+ * stuck file system holds up one thread, not the worker.
+ */
+export class ThreadPool {
+  private readonly pool: Piscina<StepTask, StepAnswer>;
+
+  /** @param size threads at most; one is started at once, the others when they are needed */
+  constructor(size: number) {
+    this.pool = new Piscina({ filename: THREAD_FILE, minThreads: 1, maxThreads: size, idleTimeout: 30_000 });
+  }
+
+  /** @throws StepFailed with what the storage function threw */
+  async run<Name extends StepName>(step: Name, input: StepInput<Name>, control = new TransferControl()): Promise<StepResult<Name>> {
+    const answer = await this.pool.run({ step, input, memory: control.memory });
+    if (!answer.ok) throw new StepFailed(answer.error);
+    return answer.result as StepResult<Name>;
+  }
+
+  async close(): Promise<void> {
+    await this.pool.destroy();
+  }
+}
