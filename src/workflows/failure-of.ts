@@ -1,0 +1,36 @@
+import { ActivityFailure, ApplicationFailure, isCancellation, TimeoutFailure } from '@temporalio/workflow';
+import { TimeoutType } from '@temporalio/common';
+import { isFailureType, type FailureDetail, type FailureType } from '../failures';
+
+/** A failure in the project's own terms. */
+export interface KnownFailure {
+  readonly type: FailureType;
+  readonly message: string;
+  readonly detail: FailureDetail;
+  /** The worker died or stopped: nothing was learned about the file. */
+  readonly interrupted: boolean;
+}
+
+/** Unwraps what a step threw. */
+export function failureOf(error: unknown): KnownFailure {
+  if (isCancellation(error)) return known('Cancelled', 'The backup was cancelled');
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  if (cause instanceof TimeoutFailure) return timedOut(cause, error);
+  if (cause instanceof ApplicationFailure && isFailureType(cause.type)) {
+    const detail = (cause.details?.[0] ?? {}) as FailureDetail;
+    return { ...known(cause.type, cause.message, detail), interrupted: cause.type === 'Interrupted' };
+  }
+  return known('UnexpectedError', cause instanceof Error ? cause.message : String(cause));
+}
+
+function timedOut(cause: TimeoutFailure, error: unknown): KnownFailure {
+  const step = error instanceof ActivityFailure ? error.activityType : 'the step';
+  // A retried step that ran out of time altogether carries its last real failure.
+  if (cause.cause instanceof ApplicationFailure) return failureOf(cause.cause);
+  const interrupted = cause.timeoutType === TimeoutType.HEARTBEAT;
+  return { ...known('TimedOut', interrupted ? `The worker that ran ${step} was lost` : `${step} took too long`), interrupted };
+}
+
+function known(type: FailureType, message: string, detail: FailureDetail = {}): KnownFailure {
+  return { type, message, detail, interrupted: false };
+}

@@ -1,0 +1,1 @@
+export { backupFile } from './backup-file';

@@ -1,0 +1,11 @@
+import { proxyActivities } from '@temporalio/workflow';
+import type { Activities } from '../activities';
+import { commit, quick, transfer, undo } from '../policies';
+
+/** Forward steps; how often each is retried comes from the input, call by call. */
+export const quickSteps = proxyActivities<Activities>(quick);
+export const transferSteps = (sizeBytes: number) => proxyActivities<Activities>(transfer(sizeBytes));
+
+/** Steps that run after the decision, in a scope that cannot be cancelled. */
+export const undoSteps = proxyActivities<Activities>(undo);
+export const commitSteps = proxyActivities<Activities>(commit);
