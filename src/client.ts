@@ -1,0 +1,33 @@
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import { BackupClient } from './client/backup-client';
+import { hostTaskQueue } from './core/names';
+
+export { BackupClient, type BackupClientOptions, type FileBackupHandle } from './client/backup-client';
+export { namedServer, serverOrLocal, type ServerAddress, type ServerChoice } from './client/connect';
+export { OperationReusedError, RunNotFoundError, TargetBusyError } from './client/errors';
+export type { BackupDescription, BackupRun, PendingStep } from './client/runs';
+
+/**
+ * Run directly: backs one file up on any server that has a worker, as `npm run client -- SOURCE TARGET`, and prints
+ * the record.
+ */
+async function run([source, target]: readonly string[]): Promise<void> {
+  if (source === undefined || target === undefined) throw new Error('Usage: npm run client -- SOURCE TARGET');
+  const taskQueue = process.env.FILE_BACKUP_TASK_QUEUE ?? hostTaskQueue(hostname());
+  const client = await BackupClient.connect({ taskQueue });
+  try {
+    const output = await client.backupFile({ sourcePath: resolve(source), backupPath: resolve(target) });
+    process.stdout.write(`${JSON.stringify(output, null, 2)}\n`);
+    process.exitCode = output.success ? 0 : 1;
+  } finally {
+    await client.close();
+  }
+}
+
+if (require.main === module) {
+  run(process.argv.slice(2)).catch((error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  });
+}

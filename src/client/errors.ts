@@ -1,0 +1,30 @@
+/** Another operation is writing the target. */
+export class TargetBusyError extends Error {
+  override readonly name = 'TargetBusyError';
+
+  constructor(
+    readonly backupPath: string,
+    readonly workflowId: string,
+    readonly operationId: string,
+  ) {
+    super(`Target ${backupPath} is busy: operation ${operationId} is writing it (run ${workflowId}). Wait for it, or cancel it.`);
+  }
+}
+
+/** An operation id that was used for other input before. */
+export class OperationReusedError extends Error {
+  override readonly name = 'OperationReusedError';
+
+  constructor(readonly operationId: string) {
+    super(`Operation ${operationId} was used for other input before; give each operation an id of its own.`);
+  }
+}
+
+/** No run of that id. */
+export class RunNotFoundError extends Error {
+  override readonly name = 'RunNotFoundError';
+
+  constructor(readonly id: string) {
+    super(`No backup run "${id}" is known to the server; list them with "file-backup runs".`);
+  }
+}

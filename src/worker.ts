@@ -1,0 +1,43 @@
+import { hostname } from 'node:os';
+import { NativeConnection } from '@temporalio/worker';
+import { serverOrLocal } from './client/connect';
+import { stateDirectory } from './config';
+import { hostTaskQueue } from './core/names';
+import { createLogger, installRuntime } from './log';
+import { createBackupWorker } from './worker/create-worker';
+import { resolveRoots } from './worker/roots';
+import { onStopSignal } from './worker/stop-signal';
+
+export { createBackupWorker, type BackupWorker, type BackupWorkerOptions } from './worker/create-worker';
+export { resolveRoots } from './worker/roots';
+
+/**
+ * Run directly: serves backups until SIGTERM. Configured by the environment alone, as the Temporal samples are:
+ * TEMPORAL_ADDRESS and its kin, FILE_BACKUP_SOURCE_ROOTS, FILE_BACKUP_DESTINATION_ROOTS (colon-separated),
+ * FILE_BACKUP_TASK_QUEUE. `file-backup worker` has options for the same.
+ */
+async function run(): Promise<void> {
+  const { FILE_BACKUP_SOURCE_ROOTS = '', FILE_BACKUP_DESTINATION_ROOTS = '', FILE_BACKUP_TASK_QUEUE } = process.env;
+  const log = createLogger('info');
+  installRuntime({ log });
+  const { namespace, connectionOptions } = serverOrLocal({});
+  const connection = await NativeConnection.connect(connectionOptions);
+  const roots = resolveRoots(listOf(FILE_BACKUP_SOURCE_ROOTS), listOf(FILE_BACKUP_DESTINATION_ROOTS));
+  const taskQueue = FILE_BACKUP_TASK_QUEUE ?? hostTaskQueue(hostname());
+  const worker = await createBackupWorker({ connection, namespace, taskQueue, roots, stateDirectory: stateDirectory(), log });
+  onStopSignal(() => worker.shutdown());
+  log.info({ taskQueue, namespace, ...roots }, 'Worker started');
+  await worker.run();
+  await connection.close();
+}
+
+function listOf(paths: string): string[] {
+  return paths.split(':').filter((path) => path !== '');
+}
+
+if (require.main === module) {
+  run().catch((error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  });
+}

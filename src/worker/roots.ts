@@ -1,0 +1,17 @@
+import { realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { AllowedRoots } from '../activities';
+
+/** Makes roots absolute and resolves links in them once, here where the operator named them. */
+export function resolveRoots(sources: readonly string[], destinations: readonly string[]): AllowedRoots {
+  return { sources: sources.map(realRoot), destinations: destinations.map(realRoot) };
+}
+
+/** A root that is not there yet, as a disk that is not mounted, is kept as it was named: its absence shows when it is used. */
+function realRoot(path: string): string {
+  try {
+    return realpathSync.native(path);
+  } catch {
+    return resolve(path);
+  }
+}
