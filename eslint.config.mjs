@@ -11,7 +11,9 @@ const mayImport = {
   'policies.ts': ['core', 'failures.ts'],
   'search-attributes.ts': ['core'],
   'config.ts': ['core'],
-  'log.ts': ['core'],
+  'log-levels.ts': [],
+  'version.ts': [],
+  'log.ts': ['core', 'log-levels.ts'],
   storage: ['core'],
   activities: ['storage', 'core', 'models.ts', 'failures.ts', 'config.ts'],
   workflows: ['core', 'models.ts', 'policies.ts', 'failures.ts', 'search-attributes.ts', 'activities'],
@@ -21,7 +23,7 @@ const mayImport = {
   'worker.ts': ['worker', 'client', 'core', 'config.ts', 'log.ts'],
   worker: ['activities', 'storage', 'core', 'failures.ts', 'config.ts', 'log.ts', 'client'],
   server: ['core', 'config.ts'],
-  cli: ['client.ts', 'client', 'worker.ts', 'worker', 'server', 'models.ts', 'failures.ts', 'core', 'config.ts', 'log.ts'],
+  cli: ['client.ts', 'client', 'worker.ts', 'worker', 'server', 'models.ts', 'failures.ts', 'core', 'config.ts', 'log.ts', 'log-levels.ts', 'version.ts'],
   'index.ts': ['client.ts', 'client', 'worker.ts', 'worker', 'activities', 'workflows', 'models.ts', 'failures.ts', 'core', 'plugin.ts'],
 };
 

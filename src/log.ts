@@ -1,8 +1,6 @@
 import { DefaultLogger, Runtime, type LogLevel as TemporalLogLevel } from '@temporalio/worker';
 import { destination, pino, type Logger } from 'pino';
-
-export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
-export type LogLevel = (typeof logLevels)[number];
+import type { LogLevel } from './log-levels';
 
 /** Structured logs, one JSON object a line, on standard error: standard output belongs to results. */
 export function createLogger(level: LogLevel): Logger {

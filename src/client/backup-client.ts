@@ -1,6 +1,7 @@
 import { Client, Connection, WorkflowExecutionAlreadyStartedError, type ConnectionLike, type WorkflowHandle } from '@temporalio/client';
 import { printablePath } from '../core/format';
-import { BACKUP_FILE_WORKFLOW } from '../core/names';
+import { BACKUP_FILE_WORKFLOW, STATUS_QUERY } from '../core/names';
+import type { FileBackupStatus } from '../core/status';
 import type { BackupStatistics } from '../core/statistics';
 import { FileBackupInput, parseModel, type FileBackupOutput, type FileBackupRequest } from '../models';
 import { operationKey, stateKey } from '../search-attributes';
@@ -8,6 +9,7 @@ import { serverOrLocal, type ServerChoice } from './connect';
 import { OperationReusedError, TargetBusyError } from './errors';
 import { fileWorkflowId, fingerprintOf } from './operation-ids';
 import { failedOutput, outputOf } from './output-of';
+import { fileProgress, type FileProgress } from './progress';
 import { describeIfPresent, describeRun, findOperation, listRuns, statistics, type BackupDescription, type BackupRun, type RunMemo } from './runs';
 import { registerSearchAttributes, type Registration } from './search-attributes';
 
@@ -81,6 +83,17 @@ export class BackupClient {
     const run = await this.describe(id);
     await this.client.workflow.getHandle(run.workflowId, run.runId).cancel();
     return run;
+  }
+
+  /** What a live run is doing; needs no worker. */
+  async progress({ workflowId, runId }: Pick<FileBackupHandle, 'workflowId' | 'runId'>): Promise<FileProgress> {
+    return fileProgress(this.client, workflowId, runId);
+  }
+
+  /** What a live run waits for, in words, or null; asks the run's worker. */
+  async waitingFor({ workflowId, runId }: Pick<FileBackupHandle, 'workflowId' | 'runId'>): Promise<string | null> {
+    const status = await this.client.workflow.getHandle(workflowId, runId).query<FileBackupStatus>(STATUS_QUERY);
+    return status.waitingFor;
   }
 
   /** Newest first. */

@@ -3,6 +3,9 @@
 /** Workflow type of the single-file saga. */
 export const BACKUP_FILE_WORKFLOW = 'backupFile';
 
+/** Query that every run answers. */
+export const STATUS_QUERY = 'status';
+
 /** Search attribute names, registered by the project on any server it meets (see src/client/search-attributes.ts). */
 export const STATE_ATTRIBUTE = 'FileBackupState';
 export const OPERATION_ATTRIBUTE = 'FileBackupOperationId';

@@ -1,6 +1,5 @@
 import { resolve } from 'node:path';
-import type { NativeConnection} from '@temporalio/worker';
-import { Worker } from '@temporalio/worker';
+import { Worker, type ActivityInterceptorsFactory, type NativeConnection } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { breakerInterceptor, createActivities, DestinationBreakers, ThreadPool, type AllowedRoots } from '../activities';
 import { defaultBreakerOptions, type BreakerOptions } from '../core/breaker';
@@ -25,6 +24,8 @@ export interface BackupWorkerOptions {
   readonly log: Logger;
   readonly breaker?: Partial<BreakerOptions>;
   readonly maxConcurrentSteps?: number;
+  /** Further activity interceptors, inside the circuit breaker. */
+  readonly interceptors?: readonly ActivityInterceptorsFactory[];
   /** How long running steps may take to finish after a shutdown was asked for, in milliseconds. */
   readonly shutdownGraceMs?: number;
 }
@@ -52,7 +53,7 @@ export async function createBackupWorker(options: BackupWorkerOptions): Promise<
     taskQueue: options.taskQueue,
     workflowBundle: { codePath: WORKFLOW_BUNDLE },
     activities: createActivities({ roots, pool, registry, clusterId }),
-    interceptors: { activity: [interceptor] },
+    interceptors: { activity: [interceptor, ...(options.interceptors ?? [])] },
     maxConcurrentActivityTaskExecutions: concurrency,
     // Cancellation travels with heartbeats: at the SDK's default throttle it would take most of the heartbeat timeout.
     maxHeartbeatThrottleInterval: '1 s',

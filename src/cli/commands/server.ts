@@ -1,0 +1,19 @@
+import { serverCommand, wholeNumber } from '../options';
+import { createOutput } from '../output';
+import { openEmbeddedServer } from '../server-session';
+import { onStopSignal } from '../../worker/stop-signal';
+
+export const serverCommandLine = serverCommand('server')
+  .description('keep the embedded Temporal server and its Web UI running until Ctrl-C')
+  .option('--port <number>', 'port of the server', wholeNumber('--port', 1, 65_535))
+  .option('--ui-port <number>', 'port of the Web UI', wholeNumber('--ui-port', 1, 65_535))
+  .action(async (options) => {
+    const output = createOutput(options.json);
+    const server = await openEmbeddedServer(options, output, options);
+    const { address } = server.connectionOptions;
+    output.result('server', { address, webUi: server.webUiAddress }, `Temporal server: ${address ?? ''}\nWeb UI:          ${server.webUiAddress ?? ''}\nPress Ctrl-C to stop.`);
+    const alive = setInterval(() => undefined, 3_600_000);
+    await new Promise<void>((resolve) => void onStopSignal(() => resolve()));
+    clearInterval(alive);
+    await server.release();
+  });

@@ -1,0 +1,20 @@
+import { withClient } from '../client-session';
+import { formatBytes } from '../../core/format';
+import { serverCommand } from '../options';
+
+export const statsCommand = serverCommand('stats')
+  .description('totals over all backups that the server keeps')
+  .action((options) =>
+    withClient(options, async (client, output) => {
+      const statistics = await client.statistics();
+      const text = [
+        `Total:        ${statistics.totalBackups}`,
+        `Successful:   ${statistics.successfulBackups}`,
+        `Failed:       ${statistics.failedBackups}`,
+        `Running:      ${statistics.runningBackups}`,
+        `Bytes:        ${statistics.totalBytesBackedUp} (${formatBytes(statistics.totalBytesBackedUp)})`,
+        `Success rate: ${statistics.successRatePercent.toFixed(1)} %`,
+      ].join('\n');
+      output.result('stats', statistics, text);
+    }),
+  );

@@ -1,0 +1,25 @@
+/** Exit codes, as restic's where both have the case. Scripts must take any other code for a failure. */
+export const exitCodes = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  partly: 3,
+  noServer: 20,
+  interrupted: 130,
+} as const;
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+/** For the end of a command's help. */
+export const exitCodeHelp = `
+Exit codes:
+  0    all done
+  1    the backup failed; nothing was left behind
+  2    usage: options or input are wrong, nothing was started
+  20   no Temporal server to be had, nothing was started
+  130  interrupted; the message says who continues the run`;
+
+/** Input of a person that is wrong: exit 2, nothing was started. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}

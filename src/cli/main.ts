@@ -1,0 +1,51 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from '@commander-js/extra-typings';
+import { RunNotFoundError, TargetBusyError } from '../client/errors';
+import { NoTemporalServerError } from '../server/errors';
+import { cancelCommand } from './commands/cancel';
+import { fileCommand } from './commands/file';
+import { runsCommand } from './commands/runs';
+import { serverCommandLine } from './commands/server';
+import { statsCommand } from './commands/stats';
+import { statusCommand } from './commands/status';
+import { workerCommand } from './commands/worker';
+import { exitCodes, UsageError, type ExitCode } from './exit-codes';
+import { version } from '../version';
+
+const program = new Command('file-backup')
+  .description('Durable file backups on Temporal: every copy is atomic, verified by reading it back, and undone when its run fails.')
+  .version(version)
+  .showHelpAfterError('(add --help for the options)')
+  .configureHelp({ showGlobalOptions: true });
+
+for (const command of [fileCommand, runsCommand, statusCommand, cancelCommand, statsCommand, workerCommand, serverCommandLine]) {
+  program.addCommand(command.exitOverride());
+}
+
+/** Fit for `file-backup runs | head`: a reader that has gone is no error. */
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
+program
+  .exitOverride()
+  .parseAsync()
+  .catch((error: unknown) => {
+    process.exitCode = exitCodeOf(error);
+  });
+
+/** Says what went wrong, once, and answers the exit code. */
+function exitCodeOf(error: unknown): ExitCode {
+  // The parser has printed its message, or the help that was asked for.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+  process.stderr.write(`file-backup: ${error instanceof Error ? error.message : String(error)}\n`);
+  if (error instanceof UsageError) return exitCodes.usage;
+  if (error instanceof NoTemporalServerError || isConnectionError(error)) return exitCodes.noServer;
+  return exitCodes.failed;
+}
+
+/** Both of Temporal's clients say it their own way. */
+function isConnectionError(error: unknown): boolean {
+  if (error instanceof RunNotFoundError || error instanceof TargetBusyError || !(error instanceof Error)) return false;
+  return error.name === 'TransportError' || /failed to connect|UNAVAILABLE|Failed to call GetSystemInfo/i.test(error.message);
+}

@@ -1,0 +1,32 @@
+import { Command, Option } from '@commander-js/extra-typings';
+import { logLevels, type LogLevel } from '../log-levels';
+import { UsageError } from './exit-codes';
+
+/** Options that every command with a server has. */
+export function serverCommand(name: string) {
+  return new Command(name)
+    .option('--address <host:port>', 'Temporal server; else TEMPORAL_ADDRESS or a Temporal profile, else an embedded server')
+    .option('--namespace <name>', 'Temporal namespace')
+    .option('--profile <name>', 'profile of the Temporal configuration file')
+    .option('--state-dir <directory>', 'where the embedded server keeps its data [FILE_BACKUP_STATE_DIR]')
+    .option('--json', 'print one JSON object a line on standard output', false)
+    .addOption(new Option('--log-level <level>', 'structured logs on standard error').choices(logLevels).default('silent' as const));
+}
+
+export interface ServerOptions {
+  readonly address?: string;
+  readonly namespace?: string;
+  readonly profile?: string;
+  readonly stateDir?: string;
+  readonly json: boolean;
+  readonly logLevel: LogLevel;
+}
+
+/** Reads a whole number within bounds. */
+export function wholeNumber(name: string, least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+    throw new UsageError(`${name} must be a whole number from ${least} to ${most}, not "${text}"`);
+  };
+}

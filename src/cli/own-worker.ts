@@ -1,0 +1,37 @@
+import type { NativeConnection } from '@temporalio/worker';
+import type { BackupWorker, BackupWorkerOptions } from '../worker/create-worker';
+import type { ServerSession } from './server-session';
+
+/** A running worker in this process and the way to end it. */
+export interface OwnWorker {
+  /** Rejects when the worker broke. */
+  readonly ended: Promise<void>;
+  stop(): Promise<void>;
+}
+
+interface OwnWorkerOptions {
+  readonly server: ServerSession;
+  readonly connection: NativeConnection;
+  readonly taskQueue: string;
+  readonly roots: BackupWorkerOptions['roots'];
+  readonly log: BackupWorkerOptions['log'];
+}
+
+/** Steps that are under way when a person presses Ctrl-C are stopped soon: the next worker repeats them. */
+const SHUTDOWN_GRACE_MS = 500;
+
+/** Serves one queue from inside the command. */
+export async function startOwnWorker({ server, connection, taskQueue, roots, log }: OwnWorkerOptions): Promise<OwnWorker> {
+  const { createBackupWorker } = await import('../worker/create-worker.js');
+  const { namespace, stateDirectory } = server;
+  const worker: BackupWorker = await createBackupWorker({ connection, namespace, taskQueue, roots, stateDirectory, log, shutdownGraceMs: SHUTDOWN_GRACE_MS });
+  const ended = worker.run();
+  ended.catch(() => undefined);
+  return {
+    ended,
+    stop: () => {
+      if (worker.worker.getState() === 'RUNNING') worker.shutdown();
+      return ended;
+    },
+  };
+}

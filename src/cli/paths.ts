@@ -1,0 +1,30 @@
+import { realpathSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { UsageError } from './exit-codes';
+
+/** A path as a person typed it, made absolute and rid of links in its parents; the file itself may still be a link. */
+export function canonicalFile(what: string, typed: string): string {
+  if (typed.endsWith('/')) throw new UsageError(`${what} ${typed} names a directory; give the full path of the file`);
+  const path = resolve(typed);
+  return path === '/' ? path : join(canonicalDirectory(dirname(path)), basename(path));
+}
+
+/** The nearest directory on the way to a file that exists: the one-shot command allows no more than that. */
+export function nearestDirectory(file: string): string {
+  const parent = dirname(file);
+  return realPath(parent) ?? nearestDirectory(parent);
+}
+
+function canonicalDirectory(path: string): string {
+  return realPath(path) ?? join(canonicalDirectory(dirname(path)), basename(path));
+}
+
+/** Undefined for whatever cannot be resolved: the worker says what is wrong with it. */
+function realPath(path: string): string | undefined {
+  try {
+    return realpathSync.native(path);
+  } catch (error) {
+    if (path === '/') throw error;
+    return undefined;
+  }
+}

@@ -1,0 +1,59 @@
+import { resolve } from 'node:path';
+import { namedServer, type ServerAddress } from '../client/connect';
+import { cacheDirectory, stateDirectory } from '../config';
+import { SEARCH_ATTRIBUTES } from '../core/names';
+import { resolveTemporalBinary } from '../server/binary';
+import { acquireEmbeddedServer } from '../server/embedded';
+import type { ServerOptions } from './options';
+import type { Output } from './output';
+
+/** The Temporal server that a command uses: the one that was named, or the embedded one for as long as it is used. */
+export interface ServerSession extends ServerAddress {
+  readonly stateDirectory: string;
+  readonly isEmbedded: boolean;
+  readonly webUiAddress: string | undefined;
+  /** Address of a run's page in the Web UI; undefined for a named server whose Web UI is not known. */
+  webUi(run: { workflowId: string; runId: string }): string | undefined;
+  /** Gives the embedded server up; it ends when nobody else uses it. */
+  release(): Promise<void>;
+}
+
+export interface EmbeddedPorts {
+  readonly port?: number;
+  readonly uiPort?: number;
+}
+
+/** @throws NoTemporalServerError */
+export async function openServer(options: ServerOptions, output: Output): Promise<ServerSession> {
+  const named = namedServer(options);
+  return named === undefined ? openEmbeddedServer(options, output) : sessionOf(named, options, process.env.FILE_BACKUP_UI_ADDRESS);
+}
+
+/** @throws NoTemporalServerError */
+export async function openEmbeddedServer(options: ServerOptions, output: Output, ports: EmbeddedPorts = {}): Promise<ServerSession> {
+  const log = (message: string): void => output.note(message);
+  const binary = async (): Promise<string> => (await resolveTemporalBinary({ cacheDirectory: cacheDirectory(), env: process.env, log })).path;
+  const server = await acquireEmbeddedServer({ ...ports, stateDirectory: directoryOf(options), binary, searchAttributes: SEARCH_ATTRIBUTES, log });
+  const address = { namespace: options.namespace ?? server.namespace, connectionOptions: { address: server.address } };
+  return { ...sessionOf(address, options, server.uiAddress), isEmbedded: true, release: () => server.release({ wait: false }) };
+}
+
+function sessionOf(address: ServerAddress, options: ServerOptions, webUiAddress: string | undefined): ServerSession {
+  return {
+    ...address,
+    stateDirectory: directoryOf(options),
+    isEmbedded: false,
+    webUiAddress,
+    webUi: (run) => webUiAddress && runPage(webUiAddress, address.namespace, run),
+    release: () => Promise.resolve(),
+  };
+}
+
+function directoryOf({ stateDir }: ServerOptions): string {
+  return stateDir === undefined ? stateDirectory() : resolve(stateDir);
+}
+
+function runPage(address: string, namespace: string, { workflowId, runId }: { workflowId: string; runId: string }): string {
+  const parts = ['namespaces', namespace, 'workflows', workflowId, runId, 'history'];
+  return [address.replace(/\/$/, ''), ...parts.map(encodeURIComponent)].join('/');
+}

@@ -1,0 +1,28 @@
+import { defaultPayloadConverter, fromPayloadsAtIndex } from '@temporalio/common';
+import type { Client } from '@temporalio/client';
+
+/** What a live run is doing right now. */
+export interface FileProgress {
+  readonly isRunning: boolean;
+  /** Activity under way, or undefined between two of them. */
+  readonly step: string | undefined;
+  readonly attempt: number;
+  /** Bytes that the current step has read so far. */
+  readonly movedBytes: number;
+  /** Why the last attempt failed, while the next one is due. */
+  readonly lastFailure: string | undefined;
+}
+
+/** Asks the server alone: what a step has done comes from its heartbeats. */
+export async function fileProgress(client: Client, workflowId: string, runId: string): Promise<FileProgress> {
+  const description = await client.workflow.getHandle(workflowId, runId).describe();
+  const [pending] = description.raw.pendingActivities ?? [];
+  const details = fromPayloadsAtIndex<{ movedBytes?: number } | undefined>(defaultPayloadConverter, 0, pending?.heartbeatDetails?.payloads);
+  return {
+    isRunning: description.status.name === 'RUNNING',
+    step: pending?.activityType?.name ?? undefined,
+    attempt: pending?.attempt ?? 1,
+    movedBytes: details?.movedBytes ?? 0,
+    lastFailure: pending?.lastFailure?.message ?? undefined,
+  };
+}
