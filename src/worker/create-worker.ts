@@ -24,6 +24,8 @@ export interface BackupWorkerOptions {
   readonly log: Logger;
   readonly breaker?: Partial<BreakerOptions>;
   readonly maxConcurrentSteps?: number;
+  /** Runs workflow code on the main thread: a thread of its own takes a third of a second to start, which a command for one file feels. */
+  readonly workflowsOnMainThread?: boolean;
   /** Further activity interceptors, inside the circuit breaker. */
   readonly interceptors?: readonly ActivityInterceptorsFactory[];
   /** How long running steps may take to finish after a shutdown was asked for, in milliseconds. */
@@ -59,6 +61,8 @@ export async function createBackupWorker(options: BackupWorkerOptions): Promise<
     maxHeartbeatThrottleInterval: '1 s',
     defaultHeartbeatThrottleInterval: '1 s',
     maxCachedWorkflows: 100,
+    // The SDK has this switch for debuggers; what it changes is the thread, and that no deadlock is looked for.
+    debugMode: options.workflowsOnMainThread ?? false,
     shutdownGraceTime: options.shutdownGraceMs ?? 30_000,
   });
   const sweep = () => sweepStaging({ registry, pool, connection, owner: { clusterId, namespace }, log });

@@ -13,7 +13,7 @@ export function renderDetails(status: FileBackupStatus, output: FileBackupOutput
   if (status.sizeBytes > 0) rows.push(['Size', formatBytes(status.sizeBytes)]);
   if (status.retryCount > 0) rows.push(['Retries', String(status.retryCount)]);
   if (output !== null) rows.push(...outcomeRows(output));
-  return ['| | |', '|---|---|', ...rows.map(([name, value]) => `| **${name}** | ${cell(value)} |`)].join('\n');
+  return rows.map(([name, value]) => `- **${name}**: ${oneLine(value)}`).join('\n');
 }
 
 function outcomeRows(output: FileBackupOutput): [string, string][] {
@@ -35,7 +35,6 @@ function code(text: string): string {
   return `\`${printablePath(text).replaceAll('`', "'")}\``;
 }
 
-/** A table cell is one line without bars of its own. */
-function cell(text: string): string {
-  return text.replaceAll('|', '\\|').replace(/\s*\n\s*/g, ' ');
+function oneLine(text: string): string {
+  return text.replace(/\s*\n\s*/g, ' ');
 }
