@@ -1,0 +1,18 @@
+/**
+ * No Temporal server can be had: none could be found, downloaded, started or shared.
+ * The message says what was tried and what the user can do; the command ends with exit code 20.
+ */
+export class NoTemporalServerError extends Error {
+  override readonly name = 'NoTemporalServerError';
+}
+
+/** The message of anything that was thrown. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The `code` of a Node system error, such as ENOENT. */
+export function codeOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | undefined)?.code;
+  return typeof code === 'string' ? code : undefined;
+}
