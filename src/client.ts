@@ -7,6 +7,8 @@ export { BackupClient, type BackupClientOptions, type FileBackupHandle } from '.
 export { namedServer, serverOrLocal, type ServerAddress, type ServerChoice } from './client/connect';
 export { OperationReusedError, RunNotFoundError, TargetBusyError } from './client/errors';
 export type { BackupDescription, BackupRun, PendingStep } from './client/runs';
+export { hostTaskQueue } from './core/names';
+export { InvalidInputError, type FileBackupOutput, type FileBackupRequest } from './models';
 
 /**
  * Run directly: backs one file up on any server that has a worker, as `npm run client -- SOURCE TARGET`, and prints

@@ -1,7 +1,7 @@
 import type { PreparedStaging } from '../storage/prepare-staging';
 import type { ReadBack } from '../storage/read-back';
 import type { Unpublished } from '../storage/unpublish-file';
-import { locationOf, type ActivityDependencies, type Operation, type Staged } from './operation';
+import { attempt, locationOf, type ActivityDependencies, type Attempted, type Operation, type Staged } from './operation';
 import { sourceRoot } from './roots';
 import { runStep } from './run-step';
 
@@ -28,10 +28,10 @@ export function createClosingSteps({ roots, pool, registry }: ActivityDependenci
     },
 
     /** When staging is gone: is the work done already? Null unless the target holds exactly what the source holds. */
-    async adoptTarget({ operation }: { operation: Operation }): Promise<ReadBack | null> {
+    async adoptTarget({ operation }: { operation: Operation }): Promise<{ found: ReadBack | null } & Attempted> {
       const { sourcePath } = operation.input;
       const adopted = await runStep(pool, 'adoptTarget', { location: locationOf(operation, roots), sourceRoot: sourceRoot(roots, sourcePath), sourcePath });
-      return adopted ?? null;
+      return { found: adopted ?? null, attempt: attempt() };
     },
   };
 }

@@ -15,7 +15,9 @@ export function createForwardSteps({ roots, pool, registry, clusterId }: Activit
       const input = parseInput(request.input);
       const { sourcePath, backupPath: targetPath } = input;
       const pair = { sourcePath, targetPath, sourceRoot: sourceRoot(roots, sourcePath), targetRoot: destinationRoot(roots, targetPath) };
-      return { input, ...(await runStep(pool, 'inspectFile', pair)), attempt: attempt() };
+      const inspected = await runStep(pool, 'inspectFile', pair);
+      refuseDeepTarget(targetPath, inspected.missingDirectories);
+      return { input, ...inspected, attempt: attempt() };
     },
 
     /** Creates missing parents and the run's staging directory; answers what the target was before. */
@@ -54,6 +56,15 @@ export function createForwardSteps({ roots, pool, registry, clusterId }: Activit
       return { by, attempt: attempt() };
     },
   };
+}
+
+/** Their names travel with every step of the run: this many bytes of them are 8 levels of the longest path, or 90 of an ordinary one. */
+const MAX_MISSING_BYTES = 32 * 1024;
+
+function refuseDeepTarget(path: string, missingDirectories: readonly string[]): void {
+  const sizeBytes = missingDirectories.reduce((sum, directory) => sum + Buffer.byteLength(directory), 0);
+  if (sizeBytes <= MAX_MISSING_BYTES) return;
+  throw failure('TargetInvalid', `Target ${path} lies below ${missingDirectories.length} directories that do not exist; create some of them first`, { path, attempt: attempt() });
 }
 
 function parseInput(input: unknown): FileBackupInput {

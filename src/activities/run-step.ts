@@ -52,6 +52,8 @@ function watchProgress(context: Context, control: TransferControl): { happened: 
         movedBytes = control.movedBytes;
         movedAtMs = performance.now();
       } else if (performance.now() - movedAtMs > STALL_TIMEOUT_MS) {
+        // Should the call come back after all, the thread must not go on behind the next attempt's back.
+        control.cancel();
         reject(failure('Stalled', `No byte moved for ${STALL_TIMEOUT_MS / 1000} s after ${movedBytes} bytes`, { attempt: context.info.attempt }));
       }
     }, HEARTBEAT_INTERVAL_MS);

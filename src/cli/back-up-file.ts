@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import type { BackupClient, FileBackupHandle } from '../client/backup-client';
 import { hostTaskQueue, operationTaskQueue } from '../core/names';
 import type { FileBackupInput, FileBackupOutput } from '../models';
+import { connectTo } from './connect';
 import { followFile } from './file-progress';
 import type { ServerOptions } from './options';
 import type { Output } from './output';
@@ -34,7 +35,7 @@ export async function backUpFileHere({ input, server, output, logLevel, interrup
   ]);
   const log = createLogger(logLevel);
   installRuntime({ log });
-  const connection = await NativeConnection.connect(server.connectionOptions);
+  const connection = await connectTo(server, (options) => NativeConnection.connect(options));
   const storage = hostTaskQueue(hostname());
   const taskQueue = operationTaskQueue(storage, input.operationId);
   const roots = { sources: [nearestDirectory(input.sourcePath)], destinations: [nearestDirectory(input.backupPath)] };
@@ -58,14 +59,11 @@ export async function backUpFileHere({ input, server, output, logLevel, interrup
 /** Backs a file up with a worker that runs elsewhere: started here, done there. */
 export async function backUpFileThere({ input, server, output, interrupted }: FileJob, taskQueue: string): Promise<FileJobEnd> {
   const [{ Connection }, { BackupClient: Client }] = await Promise.all([import('@temporalio/client'), import('../client/backup-client.js')]);
-  const connection = await Connection.connect(server.connectionOptions);
+  const connection = await connectTo(server, (options) => Connection.connect(options));
   const client = new Client({ connection, namespace: server.namespace, taskQueue });
-  try {
-    const handle = await client.startBackupFile(input);
-    return { handle, result: await followed(client, handle, { input, output, interrupted }, []) };
-  } finally {
-    await client.close();
-  }
+  const handle = await client.startBackupFile(input);
+  // The connection is left to the end of the process: closed amid a call, this client crashes on its own retry.
+  return { handle, result: await followed(client, handle, { input, output, interrupted }, []) };
 }
 
 async function followed(client: BackupClient, handle: FileBackupHandle, job: Pick<FileJob, 'input' | 'output' | 'interrupted'>, workers: readonly OwnWorker[]): Promise<FileBackupOutput | undefined> {

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type { BackupClient } from '../client/backup-client';
 import { hostTaskQueue } from '../core/names';
+import { connectTo } from './connect';
 import type { ServerOptions } from './options';
 import { createOutput, type Output } from './output';
 import { openServer, type ServerSession } from './server-session';
@@ -12,7 +13,7 @@ export async function withClient(options: ServerOptions, run: (client: BackupCli
   try {
     const { BackupClient: Client } = await import('../client/backup-client.js');
     const { Connection } = await import('@temporalio/client');
-    const connection = await Connection.connect(server.connectionOptions);
+    const connection = await connectTo(server, (connectionOptions) => Connection.connect(connectionOptions));
     const client = new Client({ connection, namespace: server.namespace, taskQueue: hostTaskQueue(hostname()) });
     try {
       await run(client, output, server);

@@ -1,6 +1,6 @@
 import { SingleBar } from 'cli-progress';
 import type { BackupClient, FileBackupHandle } from '../client/backup-client';
-import { formatBytes } from '../core/format';
+import { formatBytes, printablePath } from '../core/format';
 import type { FileBackupOutput } from '../models';
 import type { Output } from './output';
 
@@ -59,7 +59,7 @@ function createBar(sizeBytes: number): Display {
   bar.start(Math.max(1, sizeBytes), 0, { label: 'starting', moved: '0 B', size: formatBytes(sizeBytes), waiting: '' });
   return {
     update: (step, movedBytes, waiting) =>
-      bar.update(Math.min(movedBytes, sizeBytes), { label: labels[step ?? ''] ?? step ?? 'waiting', moved: formatBytes(movedBytes), waiting: waiting ?? '' }),
+      bar.update(Math.min(movedBytes, sizeBytes), { label: labels[step ?? ''] ?? step ?? 'waiting', moved: formatBytes(movedBytes), waiting: printablePath(waiting ?? '') }),
     stop: () => bar.stop(),
   };
 }
@@ -70,7 +70,7 @@ function createEvents(output: Output, sizeBytes: number): Display {
     update: (step, movedBytes, waiting) => {
       const label = labels[step ?? ''] ?? 'waiting';
       const percent = sizeBytes === 0 ? 0 : Math.floor((movedBytes / sizeBytes) * 10) * 10;
-      const line = [label, percent > 0 ? `${percent} %` : '', waiting ?? ''].filter((part) => part !== '').join(' ');
+      const line = [label, percent > 0 ? `${percent} %` : '', printablePath(waiting ?? '')].filter((part) => part !== '').join(' ');
       if (line === last) return;
       last = line;
       output.event('status', { step, movedBytes, sizeBytes, waitingFor: waiting }, line);

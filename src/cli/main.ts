@@ -32,7 +32,9 @@ program
   .parseAsync()
   .catch((error: unknown) => {
     process.exitCode = exitCodeOf(error);
-  });
+  })
+  // Calls to a server that are still under way must not keep a finished command alive.
+  .finally(() => process.exit());
 
 /** Says what went wrong, once, and answers the exit code. */
 function exitCodeOf(error: unknown): ExitCode {

@@ -25,7 +25,7 @@ export function createOutput(isJson: boolean): Output {
   };
 }
 
-/** A plain table: a rule below the head, no other lines, as restic's. */
+/** A plain table without lines. */
 export function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const none = { top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '' };
   const inner = { left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ' };

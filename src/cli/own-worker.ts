@@ -24,7 +24,7 @@ const SHUTDOWN_GRACE_MS = 500;
 export async function startOwnWorker({ server, connection, taskQueue, roots, log }: OwnWorkerOptions): Promise<OwnWorker> {
   const { createBackupWorker } = await import('../worker/create-worker.js');
   const { namespace, stateDirectory } = server;
-  const worker: BackupWorker = await createBackupWorker({ connection, namespace, taskQueue, roots, stateDirectory, log, shutdownGraceMs: SHUTDOWN_GRACE_MS });
+  const worker: BackupWorker = await createBackupWorker({ connection, namespace, taskQueue, roots, stateDirectory, log, shutdownGraceMs: SHUTDOWN_GRACE_MS, workflowsOnMainThread: true });
   const ended = worker.run();
   ended.catch(() => undefined);
   return {

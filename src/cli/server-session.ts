@@ -4,6 +4,7 @@ import { cacheDirectory, stateDirectory } from '../config';
 import { SEARCH_ATTRIBUTES } from '../core/names';
 import { resolveTemporalBinary } from '../server/binary';
 import { acquireEmbeddedServer } from '../server/embedded';
+import { readChoice } from './connect';
 import type { ServerOptions } from './options';
 import type { Output } from './output';
 
@@ -25,7 +26,7 @@ export interface EmbeddedPorts {
 
 /** @throws NoTemporalServerError */
 export async function openServer(options: ServerOptions, output: Output): Promise<ServerSession> {
-  const named = namedServer(options);
+  const named = readChoice(() => namedServer(options));
   return named === undefined ? openEmbeddedServer(options, output) : sessionOf(named, options, process.env.FILE_BACKUP_UI_ADDRESS);
 }
 
@@ -54,6 +55,6 @@ function directoryOf({ stateDir }: ServerOptions): string {
 }
 
 function runPage(address: string, namespace: string, { workflowId, runId }: { workflowId: string; runId: string }): string {
-  const parts = ['namespaces', namespace, 'workflows', workflowId, runId, 'history'];
+  const parts = ['namespaces', namespace, 'workflows', workflowId, runId];
   return [address.replace(/\/$/, ''), ...parts.map(encodeURIComponent)].join('/');
 }

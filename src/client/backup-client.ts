@@ -34,6 +34,9 @@ export interface FileBackupHandle {
   result(): Promise<FileBackupOutput>;
 }
 
+/** Without a worker the server itself would keep a query waiting for half a minute. */
+const ANSWER_WITHIN_MS = 2000;
+
 /** Starts and follows backups from a program. Needs a worker that serves the queue. */
 export class BackupClient {
   private readonly client: Client;
@@ -90,10 +93,10 @@ export class BackupClient {
     return fileProgress(this.client, workflowId, runId);
   }
 
-  /** What a live run waits for, in words, or null; asks the run's worker. */
+  /** What a live run waits for, in words, or null; asks the run's worker. @throws ServiceError when none answers soon */
   async waitingFor({ workflowId, runId }: Pick<FileBackupHandle, 'workflowId' | 'runId'>): Promise<string | null> {
-    const status = await this.client.workflow.getHandle(workflowId, runId).query<FileBackupStatus>(STATUS_QUERY);
-    return status.waitingFor;
+    const ask = () => this.client.workflow.getHandle(workflowId, runId).query<FileBackupStatus>(STATUS_QUERY);
+    return (await this.client.withDeadline(Date.now() + ANSWER_WITHIN_MS, ask)).waitingFor;
   }
 
   /** Newest first. */

@@ -1,4 +1,4 @@
-import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription, type WorkflowExecutionInfo, type WorkflowExecutionStatusName } from '@temporalio/client';
+import { isGrpcServiceError, ServiceError, WorkflowNotFoundError, type Client, type WorkflowExecutionDescription, type WorkflowExecutionInfo, type WorkflowExecutionStatusName } from '@temporalio/client';
 import { BACKUP_FILE_WORKFLOW, OPERATION_ATTRIBUTE } from '../core/names';
 import { summarize, type BackupStatistics } from '../core/statistics';
 import { bytesKey, stateKey } from '../search-attributes';
@@ -51,7 +51,8 @@ export async function listRuns(client: Client, limit: number): Promise<BackupRun
     runs.push(runOf(info));
     if (runs.length >= limit) break;
   }
-  return runs;
+  // The server lists running ones first, then by their end.
+  return runs.sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
 }
 
 /** By workflow id, or by operation id. @throws RunNotFoundError */
@@ -77,9 +78,24 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 export async function findOperation(client: Client, operationId: string): Promise<{ workflowId: string; runId: string } | undefined> {
   if (!UUID.test(operationId)) return undefined;
   const query = `${fileRuns} AND ${OPERATION_ATTRIBUTE} = '${operationId}'`;
-  for await (const { workflowId, runId } of client.workflow.list({ query, pageSize: 1 })) return { workflowId, runId };
-  return undefined;
+  try {
+    for await (const { workflowId, runId } of client.workflow.list({ query, pageSize: 1 })) return { workflowId, runId };
+    return undefined;
+  } catch (error) {
+    if (!isInvalidQuery(error)) throw error;
+    return (await listRuns(client, MOST_RUNS_READ)).find((run) => run.operationId === operationId);
+  }
 }
+
+/** Where search attributes are not registered, so many runs are looked through for an operation. */
+const MOST_RUNS_READ = 10_000;
+
+/** What a server answers to a search attribute that it does not know. */
+function isInvalidQuery(error: unknown): boolean {
+  return error instanceof ServiceError && isGrpcServiceError(error.cause) && Number(error.cause.code) === INVALID_ARGUMENT;
+}
+
+const INVALID_ARGUMENT = 3;
 
 /** Totals over the runs that the server still keeps: they survive restarts of everything but the server's retention. */
 export async function statistics(client: Client): Promise<BackupStatistics> {

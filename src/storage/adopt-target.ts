@@ -1,10 +1,13 @@
 import * as fs from 'node:fs';
 import type { TransferControl } from './control';
 import { inParent } from './directory';
-import { blaming, isErrno } from './errors';
+import { blaming } from './errors';
+import { lstatIfPresent } from './file-stat';
 import { digest, readBack, type ReadBack } from './read-back';
 import { withSource } from './source';
 import { requireDestination, type StagingLocation } from './staging';
+
+const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 
 /**
  * Work that is ahead of history: a server that lost its last moments asks for steps that were done and finalized
@@ -26,17 +29,13 @@ export function adoptTarget(location: StagingLocation, sourceRoot: string, sourc
 
 function targetContent(path: string, targetPath: string, control: TransferControl): ReadBack | undefined {
   return blaming('destination', targetPath, () => {
-    try {
-      return readBack(path, 'device', control);
-    } catch (error) {
-      if (isErrno(error, 'ENOENT')) return undefined;
-      throw error;
-    }
+    if (lstatIfPresent(path)?.isFile() !== true) return undefined;
+    return readBack(path, 'device', control);
   });
 }
 
 function syncFile(path: string): void {
-  const descriptor = fs.openSync(path, 'r');
+  const descriptor = fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   try {
     fs.fsyncSync(descriptor);
   } finally {

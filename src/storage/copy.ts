@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import type { TransferControl } from './control';
 import { blaming, StorageError } from './errors';
-import { fileStat, isUnchanged, type FileStat } from './file-stat';
+import { fileStat, isUnchanged, timeInSeconds, type FileStat } from './file-stat';
 import type { OpenSource } from './source';
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -91,7 +91,7 @@ function sourceChanged(path: string, how: string): StorageError {
 function copyMetadata(target: number, stat: FileStat): boolean {
   const ownerKept = copyOwner(target, stat);
   fs.fchmodSync(target, stat.mode & PERMISSION_BITS);
-  const mtimeSeconds = Number(BigInt(stat.mtimeNs) / 1000n) / 1e6;
+  const mtimeSeconds = timeInSeconds(BigInt(stat.mtimeNs));
   fs.futimesSync(target, mtimeSeconds, mtimeSeconds);
   return ownerKept;
 }

@@ -92,11 +92,12 @@ function notCanonical(side: Side): string {
 function openComponents(root: string, path: string, side: Side): number {
   if (!hasDescriptorPaths) return fs.openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   const names = path === root ? [] : path.slice(root === '/' ? 1 : root.length + 1).split('/');
-  if (names.length === 0) return fs.openSync(root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  // What is written to must be a real descriptor, since fsync refuses O_PATH.
+  const last = side === 'source' ? O_PATH : O_RDONLY;
+  if (names.length === 0) return fs.openSync(root, last | O_DIRECTORY | O_NOFOLLOW);
   let current = fs.openSync(root, O_PATH | O_DIRECTORY | O_NOFOLLOW);
   for (const [index, name] of names.entries()) {
-    // The last one must be a real descriptor, since fsync refuses O_PATH.
-    const access = index === names.length - 1 ? O_RDONLY : O_PATH;
+    const access = index === names.length - 1 ? last : O_PATH;
     try {
       const next = fs.openSync(`/proc/self/fd/${current}/${name}`, access | O_DIRECTORY | O_NOFOLLOW);
       fs.closeSync(current);

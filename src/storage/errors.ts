@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { isNativeError } from 'node:util/types';
 
 /** Which end of the copy failed. */
 export type Side = 'source' | 'destination';
@@ -22,7 +23,8 @@ export class StorageError extends Error {
   }
 }
 
-const errnoNames = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
+/** Some numbers have two names; the first one counts: EAGAIN, not EWOULDBLOCK. */
+const errnoNames = new Map(Object.entries(constants.errno).reverse().map(([name, number]) => [number, name]));
 
 /**
  * The errno name of a file system error, raw or already blamed on a side; undefined for other errors. Goes by number:
@@ -30,7 +32,8 @@ const errnoNames = new Map(Object.entries(constants.errno).map(([name, number]) 
  */
 export function errnoName(error: unknown): string | undefined {
   if (error instanceof StorageError) return error.code;
-  if (!(error instanceof Error)) return undefined;
+  // Not by instanceof: in a VM context of its own, as test runners use, the file system throws errors of another realm.
+  if (!isNativeError(error)) return undefined;
   const { errno, code } = error as NodeJS.ErrnoException;
   return errno === undefined ? undefined : (errnoNames.get(Math.abs(errno)) ?? code);
 }

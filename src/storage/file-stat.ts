@@ -45,6 +45,19 @@ export function isUnchanged(before: FileStat, now: FileStat): boolean {
   );
 }
 
+/** Still the target that was there before? ctime is left out: keeping a link of it changes that. */
+export function isWhatWasThere(before: FileStat, now: FileStat): boolean {
+  return before.inode === now.inode && before.sizeBytes === now.sizeBytes && before.mtimeNs === now.mtimeNs;
+}
+
+/**
+ * A time as `futimes` takes it. Half a microsecond more, since a double is too coarse for nanoseconds and what is
+ * below a microsecond is cut off: without it every other file would come out a microsecond older.
+ */
+export function timeInSeconds(timeNs: bigint): number {
+  return (Number(timeNs / 1000n) + 0.5) / 1e6;
+}
+
 /** In words, for messages. */
 export function kindOf(stats: fs.BigIntStats): string {
   if (stats.isFile()) return 'a regular file';

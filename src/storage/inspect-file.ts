@@ -5,7 +5,7 @@ import { blaming, isErrno, StorageError } from './errors';
 import { fileStat, isSameInode, kindOf, lstatIfPresent, type FileStat } from './file-stat';
 import { missingParents } from './parents';
 import { withSource } from './source';
-import type { DirectoryIdentity } from './staging';
+import { identityOf, type DirectoryIdentity } from './staging';
 
 const MAX_NAME_BYTES = 255;
 
@@ -31,13 +31,13 @@ export interface Inspected {
  */
 export function inspectFile(pair: FilePair): Inspected {
   refuseSameFile(pair);
+  refuseLongNames(pair.targetPath);
   const source = withSource(pair.sourceRoot, pair.sourcePath, ({ stat }) => stat);
   requireRoot(pair.targetRoot);
   const missingDirectories = missingParents(pair.targetRoot, pair.targetPath);
   const existing = dirname(missingDirectories[0] ?? pair.targetPath);
   const destination = inspectDestination(pair.targetRoot, existing);
   if (missingDirectories.length === 0) inspectTarget(pair.targetPath);
-  refuseLongNames(pair.targetPath);
   refuseFullDisk(existing, pair.targetPath, source.sizeBytes);
   return { source, destination, missingDirectories };
 }
@@ -71,8 +71,7 @@ function requireRoot(root: string): void {
 function inspectDestination(root: string, path: string): DirectoryIdentity {
   const directory = OpenDirectory.open(root, path, 'destination');
   try {
-    const stats = directory.stat();
-    return { path, device: String(stats.dev), inode: String(stats.ino) };
+    return identityOf(path, directory.stat());
   } finally {
     directory.close();
   }
@@ -101,9 +100,10 @@ function refuseLongNames(targetPath: string): void {
 }
 
 function refuseFullDisk(directory: string, targetPath: string, sizeBytes: number): void {
-  const { bavail, bsize } = blaming('destination', directory, () => fs.statfsSync(directory, { bigint: true }));
+  const { bavail, bsize, blocks } = blaming('destination', directory, () => fs.statfsSync(directory, { bigint: true }));
   const freeBytes = Number(bavail * bsize);
-  if (sizeBytes <= freeBytes) return;
+  // Some file systems, as a tmpfs without a limit, do not say how large they are.
+  if (blocks === 0n || sizeBytes <= freeBytes) return;
   throw new StorageError('NoSpace', 'destination', targetPath, `Destination of ${targetPath} has ${freeBytes} bytes free, ${sizeBytes} are needed`, {
     expected: String(sizeBytes),
     found: String(freeBytes),

@@ -45,7 +45,7 @@ function openFor(path: string, prefer: ReadFrom): [number, ReadFrom] {
     try {
       return [fs.openSync(path, flags | O_DIRECT), 'device'];
     } catch (error) {
-      if (!isErrno(error, 'EINVAL', 'EOPNOTSUPP')) throw error;
+      if (!isErrno(error, 'EINVAL', 'EOPNOTSUPP', 'ENOTSUP')) throw error;
     }
   }
   return [fs.openSync(path, flags), 'cache'];

@@ -4,7 +4,7 @@ import type { TransferControl } from './control';
 import { copyInto, type Copied, type OnSourceChanged } from './copy';
 import { blaming } from './errors';
 import { withSource } from './source';
-import { inStaging, unlinkIfPresent, type StagingLocation } from './staging';
+import { inStaging, requireEntryName, unlinkIfPresent, type StagingLocation } from './staging';
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
 
@@ -33,7 +33,7 @@ export function stageFile(request: StageRequest, control: TransferControl): Stag
   const { location, sourceRoot, sourcePath, onSourceChanged } = request;
   return inStaging(location, (staging) =>
     withSource(sourceRoot, sourcePath, (source) => {
-      if (request.replaces !== null) unlinkIfPresent(staging.entry(request.replaces));
+      if (request.replaces !== null) unlinkIfPresent(staging.entry(requireEntryName(request.replaces, location)));
       const name = `${request.attemptName}-${randomUUID().slice(0, 8)}`;
       const path = staging.entry(name);
       return writing(path, location.targetPath, (target) => {

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { syncDirectory } from './directory';
@@ -27,18 +26,27 @@ export class StagingRegistry {
   /** Durable before the directory itself is made. */
   add(entry: RegisteredStaging): void {
     fs.mkdirSync(this.directory, { recursive: true, mode: 0o700 });
-    const draft = join(this.directory, `.${randomUUID()}`);
-    fs.writeFileSync(draft, JSON.stringify(entry), { mode: 0o600, flag: 'wx', flush: true });
-    fs.renameSync(draft, this.pathOf(entry.location.runId));
+    const { runId } = entry.location;
+    fs.writeFileSync(this.draftOf(runId), JSON.stringify(entry), { mode: 0o600, flush: true });
+    fs.renameSync(this.draftOf(runId), this.pathOf(runId));
     syncDirectory(this.directory);
   }
 
   remove(runId: string): void {
     unlinkIfPresent(this.pathOf(runId));
+    unlinkIfPresent(this.draftOf(runId));
   }
 
   list(): RegisteredStaging[] {
-    return this.names().map((name) => JSON.parse(fs.readFileSync(join(this.directory, name), 'utf8')) as RegisteredStaging);
+    return this.names().flatMap((name) => {
+      try {
+        return [JSON.parse(fs.readFileSync(join(this.directory, name), 'utf8')) as RegisteredStaging];
+      } catch (error) {
+        // Removed since the names were read: workers may share a state directory.
+        if (isErrno(error, 'ENOENT')) return [];
+        throw error;
+      }
+    });
   }
 
   private names(): string[] {
@@ -48,6 +56,11 @@ export class StagingRegistry {
       if (isErrno(error, 'ENOENT')) return [];
       throw error;
     }
+  }
+
+  /** Named after the run, so that one left by a worker that was killed here goes with the run. */
+  private draftOf(runId: string): string {
+    return join(this.directory, `.${runId}`);
   }
 
   private pathOf(runId: string): string {

@@ -10,6 +10,20 @@ export interface DirectoryIdentity {
   readonly path: string;
   readonly device: string;
   readonly inode: string;
+  /** When it was made, where the file system tells. */
+  readonly bornNs?: string;
+}
+
+export function identityOf(path: string, { dev, ino, birthtimeNs, ctimeNs }: fs.BigIntStats): DirectoryIdentity {
+  const identity = { path, device: String(dev), inode: String(ino) };
+  // Where it is not known Node gives zero, or ctime instead.
+  return birthtimeNs === 0n || birthtimeNs === ctimeNs ? identity : { ...identity, bornNs: String(birthtimeNs) };
+}
+
+/** Device numbers are handed out anew when a machine starts, and by some file systems with every mount: only without a time of birth do they count. */
+function isSameDirectory(a: DirectoryIdentity, b: DirectoryIdentity): boolean {
+  if (a.inode !== b.inode) return false;
+  return a.bornNs !== undefined && b.bornNs !== undefined ? a.bornNs === b.bornNs : a.device === b.device;
 }
 
 /** Where an operation's staging directory stands: beside the target, named after the run. */
@@ -31,6 +45,15 @@ export const entryNames = {
   /** A target taken back by undo. */
   unpublished: 'unpublished',
 } as const;
+
+/**
+ * Names of staged files come back from the workflow: none may lead out of the staging directory.
+ * @throws StorageError `InvalidInput`
+ */
+export function requireEntryName(name: string, { targetPath }: StagingLocation): string {
+  if (name !== '..' && !name.includes('/')) return name;
+  throw new StorageError('InvalidInput', 'destination', targetPath, `${JSON.stringify(name)} is no name of a staged file`);
+}
 
 /** Path of a live staging entry below an open parent. By path on purpose: after `revoke` it leads nowhere. */
 export function liveEntry(parent: OpenDirectory, { runId }: StagingLocation, name: string): string {
@@ -62,16 +85,20 @@ export function explainMissing<T>(location: StagingLocation, calls: () => T): T 
   try {
     return calls();
   } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error;
+    if (!isErrno(error, 'ENOENT') || isOfSource(error)) throw error;
     requireDestination(location.destination);
     throw new StorageError('StagingRevoked', 'destination', location.targetPath, `The staging directory of ${location.targetPath} is gone`, {}, { cause: error });
   }
 }
 
+function isOfSource(error: unknown): boolean {
+  return error instanceof StorageError && error.side === 'source';
+}
+
 /** @throws StorageError `DestinationGone` unless the directory is the very one that was there at the start */
 export function requireDestination(destination: DirectoryIdentity): void {
   const stats = blaming('destination', destination.path, () => lstatIfPresent(destination.path));
-  if (stats !== undefined && String(stats.dev) === destination.device && String(stats.ino) === destination.inode) return;
+  if (stats !== undefined && isSameDirectory(identityOf(destination.path, stats), destination)) return;
   throw new StorageError(
     'DestinationGone',
     'destination',

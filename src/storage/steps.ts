@@ -7,7 +7,7 @@ import { publishFile, type PublishRequest } from './publish-file';
 import type { ReadFrom } from './read-back';
 import { stageFile, type StageRequest } from './stage-file';
 import type { StagingLocation } from './staging';
-import { discardStaging, finalizeFile, unpublishFile } from './unpublish-file';
+import { discardStaging, finalizeFile, unpublishFile, type Published } from './unpublish-file';
 import { verifyStagedFile, verifyTarget, type ExpectedContent } from './verify-file';
 import { writeTarget, type WriteRequest } from './write-target';
 
@@ -22,7 +22,7 @@ export const steps = {
   verifyTarget: (input: { root: string; targetPath: string; expected: ExpectedContent; prefer: ReadFrom }, control: TransferControl) =>
     verifyTarget(input.root, input.targetPath, input.expected, input.prefer, control),
   publishFile: (input: PublishRequest, control: TransferControl) => publishFile(input, control),
-  unpublishFile: (input: { location: StagingLocation; prepared: PreparedStaging; expected: ExpectedContent }, control: TransferControl) =>
+  unpublishFile: (input: { location: StagingLocation; prepared: PreparedStaging; expected: Published }, control: TransferControl) =>
     unpublishFile(input.location, input.prepared, input.expected, control),
   discardStaging: (input: { location: StagingLocation; createdDirectories: readonly string[] }) => discardStaging(input.location, input.createdDirectories),
   finalizeFile: (input: { location: StagingLocation }) => finalizeFile(input.location),

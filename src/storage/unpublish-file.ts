@@ -1,28 +1,42 @@
 import * as fs from 'node:fs';
-import type { TransferControl } from './control';
 import { dirname, join } from 'node:path';
+import { revokedName } from '../core/names';
+import type { TransferControl } from './control';
 import { inParent, type OpenDirectory } from './directory';
 import { blaming, isErrno, StorageError } from './errors';
-import { isSameInode, lstatIfPresent } from './file-stat';
+import { fileStat, isSameInode, isWhatWasThere, lstatIfPresent, type FileStat } from './file-stat';
 import { isOurs } from './ours';
-import type { PreparedStaging } from './prepare-staging';
 import { removeEmptyParents } from './parents';
-import { entryNames, removeStaging, requireDestination, revoke, revokedEntry, unlinkIfPresent, type StagingLocation } from './staging';
-import { revokedName } from '../core/names';
+import type { PreparedStaging } from './prepare-staging';
+import { entryNames, removeStaging, requireDestination, requireEntryName, revoke, revokedEntry, unlinkIfPresent, type StagingLocation } from './staging';
 import type { ExpectedContent } from './verify-file';
 
 /** `untouched`: nothing was published. `foreign`: the target is somebody else's by now and stays. */
 export type Unpublished = 'restored' | 'removed' | 'untouched' | 'foreign';
+
+/** A staged file that may have been published. */
+export interface Published extends ExpectedContent {
+  readonly name: string;
+}
 
 /**
  * Undo of `publishFile`. Revokes first, so that no late attempt can publish behind its back; then goes by what
  * `prepareStaging` saw, and touches the target only while it is the file that this operation published.
  * @throws StorageError `DestinationGone`, errno names
  */
-export function unpublishFile(location: StagingLocation, prepared: PreparedStaging, expected: ExpectedContent, control: TransferControl): Unpublished {
+export function unpublishFile(location: StagingLocation, prepared: PreparedStaging, expected: Published, control: TransferControl): Unpublished {
   return inRevoked(location, 'untouched', (parent, name) => {
     const target = parent.entry(name);
-    const outcome = prepared.previous === null ? takeBack(parent, target, location, expected, control) : restore(parent, target, location, expected, control);
+    const traces = {
+      hardLinks: prepared.hardLinks,
+      published: revokedEntry(parent, location, entryNames.published),
+      staged: revokedEntry(parent, location, requireEntryName(expected.name, location)),
+    };
+    const isPublished = (path: string): boolean => isOurs(path, traces, expected, control);
+    const outcome =
+      prepared.previous === null
+        ? takeBack(target, revokedEntry(parent, location, entryNames.unpublished), isPublished)
+        : restore(target, revokedEntry(parent, location, entryNames.previous), prepared.previous, prepared.hardLinks, isPublished);
     parent.sync();
     return outcome;
   });
@@ -50,6 +64,8 @@ export function finalizeFile(location: StagingLocation): void {
   });
 }
 
+type IsPublished = (path: string) => boolean;
+
 /** Revokes and runs the calls, or answers `done` when there is nothing left to do. */
 function inRevoked<T>(location: StagingLocation, done: T, calls: (parent: OpenDirectory, name: string) => T): T {
   try {
@@ -64,27 +80,27 @@ function inRevoked<T>(location: StagingLocation, done: T, calls: (parent: OpenDi
   }
 }
 
-function restore(parent: OpenDirectory, target: string, location: StagingLocation, expected: ExpectedContent, control: TransferControl): Unpublished {
-  const kept = revokedEntry(parent, location, entryNames.previous);
+function restore(target: string, kept: string, previous: FileStat, hardLinks: boolean, isPublished: IsPublished): Unpublished {
   const keptStats = lstatIfPresent(kept);
   if (keptStats === undefined) return 'untouched';
-  const targetStats = lstatIfPresent(target);
-  if (targetStats === undefined) return putBack(kept, target) ? 'restored' : 'foreign';
-  if (isSameInode(targetStats, keptStats)) return drop(kept, 'untouched');
-  if (!isOurs(target, revokedEntry(parent, location, entryNames.published), expected, control)) return drop(kept, 'foreign');
-  fs.renameSync(kept, target);
-  return 'restored';
+  const stats = lstatIfPresent(target);
+  if (stats === undefined) return putBack(kept, target) ? 'restored' : 'foreign';
+  if (isSameInode(stats, keptStats) || isWhatWasThere(previous, fileStat(stats))) return drop(kept, 'untouched');
+  if (isPublished(target)) {
+    fs.renameSync(kept, target);
+    return 'restored';
+  }
+  // Without hard links a published file that was damaged since cannot be told from a foreign one: nothing is dropped.
+  return hardLinks ? drop(kept, 'foreign') : 'foreign';
 }
 
-function takeBack(parent: OpenDirectory, target: string, location: StagingLocation, expected: ExpectedContent, control: TransferControl): Unpublished {
-  const published = revokedEntry(parent, location, entryNames.published);
-  const taken = revokedEntry(parent, location, entryNames.unpublished);
+function takeBack(target: string, taken: string, isPublished: IsPublished): Unpublished {
   // Never unlinked by its path: moved to where only we look, and looked at there.
   if (lstatIfPresent(taken) === undefined) {
-    if (!isOurs(target, published, expected, control)) return lstatIfPresent(target) === undefined ? 'untouched' : 'foreign';
+    if (!isPublished(target)) return lstatIfPresent(target) === undefined ? 'untouched' : 'foreign';
     fs.renameSync(target, taken);
   }
-  if (isOurs(taken, published, expected, control)) return drop(taken, 'removed');
+  if (isPublished(taken)) return drop(taken, 'removed');
   putBack(taken, target);
   return 'foreign';
 }

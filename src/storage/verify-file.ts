@@ -2,7 +2,7 @@ import type { TransferControl } from './control';
 import { blaming, StorageError } from './errors';
 import { readBack, type ReadFrom } from './read-back';
 import { inParent } from './directory';
-import { inStaging, type StagingLocation } from './staging';
+import { inStaging, requireEntryName, type StagingLocation } from './staging';
 
 /** What a file must hold. */
 export interface ExpectedContent {
@@ -16,7 +16,7 @@ export interface Verified {
 
 /** Reads a staged file back. @throws StorageError `ChecksumMismatch`, `StagingRevoked`, `DestinationGone`, errno names */
 export function verifyStagedFile(location: StagingLocation, name: string, expected: ExpectedContent, prefer: ReadFrom, control: TransferControl): Verified {
-  return inStaging(location, (staging) => requireContent(staging.entry(name), location.targetPath, expected, prefer, control));
+  return inStaging(location, (staging) => requireContent(staging.entry(requireEntryName(name, location)), location.targetPath, expected, prefer, control));
 }
 
 /** Reads the target itself back, as `atomic: false` does. @throws StorageError `ChecksumMismatch`, errno names */

@@ -2,14 +2,14 @@ import * as fs from 'node:fs';
 import type { TransferControl } from './control';
 import { copyInto, type Copied, type OnSourceChanged } from './copy';
 import { inParent } from './directory';
-import { blaming } from './errors';
-import { lstatIfPresent } from './file-stat';
+import { blaming, StorageError } from './errors';
+import { lstatIfPresent, type FileStat } from './file-stat';
 import { requireReplaceable } from './inspect-file';
 import { createParents } from './parents';
 import { withSource } from './source';
 import { requireDestination, type DirectoryIdentity } from './staging';
 
-const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+const { O_WRONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 
 export interface WriteRequest {
   readonly root: string;
@@ -24,7 +24,7 @@ export interface WriteRequest {
 /**
  * `atomic: false`: copies straight into the target. Outside the guarantees: readers see it half written, a failure
  * leaves it so, and there is no undo. Still synced, and still compared when verification is on.
- * @throws StorageError `SourceChanged`, `TargetInvalid`, `DestinationGone`, `Cancelled`, errno names
+ * @throws StorageError `SourceChanged`, `SameFile`, `TargetInvalid`, `DestinationGone`, `Cancelled`, errno names
  */
 export function writeTarget(request: WriteRequest, control: TransferControl): Copied {
   const { root, targetPath, sourceRoot, sourcePath, onSourceChanged } = request;
@@ -32,7 +32,7 @@ export function writeTarget(request: WriteRequest, control: TransferControl): Co
   createParents(root, request.missingDirectories);
   return inParent(root, targetPath, 'destination', (parent, name) =>
     withSource(sourceRoot, sourcePath, (source) => {
-      const target = openTarget(parent.entry(name), targetPath);
+      const target = openTarget(parent.entry(name), targetPath, source.stat);
       try {
         const copied = copyInto(target, source, { sourcePath, targetPath, onSourceChanged, control });
         parent.sync();
@@ -44,10 +44,21 @@ export function writeTarget(request: WriteRequest, control: TransferControl): Co
   );
 }
 
-function openTarget(path: string, targetPath: string): number {
+/** Emptied only when it is known to be no other file than it should be; closed to others while it is written. */
+function openTarget(path: string, targetPath: string, source: FileStat): number {
   return blaming('destination', targetPath, () => {
     const stats = lstatIfPresent(path);
     if (stats !== undefined) requireReplaceable(stats, targetPath);
-    return fs.openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK, 0o600);
+    const descriptor = fs.openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
+    try {
+      const opened = requireReplaceable(fs.fstatSync(descriptor, { bigint: true }), targetPath);
+      if (opened.device === source.device && opened.inode === source.inode) throw new StorageError('SameFile', 'destination', targetPath, `Target ${targetPath} is the source itself`);
+      fs.fchmodSync(descriptor, 0o600);
+      fs.ftruncateSync(descriptor);
+      return descriptor;
+    } catch (error) {
+      fs.closeSync(descriptor);
+      throw error;
+    }
   });
 }

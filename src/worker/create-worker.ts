@@ -1,29 +1,12 @@
 import { resolve } from 'node:path';
-import { Worker, type ActivityInterceptorsFactory, type NativeConnection } from '@temporalio/worker';
-import type { Logger } from 'pino';
-import { breakerInterceptor, createActivities, DestinationBreakers, ThreadPool, type AllowedRoots } from '../activities';
-import { defaultBreakerOptions, type BreakerOptions } from '../core/breaker';
-import { StagingRegistry } from '../storage/staging-registry';
-import { watchBreakers } from './breaker-report';
-import { sweepStaging } from './janitor';
+import { Worker, type ActivityInterceptorsFactory } from '@temporalio/worker';
+import { createBackupParts, DEFAULT_CONCURRENCY, type BackupPartsOptions } from './backup-parts';
 
 /** Built with the package, never at run time: bundling takes seconds. */
 export const WORKFLOW_BUNDLE = resolve(__dirname, '../../lib/workflow-bundle.js');
 
-/** Activities at a time; the tutorial's semaphore had the same number. Waiting for a retry takes none of them. */
-const DEFAULT_CONCURRENCY = 10;
-
-export interface BackupWorkerOptions {
-  readonly connection: NativeConnection;
-  readonly namespace: string;
+export interface BackupWorkerOptions extends BackupPartsOptions {
   readonly taskQueue: string;
-  /** What backups may read and write; real paths without links. Empty means that everything is refused. */
-  readonly roots: AllowedRoots;
-  /** Where the worker remembers its staging directories. */
-  readonly stateDirectory: string;
-  readonly log: Logger;
-  readonly breaker?: Partial<BreakerOptions>;
-  readonly maxConcurrentSteps?: number;
   /** Runs workflow code on the main thread: a thread of its own takes a third of a second to start, which a command for one file feels. */
   readonly workflowsOnMainThread?: boolean;
   /** Further activity interceptors, inside the circuit breaker. */
@@ -42,21 +25,15 @@ export interface BackupWorker {
 
 /** Creates a worker of backups. The connection stays the caller's. */
 export async function createBackupWorker(options: BackupWorkerOptions): Promise<BackupWorker> {
-  const { connection, namespace, log, roots } = options;
-  const concurrency = options.maxConcurrentSteps ?? DEFAULT_CONCURRENCY;
-  const pool = new ThreadPool(concurrency);
-  const registry = new StagingRegistry(options.stateDirectory);
-  const { clusterId } = await connection.workflowService.getClusterInfo({});
-  const breakers = new DestinationBreakers({ ...defaultBreakerOptions, ...options.breaker }, watchBreakers(log));
-  const interceptor = breakerInterceptor({ breakers, destinationRoots: roots.destinations, probe: (root) => pool.run('probeDestination', { root }) });
+  const parts = await createBackupParts(options);
   const worker = await Worker.create({
-    connection,
-    namespace,
+    connection: options.connection,
+    namespace: options.namespace,
     taskQueue: options.taskQueue,
     workflowBundle: { codePath: WORKFLOW_BUNDLE },
-    activities: createActivities({ roots, pool, registry, clusterId }),
-    interceptors: { activity: [interceptor, ...(options.interceptors ?? [])] },
-    maxConcurrentActivityTaskExecutions: concurrency,
+    activities: parts.activities,
+    interceptors: { activity: [parts.interceptor, ...(options.interceptors ?? [])] },
+    maxConcurrentActivityTaskExecutions: options.maxConcurrentSteps ?? DEFAULT_CONCURRENCY,
     // Cancellation travels with heartbeats: at the SDK's default throttle it would take most of the heartbeat timeout.
     maxHeartbeatThrottleInterval: '1 s',
     defaultHeartbeatThrottleInterval: '1 s',
@@ -65,20 +42,5 @@ export async function createBackupWorker(options: BackupWorkerOptions): Promise<
     debugMode: options.workflowsOnMainThread ?? false,
     shutdownGraceTime: options.shutdownGraceMs ?? 30_000,
   });
-  const sweep = () => sweepStaging({ registry, pool, connection, owner: { clusterId, namespace }, log });
-  return { worker, run: () => runWith(worker, pool, sweep), shutdown: () => worker.shutdown() };
-}
-
-const SWEEP_INTERVAL_MS = 3_600_000;
-
-async function runWith(worker: Worker, pool: ThreadPool, sweep: () => Promise<void>): Promise<void> {
-  let sweeping = sweep();
-  const timer = setInterval(() => void (sweeping = sweeping.then(sweep)), SWEEP_INTERVAL_MS);
-  try {
-    await worker.run();
-  } finally {
-    clearInterval(timer);
-    await sweeping;
-    await pool.close();
-  }
+  return { worker, run: () => parts.during(() => worker.run()), shutdown: () => worker.shutdown() };
 }

@@ -1,6 +1,6 @@
 import { Client, WorkflowNotFoundError, type WorkflowExecutionStatusName } from '@temporalio/client';
 import type { NativeConnection } from '@temporalio/worker';
-import type { Logger } from 'pino';
+import type { WorkerLog } from './worker-log';
 import type { ThreadPool } from '../activities';
 import type { StagingOwner } from '../storage/prepare-staging';
 import type { RegisteredStaging, StagingRegistry } from '../storage/staging-registry';
@@ -11,7 +11,7 @@ interface Janitor {
   readonly connection: NativeConnection;
   /** The cluster and namespace that this worker serves: nobody else's runs are judged. */
   readonly owner: Pick<StagingOwner, 'clusterId' | 'namespace'>;
-  readonly log: Logger;
+  readonly log: WorkerLog;
 }
 
 /** Anything else, a paused run or a status of a newer server included, may still go on. */

@@ -1,4 +1,4 @@
-import { ApplicationFailure } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, CancelledFailure } from '@temporalio/workflow';
 import type { FileBackupInput, FileBackupOutput, Rollback } from '../models';
 import { copyAtomically } from './copy-atomically';
 import { copyInPlace } from './copy-in-place';
@@ -20,6 +20,8 @@ export async function backupFile(input: FileBackupInput): Promise<FileBackupOutp
     const operation = await runStep(run, 'inspect', 'inspect source and target', (options) => quickSteps.inspectFile.executeWithOptions(options, [{ input }]));
     run.operation = operation;
     run.input = operation.input;
+    // So far nothing was touched, and a run that ends here needs no undo.
+    if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('Cancelled before anything was copied');
     await (run.input.atomic ? copyAtomically(run, operation, saga) : copyInPlace(run, operation));
     return succeed(run);
   } catch (error) {

@@ -22,7 +22,10 @@ async function stageAndPublish(run: FileRun, operation: Operation, saga: Saga): 
   const prepared = await runStep(run, 'prepare', 'create the staging directory', (options) => quickSteps.prepareStaging.executeWithOptions(options, [{ operation }]));
   if (!prepared.hardLinks) run.warnings.push('The destination has no hard links: a target that somebody else creates at the same moment could be replaced unseen.');
   const staged = await stageVerified(run, operation);
-  saga.register('unpublishFile', () => undoSteps.unpublishFile.executeWithOptions({ summary: 'undo: put the target back as it was' }, [{ operation, prepared, staged }]));
+  saga.register('unpublishFile', async () => {
+    const { outcome } = await undoSteps.unpublishFile.executeWithOptions({ summary: 'undo: put the target back as it was' }, [{ operation, prepared, staged }]);
+    if (outcome === 'foreign') run.warnings.push('The target holds what somebody else wrote meanwhile: undo left it as it is.');
+  });
   const steps = transferSteps(staged.sizeBytes);
   const { by } = await runStep(run, 'publish', 'publish the copy', (options) => steps.publishFile.executeWithOptions(options, [{ operation, prepared, staged }]));
   run.publishedBy = by;
@@ -47,7 +50,8 @@ async function stageVerified(run: FileRun, operation: Operation): Promise<Staged
 
 /** Takes a finished target over when it holds exactly what the source holds. */
 async function adopt(run: FileRun, operation: Operation): Promise<boolean> {
-  const found = await transferSteps(operation.source.sizeBytes).adoptTarget.executeWithOptions({ summary: 'staging is gone: is the target finished?' }, [{ operation }]);
+  const steps = transferSteps(operation.source.sizeBytes);
+  const { found } = await runStep(run, 'publish', 'staging is gone: is the target finished?', (options) => steps.adoptTarget.executeWithOptions(options, [{ operation }]));
   if (found === null) return false;
   noteCopy(run, { ...found, changed: false, ownerKept: true });
   run.checksumMatch = true;

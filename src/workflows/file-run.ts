@@ -32,10 +32,10 @@ export interface FileRun {
 }
 
 /** Starts the record; registers the `status` query before anything is awaited. */
-export function startFileRun(input: FileBackupInput): FileRun {
+export function startFileRun(input: unknown): FileRun {
   const run: FileRun = {
     startedAtMs: Date.now(),
-    input,
+    input: presentable(input),
     operation: undefined,
     retryCount: 0,
     copied: undefined,
@@ -49,6 +49,17 @@ export function startFileRun(input: FileBackupInput): FileRun {
   };
   setHandler(statusQuery, () => statusOf(run), { description: 'Where the backup stands' });
   return run;
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const MAX_PATH_CHARACTERS = 4096;
+
+/** Until the first step has parsed it, input may be anything at all: what the record shows of it is made fit for that. */
+function presentable(input: unknown): FileBackupInput {
+  const raw = (typeof input === 'object' ? input : null) as FileBackupInput | null;
+  const path = (value: unknown): string => (typeof value === 'string' ? value.slice(0, MAX_PATH_CHARACTERS) : '');
+  const operationId = typeof raw?.operationId === 'string' && UUID.test(raw.operationId) ? raw.operationId : workflowInfo().runId;
+  return { ...raw, sourcePath: path(raw?.sourcePath), backupPath: path(raw?.backupPath), operationId } as FileBackupInput;
 }
 
 /** Moves on to a step, visibly. */

@@ -46,8 +46,8 @@ export async function waitForFreshCopy(run: FileRun, cycle: number, delayMs: num
   await sleep(retryDelayMs(delayMs, cycle), { summary: `fresh copy ${cycle + 1}` });
 }
 
-/** True for a failure that the step itself reported and that may pass: after a timeout the step may still be running. */
+/** True for a failure of a step that has ended and that may pass: one that timed out or stalled may still be writing. */
 export function isReportedAndTransient(error: unknown): boolean {
   const { type } = failureOf(error);
-  return type !== 'TimedOut' && !failureKinds[type].permanent;
+  return type !== 'TimedOut' && type !== 'Stalled' && !failureKinds[type].permanent;
 }

@@ -1,4 +1,5 @@
 import { Option } from '@commander-js/extra-typings';
+import type { ZodError } from 'zod';
 import { formatBytes, formatDuration, printablePath } from '../../core/format';
 import { FileBackupInput, InvalidInputError, parseModel, type FileBackupOutput, type FileBackupRequest } from '../../models';
 import { onStopSignal } from '../../worker/stop-signal';
@@ -60,9 +61,16 @@ function parseInput(request: FileBackupRequest): FileBackupInput {
   try {
     return parseModel(FileBackupInput, request);
   } catch (error) {
-    if (error instanceof InvalidInputError) throw new UsageError(error.message);
+    if (error instanceof InvalidInputError) throw new UsageError(problemsOf(error).join('\nfile-backup: '));
     throw error;
   }
+}
+
+/** What the fields of the input are called on the command line. */
+const fieldNames: Readonly<Record<string, string>> = { sourcePath: 'source', backupPath: 'target', operationId: '--operation-id', metadata: '--metadata' };
+
+function problemsOf({ cause }: InvalidInputError): string[] {
+  return (cause as ZodError).issues.map(({ path: [field = ''], message }) => `${fieldNames[String(field)] ?? String(field)}: ${message}`);
 }
 
 function report({ handle, result }: FileJobEnd, server: ServerSession, output: Output, taskQueue: string | undefined): void {
@@ -76,7 +84,7 @@ function report({ handle, result }: FileJobEnd, server: ServerSession, output: O
   }
   process.exitCode = result.success ? exitCodes.done : exitCodes.failed;
   const text = result.success ? successText(result) : '';
-  if (!output.isJson) result.warnings.forEach((warning) => output.note(`Warning: ${warning}`));
+  if (!output.isJson) result.warnings.forEach((warning) => output.note(`Warning: ${printablePath(warning)}`));
   if (result.success || output.isJson) output.result('result', { ...result, workflowId, runId, webUi }, text);
   else output.note(failureText(result));
   if (webUi !== undefined && !output.isJson) output.note(`Web UI: ${webUi}${server.isEmbedded ? '\n        (while a server runs: file-backup server)' : ''}`);

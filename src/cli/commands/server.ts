@@ -9,11 +9,13 @@ export const serverCommandLine = serverCommand('server')
   .option('--ui-port <number>', 'port of the Web UI', wholeNumber('--ui-port', 1, 65_535))
   .action(async (options) => {
     const output = createOutput(options.json);
+    // From the start: whoever reads the addresses may stop it at once.
+    const stopped = new Promise<void>((resolve) => void onStopSignal(() => resolve()));
     const server = await openEmbeddedServer(options, output, options);
     const { address } = server.connectionOptions;
     output.result('server', { address, webUi: server.webUiAddress }, `Temporal server: ${address ?? ''}\nWeb UI:          ${server.webUiAddress ?? ''}\nPress Ctrl-C to stop.`);
     const alive = setInterval(() => undefined, 3_600_000);
-    await new Promise<void>((resolve) => void onStopSignal(() => resolve()));
+    await stopped;
     clearInterval(alive);
     await server.release();
   });

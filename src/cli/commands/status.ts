@@ -25,7 +25,7 @@ function describe(run: BackupDescription, webUi: string | undefined): string {
     ['Ended', run.closedAt],
     ['Workflow', run.workflowId],
     ['Queue', run.taskQueue],
-    ...run.pendingSteps.map(({ step, attempt, lastFailure }): [string, string] => ['Step', `${step}, attempt ${attempt}${lastFailure === undefined ? '' : `, last failure: ${lastFailure}`}`]),
+    ...run.pendingSteps.map(({ step, attempt, lastFailure }): [string, string] => ['Step', `${step}, attempt ${attempt}${lastFailure === undefined ? '' : `, last failure: ${printablePath(lastFailure)}`}`]),
     ['Web UI', webUi],
   ];
   return lines.flatMap(([name, value]) => (value === undefined ? [] : [`${`${name}:`.padEnd(11)}${value}`])).join('\n');

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { hostTaskQueue } from '../../core/names';
 import { serverOrLocal } from '../../client/connect';
 import { onStopSignal } from '../../worker/stop-signal';
+import { connectTo, readChoice } from '../connect';
 import { UsageError } from '../exit-codes';
 import { serverCommand, wholeNumber } from '../options';
 import { stateDirectory } from '../../config';
@@ -32,8 +33,9 @@ export const workerCommand = serverCommand('worker')
     ]);
     const log = createLogger(command.getOptionValueSource('logLevel') === 'default' ? 'info' : options.logLevel);
     installRuntime({ log, ...(options.metricsPort === undefined ? {} : { metricsAddress: `127.0.0.1:${options.metricsPort}` }) });
-    const { namespace, connectionOptions } = serverOrLocal(options);
-    const connection = await NativeConnection.connect(connectionOptions);
+    const server = readChoice(() => serverOrLocal(options));
+    const { namespace } = server;
+    const connection = await connectTo(server, (connectionOptions) => NativeConnection.connect(connectionOptions));
     const attributes = await registerSearchAttributes(connection, namespace);
     if (!attributes.registered) log.warn({ reason: attributes.reason }, 'Search attributes could not be registered: searches and byte totals will miss runs');
     const roots = resolveRoots(options.sourceRoot, options.destinationRoot);
@@ -54,7 +56,7 @@ export const workerCommand = serverCommand('worker')
       log.info({ signal }, 'Worker stopping');
       worker.shutdown();
     });
-    log.info({ address: connectionOptions.address, namespace, taskQueue, sourceRoots: roots.sources, destinationRoots: roots.destinations }, 'Worker started');
+    log.info({ address: server.connectionOptions.address, namespace, taskQueue, sourceRoots: roots.sources, destinationRoots: roots.destinations }, 'Worker started');
     try {
       await worker.run();
     } finally {

@@ -1,0 +1,60 @@
+import type { ActivityInterceptorsFactory, NativeConnection } from '@temporalio/worker';
+import { breakerInterceptor, createActivities, DestinationBreakers, ThreadPool, type Activities, type AllowedRoots } from '../activities';
+import { defaultBreakerOptions, type BreakerOptions } from '../core/breaker';
+import { StagingRegistry } from '../storage/staging-registry';
+import { watchBreakers } from './breaker-report';
+import { sweepStaging } from './janitor';
+import type { WorkerLog } from './worker-log';
+
+/** Activities at a time; the tutorial's semaphore had the same number. Waiting for a retry takes none of them. */
+export const DEFAULT_CONCURRENCY = 10;
+
+const SWEEP_INTERVAL_MS = 3_600_000;
+
+export interface BackupPartsOptions {
+  readonly connection: NativeConnection;
+  readonly namespace: string;
+  /** What backups may read and write; real paths without links. Empty means that everything is refused. */
+  readonly roots: AllowedRoots;
+  /** Where the worker remembers its staging directories. */
+  readonly stateDirectory: string;
+  readonly log: WorkerLog;
+  readonly breaker?: Partial<BreakerOptions>;
+  /** Threads for file work at most. */
+  readonly maxConcurrentSteps?: number;
+}
+
+/** What makes a worker one of backups, ours or somebody else's. */
+export interface BackupParts {
+  readonly activities: Activities;
+  /** The circuit breaker: the outermost of a worker's activity interceptors. */
+  readonly interceptor: ActivityInterceptorsFactory;
+  /** Runs the worker: sweeps what terminated runs left at the start and every hour, and ends the threads with it. */
+  during(run: () => Promise<void>): Promise<void>;
+}
+
+/** Puts together what one worker needs. The connection stays the caller's. */
+export async function createBackupParts({ connection, namespace, roots, stateDirectory, log, breaker, maxConcurrentSteps }: BackupPartsOptions): Promise<BackupParts> {
+  const { clusterId } = await connection.workflowService.getClusterInfo({});
+  const pool = new ThreadPool(maxConcurrentSteps ?? DEFAULT_CONCURRENCY);
+  const registry = new StagingRegistry(stateDirectory);
+  const breakers = new DestinationBreakers({ ...defaultBreakerOptions, ...breaker }, watchBreakers(log));
+  const sweep = () => sweepStaging({ registry, pool, connection, owner: { clusterId, namespace }, log });
+  return {
+    activities: createActivities({ roots, pool, registry, clusterId }),
+    interceptor: breakerInterceptor({ breakers, destinationRoots: roots.destinations, probe: (root) => pool.run('probeDestination', { root }) }),
+    during: (run) => sweepDuring(run, sweep, pool),
+  };
+}
+
+async function sweepDuring(run: () => Promise<void>, sweep: () => Promise<void>, pool: ThreadPool): Promise<void> {
+  let sweeping = sweep();
+  const timer = setInterval(() => void (sweeping = sweeping.then(sweep)), SWEEP_INTERVAL_MS);
+  try {
+    await run();
+  } finally {
+    clearInterval(timer);
+    await sweeping;
+    await pool.close();
+  }
+}
