@@ -19,7 +19,7 @@ const mayImport = {
   workflows: ['core', 'models.ts', 'policies.ts', 'failures.ts', 'search-attributes.ts', 'activities'],
   'client.ts': ['client', 'config.ts', 'log.ts', 'core', 'models.ts'],
   client: ['workflows', 'core', 'models.ts', 'failures.ts', 'search-attributes.ts', 'config.ts'],
-  'plugin.ts': ['activities'],
+  'plugin.ts': ['worker', 'core'],
   'worker.ts': ['worker', 'client', 'core', 'config.ts', 'log.ts'],
   worker: ['activities', 'storage', 'core', 'failures.ts', 'config.ts', 'log.ts', 'client'],
   server: ['core', 'config.ts'],

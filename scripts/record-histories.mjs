@@ -1,0 +1,158 @@
+// node scripts/record-histories.mjs [name…]: records test/histories/*.json anew from real runs, on a server of its own.
+// Do so when a change of the workflows is meant to change their histories; test/workflows/replay.test.ts replays them.
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { setInterval } from 'node:timers';
+import { ensureBuilt, ensureInstalled, root } from './setup.mjs';
+
+ensureInstalled();
+ensureBuilt();
+const require = createRequire(import.meta.url);
+const built = (path) => require(join(root, 'lib', path));
+const { Context } = require('@temporalio/activity');
+const { Client } = require('@temporalio/client');
+const { historyToJSON } = require('@temporalio/common/lib/proto-utils');
+const { NativeConnection } = require('@temporalio/worker');
+const { BackupClient } = built('client.js');
+const { fileWorkflowId } = built('client/operation-ids.js');
+const { cacheDirectory } = built('config.js');
+const { SEARCH_ATTRIBUTES } = built('core/names.js');
+const { failure } = built('failures.js');
+const { createLogger, installRuntime } = built('log.js');
+const { resolveTemporalBinary } = built('server/binary.js');
+const { acquireEmbeddedServer } = built('server/embedded.js');
+const { createBackupWorker } = built('worker.js');
+
+/** Neutral, because paths stand in the histories. */
+const FOLDER = '/tmp/file-backup-histories';
+const target = join(root, 'test', 'histories');
+
+/** A step that goes wrong: in its first attempts, instead of the real one, or after it. */
+const failsFirst = (step, type) => (name, attempt, run) => (name === step && attempt === 1 ? Promise.reject(failure(type, 'Made to fail')) : run());
+const failsOnce = (step, type) => {
+  let failed = false;
+  return (name, _attempt, run) => {
+    if (name !== step || failed) return run();
+    failed = true;
+    return Promise.reject(failure(type, 'Made to fail'));
+  };
+};
+const failsAfter = (step, type) => async (name, _attempt, run) => {
+  const result = await run();
+  if (name === step) throw failure(type, 'Made to fail');
+  return result;
+};
+const failsAlways = (step, type) => (name, _attempt, run) => (name === step ? Promise.reject(failure(type, 'Made to fail')) : run());
+const holds = (step) => async (name, _attempt, run) => {
+  if (name !== step) return run();
+  const heartbeat = setInterval(() => Context.current().heartbeat(), 100);
+  return Context.current().cancelled.finally(() => heartbeat.close());
+};
+const both = (first, second) => (name, attempt, run) => first(name, attempt, () => second(name, attempt, run));
+
+/** What is recorded. Each run has a folder, and with it a circuit, of its own. */
+const scenarios = {
+  happy: {},
+  replaced: { previous: true },
+  'missing-source': { input: { sourcePath: join(FOLDER, 'missing-source', 'nothing') } },
+  retried: { around: failsFirst('stageFile', 'DestinationError') },
+  'fresh-copy': { around: failsOnce('verifyFile', 'ChecksumMismatch') },
+  interrupted: { input: { maxRetries: 0 }, around: failsOnce('stageFile', 'Interrupted') },
+  cancelled: { previous: true, around: holds('publishFile'), cancelAt: 'publishFile' },
+  'rolled-back': { previous: true, around: failsAfter('publishFile', 'DestinationConflict') },
+  'undo-failed': { previous: true, around: both(failsAfter('publishFile', 'DestinationConflict'), failsAlways('unpublishFile', 'PermissionDenied')) },
+  adopted: { around: failsAfter('publishFile', 'StagingRevoked') },
+  'circuit-wait': { before: openCircuit },
+  'circuit-fail': { before: openCircuit, input: { onCircuitOpen: 'fail' } },
+  'in-place': { input: { atomic: false } },
+  'in-place-again': { input: { atomic: false }, around: failsOnce('writeTarget', 'DestinationError') },
+};
+
+const asked = process.argv.slice(2);
+const names = asked.length > 0 ? asked : Object.keys(scenarios);
+const arounds = new Map();
+
+// Not `recursive`: a folder that is there may be in use.
+mkdirSync(FOLDER, { mode: 0o700 });
+try {
+  await record();
+} finally {
+  rmSync(FOLDER, { recursive: true, force: true });
+}
+process.exit();
+
+async function record() {
+  const log = createLogger('silent');
+  installRuntime({ log });
+  const binary = async () => (await resolveTemporalBinary({ cacheDirectory: cacheDirectory(), env: process.env })).path;
+  const server = await acquireEmbeddedServer({ stateDirectory: join(FOLDER, 'server'), binary, searchAttributes: SEARCH_ATTRIBUTES, log: console.error });
+  const connection = await NativeConnection.connect({ address: server.address });
+  const folders = names.map((name) => join(FOLDER, name));
+  folders.forEach((folder) => mkdirSync(folder));
+  const worker = await createBackupWorker({
+    connection,
+    namespace: 'default',
+    taskQueue: 'histories',
+    roots: { sources: folders, destinations: folders },
+    stateDirectory: join(FOLDER, 'worker'),
+    log,
+    breaker: { failureThreshold: 2, recoveryTimeoutMs: 2000 },
+    interceptors: [({ info }) => ({ inbound: { execute: (input, next) => around(info)(info.activityType, info.attempt, () => next(input)) } })],
+  });
+  const running = worker.run();
+  const temporal = new Client({ connection });
+  try {
+    for (const name of names) await recordOne(name, new BackupClient({ connection, namespace: 'default', taskQueue: 'histories' }), temporal);
+  } finally {
+    worker.shutdown();
+    await running;
+    await connection.close();
+    await server.release();
+  }
+}
+
+async function recordOne(name, client, temporal) {
+  const { previous = false, input = {}, before, cancelAt } = scenarios[name];
+  const folder = join(FOLDER, name);
+  const request = { sourcePath: join(folder, 'source'), backupPath: join(folder, 'target'), retryDelayMs: 100, ...input };
+  writeFileSync(join(folder, 'source'), 'content\n');
+  if (previous) copyFileSync(join(folder, 'source'), request.backupPath);
+  await before?.(client, request);
+  arounds.set(fileWorkflowId('histories', request.backupPath), scenarios[name].around);
+  const handle = await client.startBackupFile({ ...request, operationId: operationIdOf(name) });
+  if (cancelAt !== undefined) {
+    while (!(await client.progress(handle)).step?.includes(cancelAt)) await new Promise((resolve) => setTimeout(resolve, 20));
+    await client.cancel(handle.workflowId);
+  }
+  const { errorCode, publishedBy, rollback } = await handle.result();
+  const history = JSON.parse(historyToJSON(await temporal.workflow.getHandle(handle.workflowId, handle.runId).fetchHistory()));
+  const events = scrubbed(history.events).map((event) => JSON.stringify(event));
+  writeFileSync(join(target, `${name}.json`), `{"events":[\n${events.join(',\n')}\n]}\n`);
+  console.log(`${name}: ${events.length} events, ${errorCode ?? publishedBy}, rollback ${rollback.status}`);
+}
+
+/** Two operations that fail open the circuit of the destination. */
+async function openCircuit(client, request) {
+  for (const name of ['first', 'second']) {
+    const backupPath = `${request.backupPath}-${name}`;
+    arounds.set(fileWorkflowId('histories', backupPath), failsAlways('stageFile', 'DestinationError'));
+    await client.backupFile({ ...request, maxRetries: 0, backupPath });
+  }
+}
+
+function operationIdOf(name) {
+  return `00000000-0000-4000-8000-${String(Object.keys(scenarios).indexOf(name) + 1).padStart(12, '0')}`;
+}
+
+function around({ workflowExecution }) {
+  return arounds.get(workflowExecution.workflowId) ?? ((_step, _attempt, run) => run());
+}
+
+/** Without what says on which machine it was recorded. */
+function scrubbed(value) {
+  if (Array.isArray(value)) return value.map(scrubbed);
+  if (typeof value === 'string') return value.replace(/\d+@[\w.-]+/g, 'worker@host');
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, key === 'stackTrace' ? '' : scrubbed(inner)]));
+}

@@ -1,0 +1,89 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import { freePort } from '../../src/server/ports';
+import { version } from '../../src/version';
+import { createWorkplace, type Workplace } from './run-command';
+
+let place: Workplace;
+
+beforeAll(() => {
+  place = createWorkplace();
+  writeFileSync(place.path('source'), 'content');
+});
+
+afterEach(() => {
+  // None of these commands may have started anything.
+  expect(existsSync(place.stateDirectory)).toBe(false);
+});
+
+afterAll(() => place.remove());
+
+test('the version is printed without a server', async () => {
+  expect(await place.run(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n`, stderr: '' });
+});
+
+test.each(['', 'file', 'runs', 'status', 'cancel', 'stats', 'worker', 'server'])('help is printed on standard output: file-backup %s', async (name) => {
+  const command = name === '' ? [] : [name];
+  const { code, stdout, stderr } = await place.run([...command, '--help']);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout).toContain(`Usage: ${['file-backup', ...command].join(' ')} [options]`);
+});
+
+test('the help of the file command lists its exit codes', async () => {
+  const { stdout } = await place.run(['file', '--help']);
+  for (const code of [0, 1, 2, 20, 130]) expect(stdout).toMatch(new RegExp(`^ +${code} +\\S`, 'm'));
+});
+
+test.each([
+  ['no command at all', [], 'Usage: file-backup'],
+  ['an unknown command', ['restore-everything'], "unknown command 'restore-everything'"],
+  ['an unknown option', ['file', 'source', 'target', '--fast'], "unknown option '--fast'"],
+  ['a missing argument', ['file', 'source'], "missing required argument 'target'"],
+  ['too many arguments', ['file', 'source', 'target', 'more'], 'too many arguments'],
+  ['too many retries', ['file', 'source', 'target', '--max-retries', '11'], '--max-retries must be a whole number from 0 to 10, not "11"'],
+  ['retries that are no number', ['file', 'source', 'target', '--max-retries', '1e0'], '--max-retries must be a whole number'],
+  ['too short a delay', ['file', 'source', 'target', '--retry-delay-ms', '99'], '--retry-delay-ms must be a whole number from 100 to 30000, not "99"'],
+  ['an unknown choice', ['file', 'source', 'target', '--verify-from', 'memory'], 'Allowed choices are device, cache'],
+  ['metadata without a key', ['file', 'source', 'target', '--metadata', '=value'], '--metadata must be key=value, not "=value"'],
+  ['an operation id that is no UUID', ['file', 'source', 'target', '--operation-id', '42'], '--operation-id: Invalid UUID'],
+  ['a source that is the target', ['file', 'source', './source'], 'target: must differ from sourcePath'],
+  ['a source with a trailing slash', ['file', 'source/', 'target'], 'Source source/ names a directory; give the full path of the file'],
+  ['a target with a trailing slash', ['file', 'source', 'folder/'], 'Target folder/ names a directory; give the full path of the file'],
+  ['a limit of nothing', ['runs', '--limit', '0'], '--limit must be a whole number from 1 to 100000, not "0"'],
+  ['a port that is none', ['server', '--port', '65536'], '--port must be a whole number from 1 to 65535, not "65536"'],
+  ['a profile that is not there', ['runs', '--profile', 'nobody'], "Profile 'nobody' not found"],
+  ['a worker\'s profile that is not there', ['worker', '--profile', 'nobody', '--source-root', '.', '--destination-root', '.'], "Profile 'nobody' not found"],
+  ['a worker that may read nothing', ['worker', '--destination-root', '.'], 'at least one --source-root'],
+  ['a worker that may write nothing', ['worker', '--source-root', '.'], 'at least one --destination-root'],
+])('usage is refused with exit code 2: %s', async (_what, args, message) => {
+  const { code, stdout, stderr } = await place.run(args);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(stderr).toContain(message);
+  expect(stderr).not.toMatch(/^ +at /m);
+});
+
+test('every problem of the input has a readable line of its own', async () => {
+  const { code, stderr } = await place.run(['file', 'source', 'source', '--operation-id', '42', '--metadata', `note=${'x'.repeat(2000)}`]);
+  expect(code).toBe(2);
+  expect(stderr.trimEnd().split('\n')).toEqual([
+    'file-backup: --operation-id: Invalid UUID',
+    'file-backup: --metadata: must be at most 1500 bytes as JSON',
+    'file-backup: target: must differ from sourcePath',
+  ]);
+});
+
+test('without a Temporal CLI the exit code is 20, and the message names the way out', async () => {
+  const { code, stdout, stderr } = await place.run(['runs', '--json'], { env: { TEMPORAL_CLI_PATH: place.path('no-such-program'), FILE_BACKUP_STATE_DIR: place.path('other-state') } });
+  expect({ code, stdout }).toEqual({ code: 20, stdout: '' });
+  expect(stderr).toContain('TEMPORAL_CLI_PATH');
+});
+
+test('a named server that does not answer is exit code 20, and its address is in the message', async () => {
+  const address = `127.0.0.1:${await freePort()}`;
+  const commands = [['file', 'source', 'target'], ['file', 'source', 'target', '--task-queue', 'elsewhere'], ['runs'], ['worker', '--source-root', '.', '--destination-root', '.']];
+  // All at once, since one of Temporal's clients takes its time before it gives up.
+  for (const { code, stdout, stderr } of await Promise.all(commands.map((args) => place.run(args, { env: { TEMPORAL_ADDRESS: address } })))) {
+    expect({ code, stdout }).toEqual({ code: 20, stdout: '' });
+    expect(stderr).toContain(`Temporal server ${address} cannot be reached`);
+  }
+  expect(existsSync(place.path('target'))).toBe(false);
+});

@@ -1,0 +1,136 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { join, resolve } from 'node:path';
+import { Client } from '@temporalio/client';
+import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { createBackupPlugin, type BackupPluginOptions } from '../src/plugin';
+import { BackupClient } from '../src/client';
+import { failure } from '../src/failures';
+import { startProcess, type CommandEnd } from './cli/run-command';
+import { startHarness, testServerAddress, type Harness } from './helpers/backup-harness';
+
+const ROOT = resolve(__dirname, '..');
+
+interface PackageFile {
+  readonly exports: Readonly<Record<string, string | { readonly types: string; readonly default: string }>>;
+  readonly bin: Readonly<Record<string, string>>;
+}
+
+const { exports: entries, bin } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as PackageFile;
+
+/** Runs a program of the package's user: the package is found by its name. */
+function node(...args: string[]): Promise<CommandEnd> {
+  return startProcess(process.execPath, args, { cwd: ROOT, env: { PATH: process.env.PATH } }).end;
+}
+
+let harness: Harness;
+
+beforeAll(async () => {
+  harness = await startHarness();
+  writeFileSync(harness.path('source'), 'content');
+});
+
+afterAll(() => harness?.remove());
+
+test.each(Object.entries(entries))('the entry %s is there, with its types', (_name, entry) => {
+  const files = typeof entry === 'string' ? [entry] : [entry.types, entry.default];
+  for (const file of files) expect(existsSync(join(ROOT, file))).toBe(true);
+});
+
+test('the command is there and can be executed', async () => {
+  const { code, stdout } = await startProcess(join(ROOT, bin['file-backup'] ?? ''), ['--version'], { cwd: ROOT, env: { PATH: process.env.PATH } }).end;
+  expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) as string });
+});
+
+test('every entry can be imported by name, and says what it has', async () => {
+  const names = ['.', './activities', './workflows', './client', './worker', './plugin'].map((entry) => `temporal-file-backup${entry.slice(1)}`);
+  const program = `
+    const found = {};
+    for (const name of ${JSON.stringify(names)}) found[name] = Object.entries(await import(name)).filter(([key, value]) => value !== undefined && !['default', 'module.exports', '__esModule'].includes(key)).map(([key]) => key);
+    console.log(JSON.stringify(found));`;
+  const { code, stdout, stderr } = await node('--input-type=module', '--eval', program);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  const found = JSON.parse(stdout) as Record<string, string[]>;
+  expect(found['temporal-file-backup']).toEqual(expect.arrayContaining(['BackupClient', 'createActivities', 'createBackupPlugin', 'createBackupWorker', 'FileBackupInput', 'FileBackupOutput', 'InvalidInputError', 'failureKinds', 'hostTaskQueue', 'TargetBusyError']));
+  expect(found['temporal-file-backup/activities']).toContain('createActivities');
+  expect(found['temporal-file-backup/workflows']).toEqual(['backupFile']);
+  expect(found['temporal-file-backup/client']).toEqual(expect.arrayContaining(['BackupClient', 'hostTaskQueue', 'InvalidInputError']));
+  expect(found['temporal-file-backup/worker']).toEqual(expect.arrayContaining(['createBackupWorker', 'resolveRoots']));
+  expect(found['temporal-file-backup/plugin']).toEqual(['createBackupPlugin']);
+});
+
+test('a program that only starts backups does not load the worker', async () => {
+  const program = `require('temporal-file-backup/client'); console.log(JSON.stringify(Object.keys(require.cache).filter((path) => /@temporalio.(worker|core-bridge)|webpack|piscina|pino/.test(path))))`;
+  expect(await node('--eval', program)).toMatchObject({ code: 0, stdout: '[]\n' });
+});
+
+describe('a worker of somebody else', () => {
+  let connection: NativeConnection;
+
+  beforeAll(async () => {
+    connection = await NativeConnection.connect({ address: testServerAddress() });
+  });
+
+  afterAll(() => connection?.close());
+
+  const pluginOptions = (): BackupPluginOptions => ({ sourceRoots: [harness.directory], destinationRoots: [harness.directory], stateDirectory: harness.stateDirectory });
+
+  const hostOptions = (options: Partial<WorkerOptions> = {}): WorkerOptions => ({
+    connection,
+    taskQueue: `host-${randomUUID()}`,
+    workflowsPath: require.resolve('./workflows/fixtures/host-workflows'),
+    activities: { greet: (name: string) => Promise.resolve(`Hello, ${name}!`) },
+    ...options,
+  });
+
+  test('backs files up by the plugin, beside the work that it did before', async () => {
+    const seen: string[] = [];
+    const options = hostOptions({
+      plugins: [createBackupPlugin(pluginOptions())],
+      interceptors: { activity: [({ info }) => ({ inbound: { execute: (input, next) => (seen.push(info.activityType), next(input)) } })] },
+    });
+    const worker = await Worker.create(options);
+    await worker.runUntil(async () => {
+      const client = new BackupClient({ connection, namespace: 'default', taskQueue: options.taskQueue });
+      const backupPath = harness.path('target');
+      expect(await client.backupFile({ sourcePath: harness.path('source'), backupPath })).toMatchObject({ success: true, publishedBy: 'link' });
+      expect(readFileSync(backupPath, 'utf8')).toBe('content');
+      expect(await client.backupFile({ sourcePath: '/etc/hostname', backupPath })).toMatchObject({ errorCode: 'SourceNotAllowed' });
+      const temporal = new Client({ connection });
+      expect(await temporal.workflow.execute('greeting', { taskQueue: options.taskQueue, workflowId: `greeting-${randomUUID()}`, args: ['world'] })).toBe('Hello, world!');
+    });
+    // The host's own interceptors see our activities too.
+    expect(seen).toEqual(expect.arrayContaining(['publishFile', 'greet']));
+  });
+
+  test('has the circuit breaker', async () => {
+    const options = hostOptions({ plugins: [createBackupPlugin({ ...pluginOptions(), breaker: { failureThreshold: 1 } })], interceptors: { activity: [({ info }) => ({ inbound: { execute: (input, next) => (info.activityType === 'stageFile' ? Promise.reject(failure('DestinationError', 'Made to fail')) : next(input)) } })] } });
+    const worker = await Worker.create(options);
+    await worker.runUntil(async () => {
+      const client = new BackupClient({ connection, namespace: 'default', taskQueue: options.taskQueue });
+      const request = { sourcePath: harness.path('source'), backupPath: harness.path('never'), maxRetries: 0, onCircuitOpen: 'fail' as const };
+      expect(await client.backupFile(request)).toMatchObject({ errorCode: 'DestinationError' });
+      expect(await client.backupFile(request)).toMatchObject({ errorCode: 'CircuitOpen' });
+    });
+  });
+
+  test('is told at once what cannot be', async () => {
+    const plugin = createBackupPlugin(pluginOptions());
+    await expect(Worker.create(hostOptions({ plugins: [plugin], activities: { stageFile: () => Promise.resolve() } }))).rejects.toThrow("activities of the backup plugin's names already: stageFile");
+    await expect(Worker.create(hostOptions({ plugins: [plugin] }))).rejects.toThrow('A backup plugin serves one worker');
+    await expect(Worker.create(hostOptions({ plugins: [createBackupPlugin(pluginOptions())], connection: undefined }))).rejects.toThrow("needs the worker's connection");
+  });
+});
+
+test('the example of the tutorial backs a file up, and says what went wrong where it did', async () => {
+  const env = { PATH: process.env.PATH, HOME: harness.directory, TEMPORAL_ADDRESS: testServerAddress(), FILE_BACKUP_TASK_QUEUE: harness.taskQueue };
+  const example = (...args: string[]): Promise<CommandEnd> => startProcess(process.execPath, [join(ROOT, 'examples', 'back-up-important-file.mjs'), ...args], { cwd: harness.directory, env }).end;
+  const good = await example('source', 'backups/source');
+  expect(good).toMatchObject({ code: 0, stderr: '' });
+  expect(good.stdout).toMatch(/^✅ Backup successful!\n {3}Size: 7 bytes\n {3}Verified: true\n {3}Time: \d+\.\d\d ms\n$/);
+  expect(readFileSync(harness.path('backups', 'source'), 'utf8')).toBe('content');
+  const bad = await example('missing', 'backups/missing');
+  expect(bad).toMatchObject({ code: 1, stderr: '' });
+  expect(bad.stdout).toMatch(/^❌ Backup failed: .*missing.*ENOENT/);
+  expect(await example('source')).toMatchObject({ code: 2, stdout: '' });
+});
