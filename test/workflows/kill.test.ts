@@ -256,7 +256,8 @@ async function survive(fault: Fault): Promise<Survived> {
 async function killAt(place: Harness, cases: readonly Case[]): Promise<Map<string, Started>> {
   writeFileSync(place.path('source.bin'), Buffer.alloc(3_000_000, 'content'), { mode: 0o604 });
   const targets = cases.map((each, index) => targetOf(place, each, index));
-  const faults: Record<string, ReturnType<typeof faultsOf>> = Object.fromEntries(cases.map((each, index) => [targets[index], faultsOf(each, index)]));
+  const faults: Record<string, ReturnType<typeof faultsOf>> = {};
+  cases.forEach((each, index) => (faults[targets[index] ?? ''] = faultsOf(each, index)));
   const worker = startWorkerProcess({ ...place, faults, concurrency: cases.length });
   try {
     const started = await Promise.all(cases.map((each, index) => startCase(place, each, targets[index] ?? '')));
