@@ -8,8 +8,8 @@ import type { DestinationBreakers } from './breakers';
 /** Steps that use the destination on the way forward: they ask first. Undo and commit never wait for a breaker. */
 const guarded: readonly string[] = ['prepareStaging', 'stageFile', 'verifyFile', 'publishFile', 'writeTarget', 'verifyTarget'];
 
-/** Undo and commit: what opened the circuit is what they clean up, so they only report. */
-const reporting: readonly string[] = ['unpublishFile', 'discardStaging', 'finalizeFile'];
+/** The look at both ends before anything is used; undo and commit, which clean up what opened the circuit: they only report. */
+const reporting: readonly string[] = ['inspectFile', 'unpublishFile', 'discardStaging', 'finalizeFile'];
 
 /** The steps whose success means that an operation succeeded. */
 const successful: readonly string[] = ['publishFile', 'writeTarget'];
@@ -30,8 +30,8 @@ function guard(context: Context, { breakers, destinationRoots, probe }: Dependen
   const step = context.info.activityType;
   return {
     async execute(input, next) {
-      const { operation } = (input.args[0] ?? {}) as { operation?: Operation };
-      const destination = operation && rootOf(destinationRoots, operation.input.backupPath);
+      const path = targetOf(input.args[0]);
+      const destination = path === undefined ? undefined : rootOf(destinationRoots, path);
       if (destination === undefined || ![...guarded, ...reporting].includes(step)) return next(input);
       if (guarded.includes(step)) await enter(destination, context, breakers, probe);
       try {
@@ -44,6 +44,13 @@ function guard(context: Context, { breakers, destinationRoots, probe }: Dependen
       }
     },
   };
+}
+
+/** The target that a step is about. The first step's input has not been parsed yet: it may be anything. */
+function targetOf(argument: unknown): string | undefined {
+  const { operation, input } = (argument ?? {}) as { operation?: Operation; input?: { backupPath?: unknown } | null };
+  const path = operation?.input.backupPath ?? input?.backupPath;
+  return typeof path === 'string' ? path : undefined;
 }
 
 /** @throws ApplicationFailure `CircuitOpen` */

@@ -105,6 +105,14 @@ test('it recovers under constant traffic: a rejection does not extend the wait',
   expect(new Set(codes.slice(0, -1))).toEqual(new Set(['CircuitOpen']));
 });
 
+test('a destination that is missed when it is first looked at counts too', async () => {
+  await start({ failureThreshold: 2 });
+  faults.set('inspectFile', 'DestinationGone');
+  for (let done = 0; done < 2; done += 1) expect(await backUp()).toMatchObject({ errorCode: 'DestinationGone' });
+  faults.clear();
+  expect(await backUp()).toMatchObject({ errorCode: 'CircuitOpen' });
+});
+
 test('missing sources say nothing about the destination', async () => {
   await start({ failureThreshold: 1 });
   for (let done = 0; done < 5; done += 1) expect(await backUp({ sourcePath: harness.path('nothing') })).toMatchObject({ errorCode: 'SourceNotFound' });
