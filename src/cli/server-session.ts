@@ -19,22 +19,24 @@ export interface ServerSession extends ServerAddress {
   release(): Promise<void>;
 }
 
-export interface EmbeddedPorts {
+export interface EmbeddedOptions {
   readonly port?: number;
   readonly uiPort?: number;
+  /** Called while the embedded server comes up. */
+  readonly whileStarting?: () => void;
 }
 
 /** @throws NoTemporalServerError */
-export async function openServer(options: ServerOptions, output: Output): Promise<ServerSession> {
+export async function openServer(options: ServerOptions, output: Output, whileStarting?: () => void): Promise<ServerSession> {
   const named = readChoice(() => namedServer(options));
-  return named === undefined ? openEmbeddedServer(options, output) : sessionOf(named, options, process.env.FILE_BACKUP_UI_ADDRESS);
+  return named === undefined ? openEmbeddedServer(options, output, { whileStarting }) : sessionOf(named, options, process.env.FILE_BACKUP_UI_ADDRESS);
 }
 
 /** @throws NoTemporalServerError */
-export async function openEmbeddedServer(options: ServerOptions, output: Output, ports: EmbeddedPorts = {}): Promise<ServerSession> {
+export async function openEmbeddedServer(options: ServerOptions, output: Output, embedded: EmbeddedOptions = {}): Promise<ServerSession> {
   const log = (message: string): void => output.note(message);
   const binary = async (): Promise<string> => (await resolveTemporalBinary({ cacheDirectory: cacheDirectory(), env: process.env, log })).path;
-  const server = await acquireEmbeddedServer({ ...ports, stateDirectory: directoryOf(options), binary, searchAttributes: SEARCH_ATTRIBUTES, log });
+  const server = await acquireEmbeddedServer({ ...embedded, stateDirectory: directoryOf(options), binary, searchAttributes: SEARCH_ATTRIBUTES, log });
   const address = { namespace: options.namespace ?? server.namespace, connectionOptions: { address: server.address } };
   return { ...sessionOf(address, options, server.uiAddress), isEmbedded: true, release: () => server.release({ wait: false }) };
 }

@@ -20,6 +20,8 @@ export interface EmbeddedServerOptions {
   readonly uiPort?: number;
   /** Name → type, as the CLI's --search-attribute takes them: Keyword, Int, … */
   readonly searchAttributes: Readonly<Record<string, string>>;
+  /** Called while a server comes up, and not when one was found: a moment to do what takes time. */
+  readonly whileStarting?: () => void;
   /** How long closed runs are kept; the server's own default is one day. */
   readonly retentionDays?: number;
   /** Takes one line for the user. */

@@ -16,6 +16,8 @@ export interface StartOptions {
   readonly uiPort?: number;
   /** Name → type, as the CLI's --search-attribute takes them. */
   readonly searchAttributes: Readonly<Record<string, string>>;
+  /** Called as soon as the server's process runs: a moment to do what takes time while it comes up. */
+  readonly whileStarting?: () => void;
 }
 
 /** A port may be taken between the look at it and the server's own bind, and the server itself may fail to find free ones. */
@@ -27,6 +29,7 @@ export async function startServer(binary: string, files: StateFiles, options: St
     // Servers that start at the same moment compete for the usual ports; the losers do not compete again.
     const ports = await choosePorts(options, attempt === 1);
     const record = await launch(binary, files, ports, options.searchAttributes);
+    if (attempt === 1) options.whileStarting?.();
     try {
       const ready = await untilReady(record, Object.keys(options.searchAttributes));
       return { record: { ...record, state: 'running', clusterId: ready.clusterId }, ...ready };

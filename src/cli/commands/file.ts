@@ -41,7 +41,7 @@ export const fileCommand = serverCommand('file')
       ...(options.operationId === undefined ? {} : { operationId: options.operationId }),
     });
     const interrupted = new Promise<void>((resolve) => void onStopSignal(() => resolve()));
-    const server = await openServer(options, output);
+    const server = await openServer(options, output, preload);
     try {
       const job: FileJob = { input, server, output, logLevel: options.logLevel, interrupted };
       const end = await (options.taskQueue === undefined ? backUpFileHere(job) : backUpFileThere(job, options.taskQueue));
@@ -50,6 +50,11 @@ export const fileCommand = serverCommand('file')
       await server.release();
     }
   });
+
+/** Loading the worker takes about as long as the embedded server takes to come up. What goes wrong shows when it is used. */
+function preload(): void {
+  import('../../worker/create-worker.js').catch(() => undefined);
+}
 
 function collectMetadata(text: string, before: Record<string, string>): Record<string, string> {
   const at = text.indexOf('=');
