@@ -77,6 +77,10 @@ describe('retries of a step', () => {
     expect(retryPolicy(input, 50).maximumAttempts).toBe(1);
   });
 
+  test.each([NaN, 1.5, -1, 11, '2', null, {}])('%p retries are no number that the input allows, so the default counts', (maxRetries) => {
+    expect(retryPolicy({ maxRetries, retryDelayMs: 1000 }).maximumAttempts).toBe(4);
+  });
+
   test('a wait that the workflow makes itself is as long as Temporal\'s', () => {
     const input = { maxRetries: 10, retryDelayMs: 30_000 };
     expect(waits(input).map((_wait, index) => retryDelayMs(30_000, index + 1))).toEqual(waits(input));

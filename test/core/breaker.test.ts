@@ -118,29 +118,36 @@ test('a probe that comes back after the circuit has closed changes nothing', () 
 });
 
 test('whatever happens: the state fits JSON, probes stay bounded, and nobody waits longer than the recovery time', () => {
-  const event = fc.record({ kind: fc.constantFrom('admit', 'succeeded', 'failed', 'healthy', 'ill'), afterMs: fc.integer({ min: -70_000, max: 70_000 }) });
+  const small = { failureThreshold: 2, recoveryTimeoutMs: 2000, maxProbes: 2 };
+  const event = fc.record({ kind: fc.constantFrom('admit', 'admit', 'admit', 'succeeded', 'failed', 'failed', 'healthy', 'ill'), afterMs: fc.integer({ min: -500, max: 1500 }) });
+  const seen = new Set<string>();
   fc.assert(
-    fc.property(fc.array(event, { maxLength: 100 }), (events) => {
+    fc.property(fc.array(event, { minLength: 20, maxLength: 100 }), (events) => {
       let state: BreakerState = closedBreaker;
       let nowMs = 0;
+      let probes = 0;
       for (const { kind, afterMs } of events) {
         nowMs += afterMs;
         if (kind === 'admit') {
-          const [next, admission] = admit(state, nowMs, options);
+          const [next, admission] = admit(state, nowMs, small);
+          seen.add(`${state.status} ${admission.kind}`);
+          if (admission.kind === 'probe') probes += 1;
           if (admission.kind === 'reject') {
             expect(next).toBe(state);
             expect(admission.retryAfterMs).toBeGreaterThan(0);
-            expect(admission.retryAfterMs).toBeLessThanOrEqual(options.recoveryTimeoutMs);
+            expect(admission.retryAfterMs).toBeLessThanOrEqual(small.recoveryTimeoutMs);
           }
           state = next;
         } else if (kind === 'succeeded') state = succeeded(state);
-        else if (kind === 'failed') state = failed(state, nowMs, options);
+        else if (kind === 'failed') state = failed(state, nowMs, small);
         else state = probeFinished(state, kind === 'healthy', nowMs);
+        if (state.status !== 'halfOpen') probes = 0;
+        expect(probes).toBeLessThanOrEqual(small.maxProbes);
         expect(JSON.parse(JSON.stringify(state))).toEqual(state);
-        if (state.status === 'closed') expect(state.failures).toBeLessThan(options.failureThreshold);
-        if (state.status === 'halfOpen') expect(state.probes).toBeLessThanOrEqual(options.maxProbes);
+        if (state.status === 'closed') expect(state.failures).toBeLessThan(small.failureThreshold);
       }
     }),
     { seed: 20_261_124 },
   );
+  expect([...seen].sort()).toEqual(['closed allow', 'halfOpen probe', 'halfOpen reject', 'open probe', 'open reject']);
 });
