@@ -17,6 +17,8 @@ export interface CopyOptions {
   readonly targetPath: string;
   readonly onSourceChanged: OnSourceChanged;
   readonly control: TransferControl;
+  /** False when the caller makes many copies durable at once. */
+  readonly sync: boolean;
 }
 
 export interface Copied {
@@ -41,27 +43,34 @@ export function copyInto(target: number, { descriptor, stat }: OpenSource, optio
   const { sha256, sizeBytes } = copyBytes(descriptor, target, stat, limitBytes, options);
   const changed = judgeChange(descriptor, stat, sizeBytes, options);
   const ownerKept = blaming('destination', targetPath, () => copyMetadata(target, stat));
-  control.enter('sync');
-  blaming('destination', targetPath, () => fs.fsyncSync(target));
+  if (options.sync) {
+    control.enter('sync');
+    blaming('destination', targetPath, () => fs.fsyncSync(target));
+  }
   control.enter('idle');
   return { sha256, sizeBytes, source: stat, changed, ownerKept };
 }
 
+/** One per thread: threads run one step at a time. */
+let buffer: Buffer | undefined;
+
 function copyBytes(source: number, target: number, stat: FileStat, limitBytes: number, options: CopyOptions): { sha256: string; sizeBytes: number } {
   const { control, sourcePath, targetPath, onSourceChanged } = options;
   const hash = createHash('sha256');
-  const buffer = Buffer.allocUnsafeSlow(Math.max(4096, Math.min(CHUNK_BYTES, stat.sizeBytes + 1)));
+  const bytes = (buffer ??= Buffer.allocUnsafeSlow(CHUNK_BYTES));
   let sizeBytes = 0;
   control.enter('transfer');
   while (sizeBytes < limitBytes) {
     control.throwIfCancelled();
-    const wanted = Math.min(buffer.length, limitBytes - sizeBytes);
-    const count = blaming('source', sourcePath, () => fs.readSync(source, buffer, 0, wanted, sizeBytes));
+    const wanted = Math.min(bytes.length, limitBytes - sizeBytes);
+    const count = blaming('source', sourcePath, () => fs.readSync(source, bytes, 0, wanted, sizeBytes));
     if (count === 0) break;
-    hash.update(buffer.subarray(0, count));
-    blaming('destination', targetPath, () => writeFully(target, buffer, count));
+    hash.update(bytes.subarray(0, count));
+    blaming('destination', targetPath, () => writeFully(target, bytes, count));
     sizeBytes += count;
     control.moved(count);
+    // All that was there at first, and the read came back short: whether there is more by now, the second look says.
+    if (count < wanted && sizeBytes === stat.sizeBytes) break;
     // A file that grows as fast as it is read would never end. Files of size 0 may still hold data (/proc).
     if (onSourceChanged === 'fail' && stat.sizeBytes > 0 && sizeBytes > stat.sizeBytes) throw sourceChanged(sourcePath, 'it grew');
   }

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { isBelow } from '../core/roots';
+import { joinPath, pathOf, pathText, type PathBytes } from './path-bytes';
 import { blaming, isErrno, StorageError, type Side } from './errors';
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
@@ -17,7 +18,7 @@ const hasDescriptorPaths = process.platform === 'linux';
  */
 export class OpenDirectory {
   private constructor(
-    readonly path: string,
+    readonly path: PathBytes,
     private readonly side: Side,
     private readonly descriptor: number,
   ) {}
@@ -26,22 +27,24 @@ export class OpenDirectory {
    * @param root an existing directory without links in its own path
    * @throws StorageError `SourceNotCanonical`/`TargetNotCanonical` when a component is a link, errno names otherwise
    */
-  static open(root: string, path: string, side: Side): OpenDirectory {
-    if (!isBelow(root, path)) throw new StorageError('EACCES', side, path, `${path} is not below ${root}`);
-    return blaming(side, path, () => {
+  static open(root: string, path: PathBytes, side: Side): OpenDirectory {
+    if (!isBelow(root, latin1(path))) throw new StorageError('EACCES', side, pathText(path), `${pathText(path)} is not below ${root}`);
+    return blaming(side, pathText(path), () => {
       refuseLinks(path, side);
       return new OpenDirectory(path, side, openComponents(root, path, side));
     });
   }
 
   /** A path for an entry of this very directory, whatever its own path names by now. */
-  entry(name: string): string {
-    return hasDescriptorPaths ? `/proc/self/fd/${this.descriptor}/${name}` : join(this.path, name);
+  entry(name: string): string;
+  entry(name: PathBytes): PathBytes;
+  entry(name: PathBytes): PathBytes {
+    return joinPath(hasDescriptorPaths ? `/proc/self/fd/${this.descriptor}` : this.path, name);
   }
 
   /** Makes the names in it durable. */
   sync(): void {
-    blaming(this.side, this.path, () => fs.fsyncSync(this.descriptor));
+    blaming(this.side, pathText(this.path), () => fs.fsyncSync(this.descriptor));
   }
 
   stat(): fs.BigIntStats {
@@ -79,19 +82,25 @@ export function syncDirectory(path: string): void {
 }
 
 /** The friendly refusal: names the real path. The guarantee is in openComponents, which nobody can race. */
-function refuseLinks(path: string, side: Side): void {
-  const real = fs.realpathSync.native(path);
-  if (real === path) return;
-  throw new StorageError(notCanonical(side), side, path, `${path} runs through a symbolic link; its real path is ${real}`, { expected: real });
+function refuseLinks(path: PathBytes, side: Side): void {
+  const real = fs.realpathSync.native(path, 'buffer');
+  if (real.equals(Buffer.from(path))) return;
+  const text = pathText(pathOf(real));
+  throw new StorageError(notCanonical(side), side, pathText(path), `${pathText(path)} runs through a symbolic link; its real path is ${text}`, { expected: text });
 }
 
 function notCanonical(side: Side): string {
   return side === 'source' ? 'SourceNotCanonical' : 'TargetNotCanonical';
 }
 
-function openComponents(root: string, path: string, side: Side): number {
+/** One character a byte, for looking at slashes and prefixes of any path. */
+function latin1(path: PathBytes): string {
+  return typeof path === 'string' ? path : path.toString('latin1');
+}
+
+function openComponents(root: string, path: PathBytes, side: Side): number {
   if (!hasDescriptorPaths) return fs.openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  const names = path === root ? [] : path.slice(root === '/' ? 1 : root.length + 1).split('/');
+  const names = componentsBelow(root, path);
   // What is written to must be a real descriptor, since fsync refuses O_PATH.
   const last = side === 'source' ? O_PATH : O_RDONLY;
   if (names.length === 0) return fs.openSync(root, last | O_DIRECTORY | O_NOFOLLOW);
@@ -99,14 +108,20 @@ function openComponents(root: string, path: string, side: Side): number {
   for (const [index, name] of names.entries()) {
     const access = index === names.length - 1 ? last : O_PATH;
     try {
-      const next = fs.openSync(`/proc/self/fd/${current}/${name}`, access | O_DIRECTORY | O_NOFOLLOW);
+      const next = fs.openSync(joinPath(`/proc/self/fd/${current}`, name), access | O_DIRECTORY | O_NOFOLLOW);
       fs.closeSync(current);
       current = next;
     } catch (error) {
       fs.closeSync(current);
       if (!isErrno(error, 'ELOOP', 'ENOTDIR')) throw error;
-      throw new StorageError(notCanonical(side), side, path, `${path} runs through a link or a file at "${name}"`, {}, { cause: error });
+      throw new StorageError(notCanonical(side), side, pathText(path), `${pathText(path)} runs through a link or a file at "${pathText(name)}"`, {}, { cause: error });
     }
   }
   return current;
+}
+
+function componentsBelow(root: string, path: PathBytes): PathBytes[] {
+  if (typeof path === 'string') return path === root ? [] : path.slice(root === '/' ? 1 : root.length + 1).split('/');
+  const below = path.subarray(root === '/' ? 1 : Buffer.byteLength(root) + 1).toString('latin1');
+  return below.split('/').map((name) => pathOf(Buffer.from(name, 'latin1')));
 }

@@ -1,4 +1,5 @@
 import * as fs from 'node:fs';
+import type { PathBytes } from './path-bytes';
 
 /** What identifies a file and its state; fits JSON, so times and identities are decimal strings. */
 export interface FileStat {
@@ -26,7 +27,7 @@ export function fileStat(stats: fs.BigIntStats): FileStat {
 }
 
 /** lstat that answers undefined for a missing entry; everything else is thrown. */
-export function lstatIfPresent(path: string): fs.BigIntStats | undefined {
+export function lstatIfPresent(path: PathBytes): fs.BigIntStats | undefined {
   return fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
 }
 

@@ -148,7 +148,7 @@ function copyPrevious(target: string, stats: fs.BigIntStats, kept: string, locat
 function copyOfTarget(draft: number, source: OpenSource, location: StagingLocation, control: TransferControl): void {
   const { targetPath } = location;
   try {
-    copyInto(draft, source, { sourcePath: targetPath, targetPath, onSourceChanged: 'fail', control });
+    copyInto(draft, source, { sourcePath: targetPath, targetPath, onSourceChanged: 'fail', control, sync: true });
   } catch (error) {
     if (!(error instanceof StorageError) || error.side !== 'source') throw error;
     if (error.code === 'SourceChanged') throw conflict(location, 'it was written to meanwhile');

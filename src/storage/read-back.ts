@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import * as fs from 'node:fs';
 import type { TransferControl } from './control';
 import { isErrno } from './errors';
+import type { PathBytes } from './path-bytes';
 
 const { O_RDONLY, O_NOFOLLOW, O_DIRECT, O_NONBLOCK } = fs.constants;
 const CHUNK_BYTES = 1024 * 1024;
@@ -26,22 +27,32 @@ export interface ReadBack {
  * Reads a whole file and digests it, from the device when that is asked for and the file system allows it.
  * O_DIRECT wants page-aligned memory, which a WebAssembly.Memory is and a Buffer is not.
  */
-export function readBack(path: string, prefer: ReadFrom, control: TransferControl): ReadBack {
-  const [descriptor, from] = openFor(path, prefer);
+export function readBack(path: PathBytes, prefer: ReadFrom, control: TransferControl): ReadBack {
+  return readBackFrom(path, whereToRead(path, prefer), control);
+}
+
+/** Where files of a file system can be read from at best; the same for all files of a directory. */
+export function whereToRead(path: PathBytes, prefer: ReadFrom): ReadFrom {
+  return prefer === 'device' && O_DIRECT !== undefined && !memoryFileSystems.includes(fs.statfsSync(path).type) ? 'device' : 'cache';
+}
+
+/** As `readBack`, for callers that have asked `whereToRead` already. */
+export function readBackFrom(path: PathBytes, where: ReadFrom, control: TransferControl): ReadBack {
+  const [descriptor, from] = openFor(path, where);
   try {
     return digest(descriptor, from, control);
   } catch (error) {
     // Some file systems accept O_DIRECT when opening and refuse it when reading.
-    if (from === 'device' && isErrno(error, 'EINVAL')) return readBack(path, 'cache', control);
+    if (from === 'device' && isErrno(error, 'EINVAL')) return readBackFrom(path, 'cache', control);
     throw error;
   } finally {
     fs.closeSync(descriptor);
   }
 }
 
-function openFor(path: string, prefer: ReadFrom): [number, ReadFrom] {
+function openFor(path: PathBytes, where: ReadFrom): [number, ReadFrom] {
   const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
-  if (prefer === 'device' && O_DIRECT !== undefined && !memoryFileSystems.includes(fs.statfsSync(path).type)) {
+  if (where === 'device') {
     try {
       return [fs.openSync(path, flags | O_DIRECT), 'device'];
     } catch (error) {

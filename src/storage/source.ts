@@ -1,7 +1,8 @@
 import * as fs from 'node:fs';
-import { inParent } from './directory';
+import { inParent, type OpenDirectory } from './directory';
 import { blaming, StorageError } from './errors';
 import { fileStat, kindOf, type FileStat } from './file-stat';
+import type { PathBytes } from './path-bytes';
 
 const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = fs.constants;
 
@@ -16,19 +17,23 @@ export interface OpenSource {
  * @throws StorageError `SourceNotRegularFile`, `SourceNotCanonical`, errno names
  */
 export function withSource<T>(root: string, path: string, calls: (source: OpenSource) => T): T {
-  return inParent(root, path, 'source', (parent, name) => {
-    const descriptor = blaming('source', path, () => {
-      refuseOtherKinds(fs.lstatSync(parent.entry(name), { bigint: true }), path);
-      return fs.openSync(parent.entry(name), O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
-    });
-    try {
-      const stats = blaming('source', path, () => fs.fstatSync(descriptor, { bigint: true }));
-      refuseOtherKinds(stats, path);
-      return calls({ descriptor, stat: fileStat(stats) });
-    } finally {
-      fs.closeSync(descriptor);
-    }
+  return inParent(root, path, 'source', (parent, name) => withSourceIn(parent, name, path, calls));
+}
+
+/** As `withSource`, in a directory that is open already. `path` is for messages. */
+export function withSourceIn<T>(parent: OpenDirectory, name: PathBytes, path: string, calls: (source: OpenSource) => T): T {
+  const entry = parent.entry(name);
+  const descriptor = blaming('source', path, () => {
+    refuseOtherKinds(fs.lstatSync(entry, { bigint: true }), path);
+    return fs.openSync(entry, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
   });
+  try {
+    const stats = blaming('source', path, () => fs.fstatSync(descriptor, { bigint: true }));
+    refuseOtherKinds(stats, path);
+    return calls({ descriptor, stat: fileStat(stats) });
+  } finally {
+    fs.closeSync(descriptor);
+  }
 }
 
 function refuseOtherKinds(stats: fs.BigIntStats, path: string): void {

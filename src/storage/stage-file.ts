@@ -37,7 +37,7 @@ export function stageFile(request: StageRequest, control: TransferControl): Stag
       const name = `${request.attemptName}-${randomUUID().slice(0, 8)}`;
       const path = staging.entry(name);
       return writing(path, location.targetPath, (target) => {
-        const copied = copyInto(target, source, { sourcePath, targetPath: location.targetPath, onSourceChanged, control });
+        const copied = copyInto(target, source, { sourcePath, targetPath: location.targetPath, onSourceChanged, control, sync: true });
         staging.sync();
         return { name, ...copied };
       });
@@ -45,8 +45,8 @@ export function stageFile(request: StageRequest, control: TransferControl): Stag
   );
 }
 
-/** Creates a file for the calls, and removes it again when they throw. */
-function writing<T>(path: string, targetPath: string, calls: (descriptor: number) => T): T {
+/** Creates a file that nobody else can read for the calls, and removes it again when they throw. */
+export function writing<T>(path: string, targetPath: string, calls: (descriptor: number) => T): T {
   const descriptor = blaming('destination', targetPath, () => fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600));
   let complete = false;
   try {

@@ -19,8 +19,12 @@ export interface RegisteredStaging {
 export class StagingRegistry {
   private readonly directory: string;
 
+  /** Where commands on this host put lists of sources that are too long for a request. */
+  readonly listDirectory: string;
+
   constructor(stateDirectory: string) {
     this.directory = join(stateDirectory, 'staging');
+    this.listDirectory = join(stateDirectory, 'lists');
   }
 
   /** Durable before the directory itself is made. */

@@ -34,7 +34,7 @@ export function writeTarget(request: WriteRequest, control: TransferControl): Co
     withSource(sourceRoot, sourcePath, (source) => {
       const target = openTarget(parent.entry(name), targetPath, source.stat);
       try {
-        const copied = copyInto(target, source, { sourcePath, targetPath, onSourceChanged, control });
+        const copied = copyInto(target, source, { sourcePath, targetPath, onSourceChanged, control, sync: true });
         parent.sync();
         return copied;
       } finally {

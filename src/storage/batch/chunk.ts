@@ -1,0 +1,75 @@
+import type { OnSourceChanged } from '../copy';
+import type { ReadFrom } from '../read-back';
+import type { JsonPath } from '../path-bytes';
+import type { RunLocation } from './run-directory';
+
+/** What all chunks of a run have in common. */
+export interface ChunkSettings {
+  readonly location: RunLocation;
+  readonly sourceRoots: readonly string[];
+  readonly verify: ReadFrom | 'none';
+  readonly onSourceChanged: OnSourceChanged;
+  /** Keep previous targets until the whole run is committed. */
+  readonly keepPrevious: boolean;
+  /** Sync each file by itself: where syncing the file system at once cannot be trusted. */
+  readonly syncEach: boolean;
+}
+
+export interface ChunkTask {
+  readonly settings: ChunkSettings;
+  readonly chunk: number;
+  /** Names what this attempt stages; attempts may overlap. */
+  readonly attemptName: string;
+}
+
+/** Every file of a run ends in exactly one of these. */
+export type FileState = 'backedUp' | 'unchanged' | 'failed';
+
+/** Why a file failed, in storage's terms. */
+export interface EntryFailure {
+  readonly code: string;
+  readonly side: 'source' | 'destination';
+  readonly message: string;
+}
+
+/** One line of the journal: what became of one file. */
+export interface JournalEntry {
+  readonly source: JsonPath;
+  readonly target: JsonPath;
+  readonly state: FileState;
+  readonly sizeBytes: number;
+  readonly sha256?: string;
+  /** The source as it was copied. */
+  readonly mtimeNs?: string;
+  readonly ctimeNs?: string;
+  readonly inode?: string;
+  /** The target as it was published. */
+  readonly targetInode?: string;
+  readonly targetMtimeNs?: string;
+  readonly changed?: boolean;
+  readonly failure?: EntryFailure;
+  /** Set when a target was replaced and its previous content is kept under this name. */
+  readonly kept?: string;
+}
+
+/** A file of a chunk between staging and publishing. */
+export interface StagedEntry extends JournalEntry {
+  /** Name in the attempt's staging directory; absent when there is nothing to publish. */
+  readonly staged?: string;
+  readonly targetExisted: boolean;
+}
+
+export interface StagedChunk {
+  readonly entries: readonly StagedEntry[];
+  readonly createdDirectories: readonly string[];
+}
+
+/** What a chunk came to; counts add up to its files. */
+export interface ChunkOutcome {
+  readonly counts: Readonly<Record<FileState, number>>;
+  readonly sizeBytes: number;
+  readonly changed: number;
+  readonly verifiedFrom: ReadFrom | null;
+  /** Parents of targets that were created, nearest to the destination first. */
+  readonly createdDirectories: readonly string[];
+}

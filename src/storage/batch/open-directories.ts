@@ -1,0 +1,36 @@
+import { OpenDirectory } from '../directory';
+import type { Side } from '../errors';
+import type { PathBytes } from '../path-bytes';
+
+/** Files of one directory mostly follow each other: this many open at a time are enough. */
+const LIMIT = 32;
+
+/** Directories opened without following links, kept open for the next file in them. */
+export class OpenDirectories {
+  private readonly open = new Map<string, OpenDirectory>();
+
+  constructor(private readonly side: Side) {}
+
+  get(root: string, path: PathBytes): OpenDirectory {
+    const key = typeof path === 'string' ? path : `\0${path.toString('latin1')}`;
+    const known = this.open.get(key);
+    if (known !== undefined) return known;
+    const directory = OpenDirectory.open(root, path, this.side);
+    if (this.open.size >= LIMIT) this.closeOldest();
+    this.open.set(key, directory);
+    return directory;
+  }
+
+  close(): void {
+    for (const directory of this.open.values()) directory.close();
+    this.open.clear();
+  }
+
+  private closeOldest(): void {
+    for (const [key, directory] of this.open) {
+      this.open.delete(key);
+      directory.close();
+      return;
+    }
+  }
+}

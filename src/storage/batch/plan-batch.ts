@@ -1,0 +1,116 @@
+import type { TransferControl } from '../control';
+import { syncDirectory } from '../directory';
+import { blaming, isErrno, StorageError } from '../errors';
+import { lstatIfPresent } from '../file-stat';
+import { appendToPath, pathText, splitPath, type PathBytes } from '../path-bytes';
+import { readList, type Separator } from './list-reader';
+import { LastRun } from './last-run';
+import { PlanWriter } from './plan';
+import { runDirectory, runEntries, type RunLocation } from './run-directory';
+import { SeenPaths } from './seen-paths';
+import type { RunOwner } from './open-run';
+
+export type Layout = 'flat' | 'tree';
+
+/** Where the list of sources comes from: short ones are in the request, long ones in a file. */
+export type SourceList = { readonly sources: readonly string[] } | { readonly path: string; readonly separator: Separator };
+
+export interface PlanRequest {
+  readonly location: RunLocation;
+  readonly owner: RunOwner;
+  readonly list: SourceList;
+  readonly layout: Layout;
+  /** Read every file, whatever the last run knows of it. */
+  readonly rehash: boolean;
+}
+
+export interface Planned {
+  readonly files: number;
+  readonly sizeBytes: number;
+  readonly chunks: number;
+  /** Entries that were in the list more than once, and are planned once. */
+  readonly duplicates: number;
+}
+
+/**
+ * Turns a list of sources into a plan on the destination: looks at each source once, names its target, cuts the list
+ * into chunks. Nothing else is written. Repeated, it makes the same plan anew.
+ * @throws StorageError `TargetCollision` naming two sources that would meet in one target, `InvalidInput`, errno names
+ */
+export function planBatch(request: PlanRequest, control: TransferControl): Planned {
+  const run = runDirectory(request.location);
+  const writer = blaming('destination', run, () => new PlanWriter(`${run}/${runEntries.plan}`, `${run}/${runEntries.index}`));
+  const lastRun = request.rehash ? undefined : LastRun.open(request.location);
+  const seen = new SeenTargets(request.list);
+  let [files, sizeBytes] = [0, 0];
+  let complete = false;
+  try {
+    for (const [position, source] of sourcesOf(request.list)) {
+      control.throwIfCancelled();
+      const target = targetOf(source, request.layout);
+      if (seen.isDuplicate(source, target, position, request.layout)) continue;
+      const size = sizeOf(source);
+      writer.add({ source, target, sizeBytes: size, known: lastRun?.find(target) });
+      files += 1;
+      sizeBytes += size;
+      control.moved(1);
+    }
+    const chunks = writer.close();
+    complete = true;
+    syncDirectory(run);
+    return { files, sizeBytes, chunks, duplicates: seen.duplicates };
+  } finally {
+    if (!complete) writer.abandon();
+    lastRun?.close();
+  }
+}
+
+function* sourcesOf(list: SourceList): Generator<[number, PathBytes]> {
+  let position = 0;
+  for (const source of 'sources' in list ? list.sources : readList(list.path, list.separator)) yield [position++, source];
+}
+
+/** `flat` is `{name}.backup`, as in the tutorial; `tree` keeps the full path. */
+function targetOf(source: PathBytes, layout: Layout): PathBytes {
+  if (layout === 'flat') return appendToPath(splitPath(source).name, '.backup');
+  return typeof source === 'string' ? source.slice(1) : source.subarray(1);
+}
+
+/** For cutting chunks only: what is wrong with a source is found when it is copied. */
+function sizeOf(source: PathBytes): number {
+  try {
+    const stats = lstatIfPresent(source);
+    return stats?.isFile() === true ? Number(stats.size) : 0;
+  } catch (error) {
+    if (isErrno(error, 'ENOTDIR', 'EACCES', 'ELOOP', 'ENAMETOOLONG', 'EIO', 'ESTALE')) return 0;
+    throw error;
+  }
+}
+
+/** Finds two sources that would meet in one target, with hashes first and with the list itself where they agree. */
+class SeenTargets {
+  duplicates = 0;
+  private readonly positions = new SeenPaths();
+
+  constructor(private readonly list: SourceList) {}
+
+  /** @throws StorageError `TargetCollision` */
+  isDuplicate(source: PathBytes, target: PathBytes, position: number, layout: Layout): boolean {
+    const earlier = this.positions.get(target);
+    this.positions.add(target, position);
+    if (earlier === undefined) return false;
+    const other = this.sourceAt(earlier);
+    if (Buffer.from(other).equals(Buffer.from(source))) {
+      this.duplicates += 1;
+      return true;
+    }
+    if (!Buffer.from(targetOf(other, layout)).equals(Buffer.from(target))) return false;
+    throw new StorageError('TargetCollision', 'source', pathText(source), `${pathText(other)} and ${pathText(source)} would both become ${pathText(target)}`);
+  }
+
+  private sourceAt(position: number): PathBytes {
+    for (const [at, source] of sourcesOf(this.list)) if (at === position) return source;
+    throw new StorageError('InvalidInput', 'source', '', `The list of sources changed while it was read: entry ${position} is gone`);
+  }
+}
+

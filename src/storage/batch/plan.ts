@@ -1,0 +1,142 @@
+import * as fs from 'node:fs';
+import { fromJsonPath, toJsonPath, type JsonPath, type PathBytes } from '../path-bytes';
+
+/** What an earlier run knows of a file: enough to tell that neither it nor its backup changed since. */
+export interface KnownState {
+  readonly sizeBytes: number;
+  readonly mtimeNs: string;
+  readonly ctimeNs: string;
+  readonly inode: string;
+  readonly sha256: string;
+  readonly targetInode: string;
+  readonly targetMtimeNs: string;
+}
+
+/** One file of a run. */
+export interface PlanEntry {
+  readonly source: PathBytes;
+  /** Below the destination. */
+  readonly target: PathBytes;
+  /** Size when it was planned; 0 when it could not be looked at. */
+  readonly sizeBytes: number;
+  /** Present when source and target look as the last run left them. */
+  readonly known?: KnownState;
+}
+
+interface PlanLine {
+  readonly s: JsonPath;
+  readonly t: JsonPath;
+  readonly z: number;
+  readonly k?: KnownState;
+}
+
+/** At most so many files and bytes go into a chunk; a file that is larger makes a chunk of its own. */
+export const chunkLimits = { files: 1000, bytes: 256 * 1024 * 1024 } as const;
+
+/** Offset of the chunk's first line, number of its first entry, entries, bytes: four doubles. */
+const INDEX_RECORD_BYTES = 32;
+
+/** Writes plan and index as a stream; memory does not grow with the plan. */
+export class PlanWriter {
+  private readonly plan: number;
+  private readonly index: number;
+  private lines: string[] = [];
+  private bufferedBytes = 0;
+  private offset = 0;
+  private entries = 0;
+  private chunk = { offset: 0, first: 0, files: 0, bytes: 0 };
+  private chunks = 0;
+
+  constructor(planPath: string, indexPath: string) {
+    this.plan = fs.openSync(planPath, 'w', 0o600);
+    this.index = fs.openSync(indexPath, 'w', 0o600);
+  }
+
+  add(entry: PlanEntry): void {
+    const line: PlanLine = { s: toJsonPath(entry.source), t: toJsonPath(entry.target), z: entry.sizeBytes, ...(entry.known === undefined ? {} : { k: entry.known }) };
+    if (this.chunk.files > 0 && (this.chunk.files >= chunkLimits.files || this.chunk.bytes + entry.sizeBytes > chunkLimits.bytes)) this.endChunk();
+    const text = `${JSON.stringify(line)}\n`;
+    this.lines.push(text);
+    const length = Buffer.byteLength(text);
+    this.offset += length;
+    this.bufferedBytes += length;
+    this.entries += 1;
+    this.chunk.files += 1;
+    this.chunk.bytes += entry.sizeBytes;
+    if (this.bufferedBytes > 1024 * 1024) this.flush();
+  }
+
+  /** Syncs both files and answers the number of chunks. */
+  close(): number {
+    if (this.chunk.files > 0) this.endChunk();
+    this.flush();
+    for (const descriptor of [this.plan, this.index]) {
+      fs.fsyncSync(descriptor);
+      fs.closeSync(descriptor);
+    }
+    return this.chunks;
+  }
+
+  /** Closes without a result, after a failure. */
+  abandon(): void {
+    for (const descriptor of [this.plan, this.index]) fs.closeSync(descriptor);
+  }
+
+  private endChunk(): void {
+    const { offset, first, files, bytes } = this.chunk;
+    const record = Buffer.alloc(INDEX_RECORD_BYTES);
+    [offset, first, files, bytes].forEach((value, position) => record.writeDoubleLE(value, position * 8));
+    fs.writeSync(this.index, record);
+    this.chunks += 1;
+    this.chunk = { offset: this.offset, first: this.entries, files: 0, bytes: 0 };
+  }
+
+  private flush(): void {
+    const data = Buffer.from(this.lines.join(''));
+    for (let written = 0; written < data.length; ) written += fs.writeSync(this.plan, data, written);
+    this.lines = [];
+    this.bufferedBytes = 0;
+  }
+}
+
+export interface PlannedChunk {
+  readonly first: number;
+  readonly sizeBytes: number;
+  readonly entries: readonly PlanEntry[];
+}
+
+/** Reads one chunk by its number, without touching the rest. */
+export function readChunk(planPath: string, indexPath: string, chunk: number): PlannedChunk {
+  const [record, next] = readIndex(indexPath, chunk);
+  const end = next ?? fs.statSync(planPath).size;
+  const data = Buffer.alloc(end - record.offset);
+  const descriptor = fs.openSync(planPath, 'r');
+  try {
+    for (let count = 0; count < data.length; ) {
+      const more = fs.readSync(descriptor, data, count, data.length - count, record.offset + count);
+      if (more === 0) break;
+      count += more;
+    }
+  } finally {
+    fs.closeSync(descriptor);
+  }
+  const lines = data.toString('utf8').split('\n').filter((line) => line !== '');
+  return { first: record.first, sizeBytes: record.bytes, entries: lines.map(parseLine) };
+}
+
+function readIndex(indexPath: string, chunk: number): [{ offset: number; first: number; bytes: number }, number | undefined] {
+  const data = Buffer.alloc(INDEX_RECORD_BYTES * 2);
+  const descriptor = fs.openSync(indexPath, 'r');
+  try {
+    const count = fs.readSync(descriptor, data, 0, data.length, chunk * INDEX_RECORD_BYTES);
+    const record = { offset: data.readDoubleLE(0), first: data.readDoubleLE(8), bytes: data.readDoubleLE(24) };
+    return [record, count > INDEX_RECORD_BYTES ? data.readDoubleLE(INDEX_RECORD_BYTES) : undefined];
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+function parseLine(line: string): PlanEntry {
+  const { s, t, z, k } = JSON.parse(line) as PlanLine;
+  return { source: fromJsonPath(s), target: fromJsonPath(t), sizeBytes: z, ...(k === undefined ? {} : { known: k }) };
+}

@@ -1,0 +1,39 @@
+import { join } from 'node:path';
+
+/** Where a run of many files keeps its plan, its journal and what it stages: below the destination, named by the run. */
+export interface RunLocation {
+  /** Allowed root that holds the destination. */
+  readonly root: string;
+  /** Directory that holds the targets. */
+  readonly destination: string;
+  /** The run's first run id: the same through every continue-as-new. */
+  readonly runId: string;
+}
+
+export function runsDirectory(destination: string): string {
+  return join(destination, '.file-backup', 'runs');
+}
+
+export function runDirectory({ destination, runId }: RunLocation): string {
+  return join(runsDirectory(destination), runId);
+}
+
+/** Names inside a run's directory. */
+export const runEntries = {
+  owner: 'owner.json',
+  /** Space set aside, so that a full disk can still be written about. */
+  reserve: 'reserve',
+  plan: 'plan.ndjson',
+  index: 'plan.index',
+  journal: 'journal',
+  staging: 'staging',
+  revoked: 'staging.revoked',
+  summary: 'summary.json',
+  failures: 'failures.ndjson',
+  manifest: 'manifest.ndjson',
+} as const;
+
+/** Journal file of a chunk: fixed width, so that a listing is in order. */
+export function journalName(chunk: number): string {
+  return `${String(chunk).padStart(9, '0')}.ndjson`;
+}
