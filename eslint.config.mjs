@@ -7,6 +7,8 @@ import { builtinModules } from 'node:module';
 const mayImport = {
   core: [],
   'models.ts': ['core'],
+  'batch-models.ts': ['core', 'models.ts'],
+  'workflow-ids.ts': ['core', 'models.ts', 'batch-models.ts'],
   'failures.ts': ['core'],
   'policies.ts': ['core', 'failures.ts'],
   'search-attributes.ts': ['core'],
@@ -15,10 +17,10 @@ const mayImport = {
   'version.ts': [],
   'log.ts': ['core', 'log-levels.ts'],
   storage: ['core'],
-  activities: ['storage', 'core', 'models.ts', 'failures.ts', 'config.ts'],
-  workflows: ['core', 'models.ts', 'policies.ts', 'failures.ts', 'search-attributes.ts', 'activities'],
+  activities: ['storage', 'core', 'models.ts', 'batch-models.ts', 'workflow-ids.ts', 'failures.ts', 'config.ts'],
+  workflows: ['core', 'models.ts', 'batch-models.ts', 'policies.ts', 'failures.ts', 'search-attributes.ts', 'activities'],
   'client.ts': ['client', 'config.ts', 'log.ts', 'core', 'models.ts'],
-  client: ['workflows', 'core', 'models.ts', 'failures.ts', 'search-attributes.ts', 'config.ts'],
+  client: ['workflows', 'core', 'models.ts', 'batch-models.ts', 'workflow-ids.ts', 'failures.ts', 'search-attributes.ts', 'config.ts'],
   'plugin.ts': ['worker', 'core'],
   'worker.ts': ['worker', 'client', 'core', 'config.ts', 'log.ts'],
   worker: ['activities', 'storage', 'core', 'failures.ts', 'config.ts', 'log.ts', 'client'],
@@ -80,7 +82,7 @@ export default tseslint.config(
         {
           paths: forbiddenInWorkflows,
           patterns: [
-            { group: ['**/activities', '**/activities/*', '**/models'], allowTypeImports: true, message: 'Types only: values would enter the workflow bundle.' },
+            { group: ['**/activities', '**/activities/*', '**/models', '**/batch-models'], allowTypeImports: true, message: 'Types only: values would enter the workflow bundle.' },
           ],
         },
       ],

@@ -28,6 +28,7 @@ export const failureKinds = {
   TargetNotCanonical: permanent('Use the path without links, as named in the message.'),
   TargetInvalid: permanent('Name a target that can be a regular file.'),
   TargetBusy: permanent('Wait for the other backup of this target, or cancel it.'),
+  TargetCollision: permanent('Two sources would meet in one target: use --layout tree, or leave one of them out.'),
   SameFile: permanent('Source and target are one file; choose another target.'),
   FileTooLarge: permanent('The file is larger than the destination\'s file system allows.'),
   DestinationReadOnly: { permanent: true, blamesDestination: true, hint: 'Mount the destination for writing.' },

@@ -7,7 +7,8 @@ const MAX_PATH_BYTES = 4095;
 /** Keeps memo and history small: Temporal warns above 2 KiB of memo. */
 const MAX_METADATA_BYTES = 1500;
 
-const absolutePath = z
+/** A path that means one place only. */
+export const absolutePath = z
   .string()
   .refine((path) => path.startsWith('/'), 'must be an absolute path')
   .refine((path) => !path.includes('\0'), 'must not contain a NUL character')
@@ -19,6 +20,11 @@ function isNormal(path: string): boolean {
   const names = path.split('/').slice(1);
   return names.every((name) => name !== '' && name !== '.' && name !== '..');
 }
+
+export const boundedMetadata = z
+  .record(z.string(), z.string())
+  .refine((metadata) => Buffer.byteLength(JSON.stringify(metadata)) <= MAX_METADATA_BYTES, `must be at most ${MAX_METADATA_BYTES} bytes as JSON`)
+  .default({});
 
 /** What to back up and how. Unknown fields are rejected; every default stands here and nowhere else. */
 export const FileBackupInput = z
@@ -38,10 +44,7 @@ export const FileBackupInput = z
     /** Sent twice, an operation runs once. */
     operationId: z.uuid().default(() => randomUUID()),
     /** Free text for tracing: kept in the run's memo and in every log line. */
-    metadata: z
-      .record(z.string(), z.string())
-      .refine((metadata) => Buffer.byteLength(JSON.stringify(metadata)) <= MAX_METADATA_BYTES, `must be at most ${MAX_METADATA_BYTES} bytes as JSON`)
-      .default({}),
+    metadata: boundedMetadata,
     /** `device` reads the copy back from the disk where the file system allows it, `cache` from memory. */
     verifyFrom: z.enum(['device', 'cache']).default('device'),
     /** What an open circuit does: `wait` with a durable timer, or `fail` at once. */

@@ -23,6 +23,9 @@ export function transfer(sizeBytes: number): ActivityOptions {
   return { ...quick, startToCloseTimeout: SHORTEST_TRANSFER_MS + Math.ceil((sizeBytes / SLOWEST_BYTES_PER_SECOND) * 1000) };
 }
 
+/** A chunk of a batch: a thousand small files, or one that may be very large. */
+export const chunk: ActivityOptions = { ...quick, startToCloseTimeout: '72 h' };
+
 /** Undo: tried for a day, since it alone puts back what was there before. */
 export const undo: ActivityOptions = {
   ...quick,

@@ -2,17 +2,18 @@ import { ApplicationFailure, type Context } from '@temporalio/activity';
 import type { ActivityInboundCallsInterceptor, ActivityInterceptorsFactory } from '@temporalio/worker';
 import { rootOf } from '../core/roots';
 import { failure, failureKinds, isFailureType } from '../failures';
+import type { Batch } from './batch-steps';
 import type { Operation } from './operation';
 import type { DestinationBreakers } from './breakers';
 
 /** Steps that use the destination on the way forward: they ask first. Undo and commit never wait for a breaker. */
-const guarded: readonly string[] = ['prepareStaging', 'stageFile', 'verifyFile', 'publishFile', 'writeTarget', 'verifyTarget'];
+const guarded: readonly string[] = ['prepareStaging', 'stageFile', 'verifyFile', 'publishFile', 'writeTarget', 'verifyTarget', 'backupChunk'];
 
 /** The look at both ends before anything is used; undo and commit, which clean up what opened the circuit: they only report. */
-const reporting: readonly string[] = ['inspectFile', 'unpublishFile', 'discardStaging', 'finalizeFile'];
+const reporting: readonly string[] = ['inspectFile', 'unpublishFile', 'discardStaging', 'finalizeFile', 'undoChunks', 'sealRun'];
 
 /** The steps whose success means that an operation succeeded. */
-const successful: readonly string[] = ['publishFile', 'writeTarget'];
+const successful: readonly string[] = ['publishFile', 'writeTarget', 'backupChunk'];
 
 interface Dependencies {
   readonly breakers: DestinationBreakers;
@@ -48,8 +49,8 @@ function guard(context: Context, { breakers, destinationRoots, probe }: Dependen
 
 /** The target that a step is about. The first step's input has not been parsed yet: it may be anything. */
 function targetOf(argument: unknown): string | undefined {
-  const { operation, input } = (argument ?? {}) as { operation?: Operation; input?: { backupPath?: unknown } | null };
-  const path = operation?.input.backupPath ?? input?.backupPath;
+  const { operation, batch, input } = (argument ?? {}) as { operation?: Operation; batch?: Batch; input?: { backupPath?: unknown } | null };
+  const path = operation?.input.backupPath ?? batch?.location.destination ?? input?.backupPath;
   return typeof path === 'string' ? path : undefined;
 }
 

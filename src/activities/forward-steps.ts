@@ -1,9 +1,9 @@
 import { failure } from '../failures';
-import { FileBackupInput, InvalidInputError, parseModel } from '../models';
+import { FileBackupInput } from '../models';
 import type { PreparedStaging } from '../storage/prepare-staging';
 import type { PublishedBy } from '../storage/publish-file';
 import type { ReadFrom } from '../storage/read-back';
-import { attempt, attemptName, currentOwner, locationOf, type ActivityDependencies, type Attempted, type Operation, type Staged } from './operation';
+import { attempt, attemptName, currentOwner, locationOf, parseAs, type ActivityDependencies, type Attempted, type Operation, type Staged } from './operation';
 import { destinationRoot, sourceRoot } from './roots';
 import { runStep } from './run-step';
 
@@ -12,7 +12,7 @@ export function createForwardSteps({ roots, pool, registry, clusterId }: Activit
   return {
     /** Parses the input again, here where it is trusted, and looks at both ends. Creates nothing. */
     async inspectFile(request: { input: unknown }): Promise<Operation & Attempted> {
-      const input = parseInput(request.input);
+      const input = parseAs(FileBackupInput, request.input);
       const { sourcePath, backupPath: targetPath } = input;
       const pair = { sourcePath, targetPath, sourceRoot: sourceRoot(roots, sourcePath), targetRoot: destinationRoot(roots, targetPath) };
       const inspected = await runStep(pool, 'inspectFile', pair);
@@ -65,13 +65,4 @@ function refuseDeepTarget(path: string, missingDirectories: readonly string[]): 
   const sizeBytes = missingDirectories.reduce((sum, directory) => sum + Buffer.byteLength(directory), 0);
   if (sizeBytes <= MAX_MISSING_BYTES) return;
   throw failure('TargetInvalid', `Target ${path} lies below ${missingDirectories.length} directories that do not exist; create some of them first`, { path, attempt: attempt() });
-}
-
-function parseInput(input: unknown): FileBackupInput {
-  try {
-    return parseModel(FileBackupInput, input);
-  } catch (error) {
-    if (!(error instanceof InvalidInputError)) throw error;
-    throw failure('InvalidInput', error.message, { attempt: attempt() }, error);
-  }
 }

@@ -1,3 +1,4 @@
+import { createBatchSteps } from './batch-steps';
 import { createClosingSteps } from './closing-steps';
 import { createForwardSteps } from './forward-steps';
 import { createInPlaceSteps } from './in-place-steps';
@@ -6,13 +7,14 @@ import type { ActivityDependencies } from './operation';
 
 export { breakerInterceptor } from './breaker-interceptor';
 export { DestinationBreakers } from './breakers';
+export type { Batch, ChunkResult, FailedFile } from './batch-steps';
 export type { ActivityDependencies, Operation, Staged } from './operation';
 export type { AllowedRoots } from './roots';
 export { ThreadPool } from './thread-pool';
 
 /** All activities of the package, for a worker's `activities` option. */
 export function createActivities(dependencies: ActivityDependencies) {
-  return logged({ ...createForwardSteps(dependencies), ...createInPlaceSteps(dependencies), ...createClosingSteps(dependencies) });
+  return logged({ ...createForwardSteps(dependencies), ...createInPlaceSteps(dependencies), ...createClosingSteps(dependencies), ...createBatchSteps(dependencies) });
 }
 
 export type Activities = ReturnType<typeof createActivities>;

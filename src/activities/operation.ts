@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity';
+import type { z } from 'zod';
 import { failure } from '../failures';
-import type { FileBackupInput } from '../models';
+import { InvalidInputError, parseModel, type FileBackupInput } from '../models';
 import type { Inspected } from '../storage/inspect-file';
 import type { StagingOwner } from '../storage/prepare-staging';
 import type { StagedFile } from '../storage/stage-file';
@@ -50,4 +51,14 @@ export function attempt(): number {
 export function attemptName(): string {
   const { activityId, attempt: number } = Context.current().info;
   return `staged-${activityId}-${number}`;
+}
+
+/** Parses what a workflow was given, here where it is trusted. @throws ApplicationFailure `InvalidInput` */
+export function parseAs<Schema extends z.ZodType>(schema: Schema, input: unknown): z.output<Schema> {
+  try {
+    return parseModel(schema, input);
+  } catch (error) {
+    if (!(error instanceof InvalidInputError)) throw error;
+    throw failure('InvalidInput', error.message, { attempt: attempt() }, error);
+  }
 }

@@ -7,7 +7,7 @@ import { FileBackupInput, parseModel, type FileBackupOutput, type FileBackupRequ
 import { operationKey, stateKey } from '../search-attributes';
 import { serverOrLocal, type ServerChoice } from './connect';
 import { OperationReusedError, TargetBusyError } from './errors';
-import { fileWorkflowId, fingerprintOf } from './operation-ids';
+import { fileWorkflowId, fingerprintOf } from '../workflow-ids';
 import { failedOutput, outputOf } from './output-of';
 import { fileProgress, type FileProgress } from './progress';
 import { describeIfPresent, describeRun, findOperation, listRuns, statistics, type BackupDescription, type BackupRun, type RunMemo } from './runs';

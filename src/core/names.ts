@@ -3,8 +3,17 @@
 /** Workflow type of the single-file saga. */
 export const BACKUP_FILE_WORKFLOW = 'backupFile';
 
-/** Query that every run answers. */
+/** Workflow type of the batch. */
+export const BACKUP_BATCH_WORKFLOW = 'backupBatch';
+
+/** Query that every single-file run answers. */
 export const STATUS_QUERY = 'status';
+
+/** Messages of a batch. */
+export const PROGRESS_QUERY = 'progress';
+export const PAUSE_UPDATE = 'pause';
+export const RESUME_UPDATE = 'resume';
+export const SET_LANES_UPDATE = 'setLanes';
 
 /** Search attribute names, registered by the project on any server it meets (see src/client/search-attributes.ts). */
 export const STATE_ATTRIBUTE = 'FileBackupState';

@@ -1,1 +1,2 @@
 export { backupFile } from './backup-file';
+export { backupBatch } from './backup-batch';

@@ -1,6 +1,6 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../activities';
-import { commit, quick, transfer, undo } from '../policies';
+import { chunk, commit, quick, transfer, undo } from '../policies';
 
 /** Forward steps; how often each is retried comes from the input, call by call. */
 export const quickSteps = proxyActivities<Activities>(quick);
@@ -9,3 +9,7 @@ export const transferSteps = (sizeBytes: number) => proxyActivities<Activities>(
 /** Steps that run after the decision, in a scope that cannot be cancelled. */
 export const undoSteps = proxyActivities<Activities>(undo);
 export const commitSteps = proxyActivities<Activities>(commit);
+
+/** Steps of a batch: planning, ending and undoing take as long as there are files; a chunk has a bound of its own. */
+export const batchSteps = proxyActivities<Activities>(undo);
+export const chunkSteps = proxyActivities<Activities>(chunk);

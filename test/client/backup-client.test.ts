@@ -3,7 +3,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { Context } from '@temporalio/activity';
 import { Connection } from '@temporalio/client';
 import { BackupClient, OperationReusedError, RunNotFoundError, TargetBusyError } from '../../src/client';
-import { fileWorkflowId } from '../../src/client/operation-ids';
+import { fileWorkflowId } from '../../src/workflow-ids';
 import { InvalidInputError, type FileBackupRequest } from '../../src/models';
 import { startHarness, testServerAddress, type Harness } from '../helpers/backup-harness';
 

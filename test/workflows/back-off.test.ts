@@ -6,7 +6,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { temporal } from '@temporalio/proto';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
-import { fileWorkflowId } from '../../src/client/operation-ids';
+import { fileWorkflowId } from '../../src/workflow-ids';
 import { failure } from '../../src/failures';
 import { FileBackupInput, type FileBackupOutput, type FileBackupRequest } from '../../src/models';
 import { circuitWait } from '../../src/policies';

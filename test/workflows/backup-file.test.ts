@@ -6,7 +6,7 @@ import { dirname, join, resolve } from 'node:path';
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import type { ApplicationFailure } from '@temporalio/common';
 import type { temporal } from '@temporalio/proto';
-import { fileWorkflowId } from '../../src/client/operation-ids';
+import { fileWorkflowId } from '../../src/workflow-ids';
 import { failure } from '../../src/failures';
 import type { FileBackupOutput, FileBackupRequest } from '../../src/models';
 import { startHarness, type Around, type Harness } from '../helpers/backup-harness';

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Context } from '@temporalio/activity';
-import { fileWorkflowId } from '../../src/client/operation-ids';
+import { fileWorkflowId } from '../../src/workflow-ids';
 import { failure } from '../../src/failures';
 import type { FileBackupOutput, FileBackupRequest } from '../../src/models';
 import { startHarness, type Around, type Harness } from '../helpers/backup-harness';

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { Context } from '@temporalio/activity';
 import type { WorkflowFailedError } from '@temporalio/client';
 import type { ApplicationFailure } from '@temporalio/common';
-import { fileWorkflowId } from '../../src/client/operation-ids';
+import { fileWorkflowId } from '../../src/workflow-ids';
 import { failure } from '../../src/failures';
 import type { FileBackupOutput, FileBackupRequest } from '../../src/models';
 import { startHarness, type Around, type Harness } from '../helpers/backup-harness';

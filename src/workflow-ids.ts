@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { FileBackupInput } from '../models';
+import type { FileBackupInput } from './models';
 
 /**
  * The workflow id of backups to one target: Temporal allows one run of an id at a time, which makes it the target's

@@ -1,0 +1,22 @@
+/** The answer to a batch's `progress` query: figures of finished chunks, bounded whatever the size of the batch. */
+export interface BatchProgress {
+  readonly state: 'planning' | 'running' | 'paused' | 'waiting' | 'undoing' | 'sealing' | 'done';
+  readonly files: number;
+  readonly sizeBytes: number;
+  readonly chunks: number;
+  readonly finishedChunks: number;
+  /** Chunks under way. */
+  readonly current: readonly number[];
+  readonly backedUp: number;
+  readonly unchanged: number;
+  readonly failed: number;
+  readonly changed: number;
+  readonly copiedBytes: number;
+  readonly failuresByType: Readonly<Record<string, number>>;
+  /** The first few failed files. */
+  readonly sample: readonly { readonly path: string; readonly type: string; readonly message: string }[];
+  readonly lanes: number;
+  readonly retryCount: number;
+  readonly waitingFor: string | null;
+  readonly startedAtMs: number;
+}

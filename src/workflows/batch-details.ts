@@ -1,0 +1,18 @@
+import type { BatchProgress } from '../core/batch-progress';
+import { formatBytes, printablePath } from '../core/format';
+
+/** The batch's page in the Web UI, as markdown. */
+export function renderBatch(progress: BatchProgress, backupDir: string): string {
+  const done = progress.backedUp + progress.unchanged + progress.failed;
+  const percent = progress.files === 0 ? 0 : Math.floor((done / progress.files) * 100);
+  const lines = [
+    `- **Destination**: \`${printablePath(backupDir)}\``,
+    `- **State**: ${progress.state}${progress.waitingFor === null ? '' : ` (${progress.waitingFor})`}`,
+    `- **Files**: ${done} of ${progress.files} (${percent} %): ${progress.backedUp} backed up, ${progress.unchanged} unchanged, ${progress.failed} failed`,
+    `- **Bytes**: ${formatBytes(progress.copiedBytes)} of ${formatBytes(progress.sizeBytes)}`,
+    `- **Chunks**: ${progress.finishedChunks} of ${progress.chunks}, ${progress.current.length} under way`,
+  ];
+  for (const [type, count] of Object.entries(progress.failuresByType)) lines.push(`- **${type}**: ${count}`);
+  for (const { path, type } of progress.sample.slice(0, 5)) lines.push(`  - \`${printablePath(path).replaceAll('`', "'")}\`: ${type}`);
+  return lines.join('\n');
+}
