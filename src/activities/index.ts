@@ -5,6 +5,7 @@ import { createInPlaceSteps } from './in-place-steps';
 import { logged } from './logged';
 import type { ActivityDependencies } from './operation';
 
+export type { RunSummary } from '../storage/batch/seal-run';
 export { breakerInterceptor } from './breaker-interceptor';
 export { DestinationBreakers } from './breakers';
 export type { Batch, ChunkResult, FailedFile } from './batch-steps';

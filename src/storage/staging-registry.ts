@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { syncDirectory } from './directory';
 import { isErrno } from './errors';
 import type { StagingOwner } from './prepare-staging';
-import { unlinkIfPresent, type StagingLocation } from './staging';
+import { namesIn, unlinkIfPresent, type StagingLocation } from './staging';
 
 /** A staging directory that this worker made and has not removed yet. */
 export interface RegisteredStaging {
@@ -54,12 +54,7 @@ export class StagingRegistry {
   }
 
   private names(): string[] {
-    try {
-      return fs.readdirSync(this.directory).filter((name) => name.endsWith('.json'));
-    } catch (error) {
-      if (isErrno(error, 'ENOENT')) return [];
-      throw error;
-    }
+    return namesIn(this.directory).filter((name) => name.endsWith('.json'));
   }
 
   /** Named after the run, so that one left by a worker that was killed here goes with the run. */

@@ -139,7 +139,8 @@ export function removeStaging(path: string): void {
   }
 }
 
-function namesIn(path: string): string[] {
+/** Names in a directory; none when it is not there. */
+export function namesIn(path: string): string[] {
   try {
     return fs.readdirSync(path);
   } catch (error) {

@@ -1,21 +1,11 @@
-import type { BatchBackupOutput } from '../batch-models';
-import type { BatchRun } from './batch-run';
-import { enterPhase } from './batch-run';
 import { upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import type { RunSummary } from '../activities';
+import type { BatchBackupOutput } from '../batch-models';
+import { enterPhase, type BatchRun } from './batch-run';
 import { bytesKey, operationKey, stateKey } from '../search-attributes';
 
-interface Summary {
-  readonly files: number;
-  readonly backedUp: number;
-  readonly unchanged: number;
-  readonly failed: number;
-  readonly skipped: number;
-  readonly changed: number;
-  readonly sizeBytes: number;
-}
-
 /** The record of a batch: exact sums from its journal, or what the run counted when that could not be read. */
-export function batchOutput(run: BatchRun, sealed: Summary | undefined, failure: { type: string; message: string } | null, rollback: BatchBackupOutput['rollback'] = 'notNeeded'): BatchBackupOutput {
+export function batchOutput(run: BatchRun, sealed: RunSummary | undefined, failure: { type: string; message: string } | null, rollback: BatchBackupOutput['rollback'] = 'notNeeded'): BatchBackupOutput {
   const sums = sealed ?? countedSums(run);
   const published = rollback === 'performed' ? 0 : sums.backedUp;
   const good = published + (rollback === 'performed' ? 0 : sums.unchanged);
@@ -46,7 +36,7 @@ export function batchOutput(run: BatchRun, sealed: Summary | undefined, failure:
   return output;
 }
 
-function countedSums({ batch, backedUp, unchanged, failed, changed, copiedBytes }: BatchRun): Summary {
+function countedSums({ batch, backedUp, unchanged, failed, changed, copiedBytes }: BatchRun): RunSummary {
   const files = batch?.files ?? 0;
   return { files, backedUp, unchanged, failed, skipped: files - backedUp - unchanged - failed, changed, sizeBytes: copiedBytes };
 }

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
-import { isErrno } from '../errors';
 import { fromJsonPath, type PathBytes } from '../path-bytes';
+import { namesIn } from '../staging';
 import type { JournalEntry } from './chunk';
 import { splitLines } from './lines';
 import type { KnownState } from './plan';
@@ -54,15 +54,6 @@ function newestManifest(directory: string): string | undefined {
     return stats?.isFile() === true ? [{ path, mtimeMs: stats.mtimeMs }] : [];
   });
   return dated.sort((a, b) => b.mtimeMs - a.mtimeMs)[0]?.path;
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return fs.readdirSync(directory);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return [];
-    throw error;
-  }
 }
 
 /** Longer than any line: two paths, escaped or in base64, and a few numbers. */

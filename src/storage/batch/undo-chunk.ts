@@ -4,7 +4,7 @@ import { blaming, isErrno } from '../errors';
 import { isSameInode, lstatIfPresent } from '../file-stat';
 import { removeEmptyParents } from '../parents';
 import { fromJsonPath, joinPath, pathText, splitPath, type PathBytes } from '../path-bytes';
-import { unlinkIfPresent } from '../staging';
+import { namesIn, unlinkIfPresent } from '../staging';
 import { readEntries, readOutcome } from './journal';
 import { OpenDirectories } from './open-directories';
 import { readChunk } from './plan';
@@ -139,14 +139,5 @@ class Undo {
       if (isErrno(error, 'ENOENT')) return undefined;
       throw error;
     }
-  }
-}
-
-function namesIn(path: string): string[] {
-  try {
-    return fs.readdirSync(path);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return [];
-    throw error;
   }
 }
