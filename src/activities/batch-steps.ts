@@ -1,13 +1,12 @@
 import { Context } from '@temporalio/activity';
-import { fileWorkflowId } from '../workflow-ids';
 import { isBelow } from '../core/roots';
 import { BatchBackupInput } from '../batch-models';
-import { failure, failureKinds, failureTypeOf, type FailureType } from '../failures';
-import type { ChunkSettings, ChunkTask, StagedEntry } from '../storage/batch/chunk';
-import type { Amendment, ChunkReport, FailedEntry } from '../storage/batch/journal';
+import { failure } from '../failures';
+import type { ChunkSettings, ChunkTask, StagedChunk } from '../storage/batch/chunk';
+import type { Amendment } from '../storage/batch/journal';
+import type { RunGround } from '../storage/batch/open-run';
 import type { RunLocation } from '../storage/batch/run-directory';
-import type { RunSummary } from '../storage/batch/seal-run';
-import { StepFailed } from './step-failed';
+import { illnessOf, isLastOfFullDisk, passingOf, resultOf, type ChunkResult } from './chunk-result';
 import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
 import { attempt, currentOwner, parseAs, type ActivityDependencies, type Attempted } from './operation';
 import { destinationRoot, sourceRoot } from './roots';
@@ -21,38 +20,18 @@ export interface Batch {
   readonly sizeBytes: number;
   readonly chunks: number;
   readonly duplicates: number;
-  readonly createdDirectories: readonly string[];
 }
 
-/** A file that failed in a chunk, typed. */
-export interface FailedFile {
-  readonly index: number;
-  readonly source: string;
-  readonly target: string;
-  readonly type: FailureType;
-  readonly message: string;
-  /** Id of its own saga, should it get one: the lock of its target. */
-  readonly workflowId: string;
+export interface ChunkRequest {
+  readonly batch: Batch;
+  readonly chunk: number;
+  /** 0 for the whole chunk; further passes try again what failed in passing. */
+  readonly pass: number;
+  /** Whose targets they are, for the locks of files that get a saga of their own. */
+  readonly storage: string;
 }
 
-export interface ChunkResult extends Attempted {
-  readonly counts: ChunkReport['counts'];
-  readonly sizeBytes: number;
-  readonly changed: number;
-  readonly verifiedFrom: ChunkReport['verifiedFrom'];
-  readonly failuresByType: Readonly<Partial<Record<FailureType, number>>>;
-  /** The first few permanent failures. */
-  readonly sample: readonly FailedFile[];
-  /** Failures that may pass: the workflow gives each file a saga of its own. */
-  readonly passing: readonly FailedFile[];
-}
-
-/** Transient failures in one chunk up to which files are tried one by one; more mean that the destination is ill. */
-const MOST_PASSING = 20;
-const SAMPLE = 20;
-const KEEP_RUNS = 30;
-
-/** The steps of a batch. Each is safe to repeat and to overlap with an earlier attempt of itself. */
+/** The forward steps of a batch. Each is safe to repeat and to overlap with an earlier attempt of itself. */
 export function createBatchSteps({ roots, pool, clusterId, registry }: ActivityDependencies) {
   const syncs = new FileSystemSync();
 
@@ -68,59 +47,44 @@ export function createBatchSteps({ roots, pool, clusterId, registry }: ActivityD
       const owner = { ...currentOwner(clusterId), runId: request.runId };
       const { layout, rehash } = input;
       return runSteps(pool, async (run) => {
-        const createdDirectories = await run('openRun', { location, owner });
+        const ground = registry.findRun(request.runId)?.ground ?? (await run('inspectRun', { location }));
+        refuseDeepDestination(location, ground);
+        const entry = { kind: 'run' as const, owner, location, ground, rollBack: input.onFailure === 'rollBack', chunks: null, facts: factsOf(input, owner.workflowId) };
+        registry.add(entry);
+        await run('openRun', { location, owner, ground, needsHardLinks: entry.rollBack });
         const planned = await run('planBatch', { location, owner, list, layout, rehash });
-        return { input, location, createdDirectories, ...planned, attempt: attempt() };
+        registry.add({ ...entry, chunks: planned.chunks });
+        return { input, location, ...planned, attempt: attempt() };
       });
     },
 
     /** Copies, verifies and publishes one chunk, and writes its journal. A chunk whose journal is there is done. */
-    async backupChunk({ batch, chunk, storage }: { batch: Batch; chunk: number; storage: string }): Promise<ChunkResult> {
+    async backupChunk({ batch, chunk, pass, storage }: ChunkRequest): Promise<ChunkResult> {
       const settings = settingsOf(batch, roots.sources);
       const { location } = settings;
       const workflowId = currentOwner('').workflowId;
-      const task: ChunkTask = { settings, chunk, attemptName: `${chunk}-${Context.current().info.attempt}-${Context.current().info.activityId}-${Date.now()}` };
       return runSteps(pool, async (run, control) => {
         const done = await run('readOutcome', { location, chunk, workflowId });
-        if (done !== undefined) return resultOf(done, batch, storage);
+        if (done !== undefined && done.pass >= pass) return resultOf(done, location.destination, storage);
+        const task: ChunkTask = { settings, chunk, attemptName: attemptNameOf(chunk), pass, only: done === undefined ? [] : passingOf(done).map(({ index }) => index) };
         const staged = await run('stageChunk', task);
-        const illness = illnessOf(staged.entries);
+        const illness = illnessOf(triedEntries(staged, task));
         if (illness !== undefined && !isLastOfFullDisk(illness)) {
           await run('discardAttempt', task);
           throw illness;
         }
         control.enter('sync');
         if (!settings.syncEach) await syncOf(syncs, location);
-        return resultOf(await run('publishChunk', { task, staged }), batch, storage);
+        return resultOf(await run('publishChunk', { task, staged }), location.destination, storage);
       });
     },
 
-    /** Writes down what became of files that had a saga of their own, or that nobody tries again. */
+    /** Writes down what became of files that had a saga of their own. */
     async amendChunk({ batch, chunk, amendments, storage }: { batch: Batch; chunk: number; amendments: readonly Amendment[]; storage: string }): Promise<ChunkResult> {
-      return resultOf(await runStep(pool, 'amendJournal', { location: locationOf(batch), chunk, amendments }), batch, storage);
-    },
-
-    /** The fence: from here on no chunk publishes. */
-    async revokeRun({ batch }: { batch: Batch }): Promise<void> {
-      await runStep(pool, 'revokeRun', { location: locationOf(batch) });
-    },
-
-    /** Undo of chunks, the last one first. */
-    async undoChunks({ batch, chunks }: { batch: Batch; chunks: readonly number[] }): Promise<void> {
-      await runSteps(pool, async (run) => {
-        for (const chunk of chunks) await run('undoChunk', { location: locationOf(batch), chunk });
-      });
-    },
-
-    /** Ends the run: manifest, failures and summary are written, working files removed. */
-    async sealRun({ batch, facts }: { batch: Batch; facts: Record<string, unknown> }): Promise<RunSummary> {
-      return runStep(pool, 'sealRun', { location: locationOf(batch), chunks: batch.chunks, facts, keepRuns: KEEP_RUNS });
+      const location = { ...batch.location, root: destinationRoot(roots, batch.location.destination) };
+      return resultOf(await runStep(pool, 'amendJournal', { location, chunk, amendments }), location.destination, storage);
     },
   };
-
-  function locationOf({ location }: Batch): RunLocation {
-    return { ...location, root: destinationRoot(roots, location.destination) };
-  }
 }
 
 function settingsOf({ input, location }: Batch, sourceRoots: readonly string[]): ChunkSettings {
@@ -134,42 +98,33 @@ function settingsOf({ input, location }: Batch, sourceRoots: readonly string[]):
   };
 }
 
+/** What of a run's input its record keeps. */
+function factsOf({ operationId, metadata, backupDir, layout }: Batch['input'], workflowId: string) {
+  return { operationId, metadata, backupDir, layout, workflowId, startedAt: new Date().toISOString() };
+}
+
+/** Their names are kept in the registry and made one by one: more of them than this are a mistake. */
+const MAX_MISSING_DIRECTORIES = 100;
+
+function refuseDeepDestination({ destination }: RunLocation, { missingDirectories }: RunGround): void {
+  if (missingDirectories.length <= MAX_MISSING_DIRECTORIES) return;
+  throw failure('TargetInvalid', `Directory ${destination} lies below ${missingDirectories.length} directories that do not exist; create some of them first`, { attempt: attempt() });
+}
+
+function attemptNameOf(chunk: number): string {
+  const { attempt: number, activityId } = Context.current().info;
+  return `${chunk}-${number}-${activityId}-${Date.now()}`;
+}
+
+/** The files that this pass is about. */
+function triedEntries({ entries }: StagedChunk, { pass, only }: ChunkTask): StagedChunk['entries'] {
+  return pass === 0 || only.length === 0 ? entries : only.flatMap((index) => entries[index] ?? []);
+}
+
 async function syncOf(syncs: FileSystemSync, { destination }: RunLocation): Promise<void> {
   try {
     await syncs.request(destination);
   } catch (error) {
     throw failure('DestinationError', `Syncing the file system of ${destination} failed`, { path: destination, attempt: attempt() }, error instanceof Error ? error : undefined);
   }
-}
-
-/** Many transient failures that blame the destination: it is ill, and the chunk as a whole waits and tries again. */
-function illnessOf(entries: readonly StagedEntry[]): StepFailed | undefined {
-  const failures = entries.flatMap(({ failure: found }) => (found === undefined ? [] : [found]));
-  const blaming = failures.filter(({ code, side }) => {
-    const kind = failureKinds[failureTypeOf(code, side)];
-    return kind.blamesDestination;
-  });
-  const [first] = blaming;
-  if (first === undefined || blaming.length <= Math.min(MOST_PASSING, entries.length / 2)) return undefined;
-  return new StepFailed({ ...first, path: '', stack: '' });
-}
-
-/** A disk that stays full takes what fits; the files that do not are failed ones. Other illness is waited for. */
-function isLastOfFullDisk({ error }: StepFailed): boolean {
-  const { attempt: number, retryPolicy } = Context.current().info;
-  return failureTypeOf(error.code, error.side) === 'NoSpace' && number >= (retryPolicy?.maximumAttempts ?? Infinity);
-}
-
-function resultOf(report: ChunkReport, { location }: Batch, storage: string): ChunkResult {
-  const failed = report.failed.map((entry) => typed(entry, location.destination, storage));
-  const failuresByType: Partial<Record<FailureType, number>> = {};
-  for (const { type } of failed) failuresByType[type] = (failuresByType[type] ?? 0) + 1;
-  const passing = failed.filter(({ type }) => !failureKinds[type].permanent);
-  const permanent = failed.filter(({ type }) => failureKinds[type].permanent);
-  const { counts, sizeBytes, changed, verifiedFrom } = report;
-  return { counts, sizeBytes, changed, verifiedFrom, failuresByType, sample: permanent.slice(0, SAMPLE), passing: passing.slice(0, MOST_PASSING), attempt: attempt() };
-}
-
-function typed({ index, source, target, failure: { code, side, message } }: FailedEntry, destination: string, storage: string): FailedFile {
-  return { index, source, target, type: failureTypeOf(code, side), message, workflowId: fileWorkflowId(storage, `${destination}/${target}`) };
 }

@@ -8,13 +8,15 @@ import type { ReadFrom } from './read-back';
 import { stageFile, type StageRequest } from './stage-file';
 import type { StagingLocation } from './staging';
 import { discardStaging, finalizeFile, unpublishFile, type Published } from './unpublish-file';
+import { removeCreatedDirectories } from './batch/created-directories';
+import { discardRun, isForgotten } from './batch/discard-run';
 import { amendJournal, readReport, type Amendment } from './batch/journal';
 import type { ChunkTask, StagedChunk } from './batch/chunk';
-import { openRun, requireOwner, type RunOwner } from './batch/open-run';
+import { inspectRun, openRun, requireOwner, type OpenRunRequest, type RunGround } from './batch/open-run';
 import { planBatch, type PlanRequest } from './batch/plan-batch';
 import { publishChunk } from './batch/publish-chunk';
 import type { RunLocation } from './batch/run-directory';
-import { sealRun, type SealRequest } from './batch/seal-run';
+import { isCommitted, sealRun, type SealRequest } from './batch/seal-run';
 import { discardAttempt, stageChunk } from './batch/stage-chunk';
 import { revokeRun, undoChunk } from './batch/undo-chunk';
 import { verifyStagedFile, verifyTarget, type ExpectedContent } from './verify-file';
@@ -38,7 +40,8 @@ export const steps = {
   writeTarget: (input: WriteRequest, control: TransferControl) => writeTarget(input, control),
   adoptTarget: (input: { location: StagingLocation; sourceRoot: string; sourcePath: string }, control: TransferControl) =>
     adoptTarget(input.location, input.sourceRoot, input.sourcePath, control),
-  openRun: (input: { location: RunLocation; owner: RunOwner }) => openRun(input.location, input.owner),
+  inspectRun: (input: { location: RunLocation }) => inspectRun(input.location),
+  openRun: (input: OpenRunRequest) => openRun(input),
   planBatch: (input: PlanRequest, control: TransferControl) => planBatch(input, control),
   readOutcome: (input: { location: RunLocation; chunk: number; workflowId: string }) => {
     requireOwner(input.location, input.workflowId);
@@ -48,8 +51,15 @@ export const steps = {
   discardAttempt: (input: ChunkTask) => discardAttempt(input),
   publishChunk: (input: { task: ChunkTask; staged: StagedChunk }, control: TransferControl) => publishChunk(input.task, input.staged, control),
   amendJournal: (input: { location: RunLocation; chunk: number; amendments: readonly Amendment[] }) => amendJournal(input.location, input.chunk, input.amendments),
-  revokeRun: (input: { location: RunLocation }) => revokeRun(input.location),
+  /** Answers whether the run is committed: then there is nothing to undo any more. */
+  revokeRun: (input: { location: RunLocation }) => {
+    revokeRun(input.location);
+    return isCommitted(input.location);
+  },
   undoChunk: (input: { location: RunLocation; chunk: number }) => undoChunk(input.location, input.chunk),
+  removeCreatedDirectories: (input: { location: RunLocation }) => removeCreatedDirectories(input.location),
+  discardRun: (input: { location: RunLocation; ground: RunGround }) => discardRun(input.location, input.ground),
+  isForgotten: (input: { location: RunLocation; ground: RunGround }) => isForgotten(input.location, input.ground),
   sealRun: (input: SealRequest, control: TransferControl) => sealRun(input, control),
   probeDestination: (input: { root: string }) => probeDestination(input.root),
 } as const;

@@ -20,6 +20,9 @@ export interface ChunkTask {
   readonly chunk: number;
   /** Names what this attempt stages; attempts may overlap. */
   readonly attemptName: string;
+  /** 0 for the whole chunk; further passes try the files of `only` again and keep what the journal says of the others. */
+  readonly pass: number;
+  readonly only: readonly number[];
 }
 
 /** Every file of a run ends in exactly one of these. */
@@ -66,6 +69,8 @@ export interface StagedChunk {
 
 /** What a chunk came to; counts add up to its files. */
 export interface ChunkOutcome {
+  /** The pass that it is the outcome of. */
+  readonly pass: number;
   readonly counts: Readonly<Record<FileState, number>>;
   readonly sizeBytes: number;
   readonly changed: number;

@@ -2,7 +2,7 @@ import type { ReadFrom } from '../read-back';
 import type { ChunkOutcome, FileState, JournalEntry } from './chunk';
 
 /** Adds a chunk's entries up. */
-export function outcomeOf(entries: readonly JournalEntry[], verifiedFrom: ReadFrom | null, createdDirectories: readonly string[]): ChunkOutcome {
+export function outcomeOf(pass: number, entries: readonly JournalEntry[], verifiedFrom: ReadFrom | null, createdDirectories: readonly string[]): ChunkOutcome {
   const counts: Record<FileState, number> = { backedUp: 0, unchanged: 0, failed: 0 };
   let sizeBytes = 0;
   let changed = 0;
@@ -11,5 +11,5 @@ export function outcomeOf(entries: readonly JournalEntry[], verifiedFrom: ReadFr
     if (entry.state === 'backedUp') sizeBytes += entry.sizeBytes;
     if (entry.changed === true) changed += 1;
   }
-  return { counts, sizeBytes, changed, verifiedFrom, createdDirectories };
+  return { pass, counts, sizeBytes, changed, verifiedFrom, createdDirectories };
 }

@@ -5,12 +5,15 @@ import { isSameInode, lstatIfPresent } from '../file-stat';
 import { fromJsonPath, joinPath, pathText, splitPath, type PathBytes } from '../path-bytes';
 import { readBackFrom, whereToRead, type ReadFrom } from '../read-back';
 import type { ChunkTask, JournalEntry, StagedChunk, StagedEntry } from './chunk';
-import { failedEntries, writeJournal, type ChunkReport } from './journal';
+import { failedEntries, readReport, writeJournal, type ChunkReport } from './journal';
+import { keepPrevious, keptName } from './kept-files';
 import { outcomeOf } from './outcome';
 import { OpenDirectories } from './open-directories';
 import { attemptDirectory, failureOf } from './stage-chunk';
 import type { OpenDirectory } from '../directory';
-import { removeStaging } from '../staging';
+import { namesIn, removeStaging } from '../staging';
+import { requireRun } from './open-run';
+import { runDirectory, runEntries } from './run-directory';
 
 interface Publication {
   readonly task: ChunkTask;
@@ -30,6 +33,9 @@ interface Publication {
 export function publishChunk(task: ChunkTask, staged: StagedChunk, control: TransferControl): ChunkReport {
   const { settings } = task;
   const directory = attemptDirectory(task);
+  const done = readReport(settings.location, task.chunk);
+  // Another attempt was faster: this one was taken for lost, or that one was.
+  if (done !== undefined && done.pass >= task.pass) return done;
   const verifyFrom = settings.verify === 'none' ? null : whereToRead(directory, settings.verify);
   const targets = new OpenDirectories('destination');
   const publication: Publication = { task, directory, targets, touched: new Set(), verifyFrom, control };
@@ -37,9 +43,10 @@ export function publishChunk(task: ChunkTask, staged: StagedChunk, control: Tran
     const verified = staged.entries.map((entry) => verifyOne(publication, entry));
     const entries = verified.map((entry) => publishOne(publication, entry));
     for (const parent of publication.touched) parent.sync();
-    const outcome = outcomeOf(entries, verifyFrom, staged.createdDirectories);
-    writeJournal(settings.location, task.chunk, outcome, entries);
+    const outcome = outcomeOf(task.pass, entries, verifyFrom, staged.createdDirectories);
+    const isFirst = writeJournal(settings.location, task.chunk, outcome, entries);
     removeStaging(directory);
+    if (!isFirst) return readReport(settings.location, task.chunk) ?? { ...outcome, failed: [] };
     return { ...outcome, failed: failedEntries(entries) };
   } finally {
     targets.close();
@@ -69,7 +76,7 @@ function publishOne(publication: Publication, entry: StagedEntry): JournalEntry 
       const parent = publication.targets.get(task.settings.location.root, directory);
       const target = parent.entry(name);
       const path = `${publication.directory}/${staged}`;
-      const kept = targetExisted ? replace(publication, path, target, staged) : create(path, target, text);
+      const kept = targetExisted ? replace(publication, path, target, staged) : create(publication, path, target, staged, text);
       publication.touched.add(parent);
       const stats = fs.lstatSync(target, { bigint: true });
       return { ...journal, targetInode: String(stats.ino), targetMtimeNs: String(stats.mtimeNs), ...(kept === undefined ? {} : { kept }) };
@@ -78,17 +85,28 @@ function publishOne(publication: Publication, entry: StagedEntry): JournalEntry 
 }
 
 /** Linked, so that nothing is overwritten unseen. */
-function create(staged: string, target: PathBytes, text: string): undefined {
+function create(publication: Publication, staged: string, target: PathBytes, name: string, text: string): string | undefined {
   try {
     fs.linkSync(staged, target);
   } catch (error) {
     if (isErrno(error, 'EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK')) return renameNew(staged, target, text);
-    if (!isErrno(error, 'EEXIST')) throw explained(error);
-    const found = lstatIfPresent(target);
-    if (found !== undefined && isSameInode(found, fs.lstatSync(staged, { bigint: true }))) return undefined;
+    if (!isErrno(error, 'EEXIST')) throw explained(publication, error);
+    if (isOfOtherAttempt(publication, target, name)) return replace(publication, staged, target, name);
     throw new StorageError('DestinationConflict', 'destination', text, `Target ${text} was created meanwhile`, {}, { cause: error });
   }
   return undefined;
+}
+
+/** An attempt that was taken for lost has published the file meanwhile: it still has its staged link. */
+function isOfOtherAttempt({ task }: Publication, target: PathBytes, name: string): boolean {
+  const staging = `${runDirectory(task.settings.location)}/${runEntries.staging}`;
+  const found = lstatIfPresent(target);
+  const attempts = namesIn(staging).filter((attempt) => attempt.startsWith(`${task.chunk}-`));
+  return found !== undefined && attempts.some((attempt) => isSame(found, lstatIfPresent(`${staging}/${attempt}/${name}`)));
+}
+
+function isSame(found: fs.BigIntStats, staged: fs.BigIntStats | undefined): boolean {
+  return staged !== undefined && isSameInode(found, staged);
 }
 
 function renameNew(staged: string, target: PathBytes, text: string): undefined {
@@ -97,33 +115,23 @@ function renameNew(staged: string, target: PathBytes, text: string): undefined {
   return undefined;
 }
 
-function replace({ task, directory }: Publication, staged: string, target: PathBytes, name: string): string | undefined {
-  const kept = task.settings.keepPrevious ? keptName(task.attemptName, name) : undefined;
-  if (kept !== undefined) {
-    fs.linkSync(target, `${directory}/../${kept}`);
-    fs.linkSync(staged, `${directory}/../${oursName(kept)}`);
-  }
+function replace(publication: Publication, staged: string, target: PathBytes, name: string): string | undefined {
+  const { task, directory } = publication;
+  const kept = task.settings.keepPrevious ? keptName(task.chunk, task.attemptName, name) : undefined;
   try {
+    if (kept !== undefined) keepPrevious(`${directory}/..`, kept, target, staged);
     fs.renameSync(staged, target);
   } catch (error) {
-    throw explained(error);
+    throw explained(publication, error);
   }
   return kept;
 }
 
-/** Name in the run's staging directory of a previous target, kept until the run is committed. */
-export function keptName(attemptName: string, staged: string): string {
-  return `kept-${attemptName}-${staged}`;
-}
-
-/** Second link of the file that replaced it: undo tells ours by it. */
-export function oursName(kept: string): string {
-  return `${kept}-ours`;
-}
-
 /** The staging directory was renamed away: the run has ended, and this attempt comes too late. */
-function explained(error: unknown): unknown {
-  return isErrno(error, 'ENOENT') ? new StorageError('StagingRevoked', 'destination', '', 'The staging directory of the run is gone', {}, { cause: error }) : error;
+function explained({ task, directory }: Publication, error: unknown): unknown {
+  if (!isErrno(error, 'ENOENT') || lstatIfPresent(directory) !== undefined) return error;
+  requireRun(task.settings.location);
+  return new StorageError('StagingRevoked', 'destination', '', 'The staging directory of the run is gone', {}, { cause: error });
 }
 
 function unlessFailed<Entry extends JournalEntry>(entry: Entry, calls: () => Entry): Entry {

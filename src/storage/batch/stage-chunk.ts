@@ -10,8 +10,11 @@ import { createParents, missingParents } from '../parents';
 import { joinPath, pathText, splitPath, toJsonPath, type PathBytes } from '../path-bytes';
 import { removeStaging } from '../staging';
 import { withSourceIn, type OpenSource } from '../source';
-import type { ChunkTask, EntryFailure, StagedChunk, StagedEntry } from './chunk';
+import type { ChunkTask, EntryFailure, JournalEntry, StagedChunk, StagedEntry } from './chunk';
+import { noteCreatedDirectories } from './created-directories';
+import { readEntries } from './journal';
 import { OpenDirectories } from './open-directories';
+import { requireRun } from './open-run';
 import { readChunk, type PlanEntry } from './plan';
 import { runDirectory, runEntries } from './run-directory';
 
@@ -37,11 +40,18 @@ export function stageChunk(task: ChunkTask, control: TransferControl): StagedChu
   const { entries } = readChunk(`${run}/${runEntries.plan}`, `${run}/${runEntries.index}`, task.chunk);
   const stage: Stage = { task, sources: new OpenDirectories('source'), targets: new OpenDirectories('destination'), directory: makeAttemptDirectory(task), createdDirectories: [], control };
   try {
-    return { entries: entries.map((entry, index) => stageOne(stage, entry, String(index))), createdDirectories: stage.createdDirectories };
+    const before = task.pass === 0 ? [] : readEntries(location, task.chunk);
+    const staged = entries.map((entry, index) => settled(task, before[index], index) ?? stageOne(stage, entry, String(index)));
+    return { entries: staged, createdDirectories: stage.createdDirectories };
   } finally {
     stage.sources.close();
     stage.targets.close();
   }
+}
+
+/** A file that an earlier pass has done with: nothing to publish. */
+function settled({ only }: ChunkTask, before: JournalEntry | undefined, index: number): StagedEntry | undefined {
+  return before === undefined || only.includes(index) ? undefined : { ...before, targetExisted: true };
 }
 
 /** The staging directory of an attempt, below the run's, which no attempt creates: it is the fence. */
@@ -62,6 +72,7 @@ function makeAttemptDirectory(task: ChunkTask): string {
       fs.mkdirSync(path, { mode: 0o700 });
     } catch (error) {
       if (!isErrno(error, 'ENOENT')) throw error;
+      requireRun(task.settings.location);
       throw new StorageError('StagingRevoked', 'destination', destination, `The staging directory of the run in ${destination} is gone`, {}, { cause: error });
     }
   });
@@ -106,10 +117,9 @@ function sourceRootOf(roots: readonly string[], source: PathBytes): string {
 }
 
 /** Makes missing parents, and answers what lies at the target. */
-function inspectTarget({ task, targets, createdDirectories }: Stage, targetPath: PathBytes): fs.BigIntStats | undefined {
-  const { root, destination } = task.settings.location;
+function inspectTarget(stage: Stage, targetPath: PathBytes): fs.BigIntStats | undefined {
   const { directory, name } = splitPath(targetPath);
-  const parent = openOrCreate(targets, root, destination, directory, createdDirectories);
+  const parent = openOrCreate(stage, directory);
   const text = pathText(targetPath);
   return blaming('destination', text, () => {
     const stats = lstatIfPresent(parent.entry(name));
@@ -118,14 +128,19 @@ function inspectTarget({ task, targets, createdDirectories }: Stage, targetPath:
   });
 }
 
-function openOrCreate(targets: OpenDirectories, root: string, destination: string, directory: PathBytes, created: string[]): ReturnType<OpenDirectories['get']> {
+function openOrCreate({ task, targets, createdDirectories }: Stage, directory: PathBytes): ReturnType<OpenDirectories['get']> {
+  const { location, keepPrevious } = task.settings;
+  const { root, destination } = location;
   try {
     return targets.get(root, directory);
   } catch (error) {
     if (!isErrno(error, 'ENOENT') || directory === destination || typeof directory !== 'string') throw error;
+    // Missing because the whole disk is away? Nothing is created below its mount point.
+    requireRun(location);
     const missing = missingParents(destination, `${directory}/-`);
+    if (keepPrevious) noteCreatedDirectories(location, missing);
     createParents(root, missing);
-    created.push(...missing);
+    createdDirectories.push(...missing);
     return targets.get(root, directory);
   }
 }
