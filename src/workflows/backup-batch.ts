@@ -1,4 +1,4 @@
-import { allHandlersFinished, CancellationScope, condition, continueAsNew, workflowInfo } from '@temporalio/workflow';
+import { allHandlersFinished, CancellationScope, CancelledFailure, condition, continueAsNew, workflowInfo } from '@temporalio/workflow';
 import type { Batch, RunSummary } from '../activities';
 import type { BatchBackupInput, BatchBackupOutput } from '../batch-models';
 import { withAttempts } from './attempts';
@@ -19,7 +19,7 @@ import { sealBatch } from './seal-batch';
 export async function backupBatch(input: BatchBackupInput, options: BatchOptions, carried?: BatchState): Promise<BatchBackupOutput> {
   const run = startBatchRun(input, carried);
   const output = await workOff(run, input, options);
-  await condition(allHandlersFinished);
+  await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
   if (output === undefined) await continueAsNew<typeof backupBatch>(inputOf(run), options, carriedState(run));
   return output as BatchBackupOutput;
 }
@@ -31,7 +31,10 @@ async function workOff(run: BatchRun, input: BatchBackupInput, options: BatchOpt
     takeInput(run, run.batch);
     enterPhase(run, 'running');
     await runLanes(run, run.batch, options);
-    return hasMore(run, run.batch) ? undefined : batchOutput(run, await commit(run, run.batch), null);
+    if (!hasMore(run, run.batch)) return batchOutput(run, await commit(run, run.batch), null);
+    // The next execution would not know that this one was asked to end.
+    if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('Cancelled between two executions');
+    return undefined;
   } catch (error) {
     throw await endedBatch(run, error);
   }

@@ -34,9 +34,9 @@ export function writeList(place: Harness, paths: readonly (string | Buffer)[]): 
   return { path, separator: 'nul', sha256: createHash('sha256').update(data).digest('hex') };
 }
 
-export async function startBatch(place: Harness, request: Partial<BatchBackupRequest>): Promise<WorkflowHandle> {
+export async function startBatch(place: Harness, request: Partial<BatchBackupRequest>, workflowId = `batch-${randomUUID()}`): Promise<WorkflowHandle> {
   const input = { backupDir: place.path('backups'), retryDelayMs: 100, operationId: randomUUID(), ...request };
-  return place.temporal.workflow.start('backupBatch', { taskQueue: place.taskQueue, workflowId: `batch-${randomUUID()}`, args: [input, { storage: place.taskQueue }] });
+  return place.temporal.workflow.start('backupBatch', { taskQueue: place.taskQueue, workflowId, args: [input, { storage: place.taskQueue }] });
 }
 
 export async function runBatch(place: Harness, request: Partial<BatchBackupRequest>): Promise<BatchBackupOutput> {

@@ -31,7 +31,7 @@ function makeLarge(count: number): string[] {
 
 async function childrenOf(handle: WorkflowHandle): Promise<number> {
   const { events } = await handle.fetchHistory();
-  return (events ?? []).filter((event) => event.startChildWorkflowExecutionInitiatedEventAttributes != null).length;
+  return (events ?? []).filter((event) => Boolean(event.startChildWorkflowExecutionInitiatedEventAttributes)).length;
 }
 
 describe('all or nothing', () => {
