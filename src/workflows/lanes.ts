@@ -30,7 +30,8 @@ export function hasMore(run: BatchRun, { chunks }: Batch): boolean {
 
 async function laneOf(run: BatchRun, batch: Batch, options: BatchOptions, lane: number, escalations: Promise<void>[]): Promise<void> {
   for (;;) {
-    await condition(() => run.stopping || !hasMore(run, batch) || (!run.paused && lane < run.lanes && run.escalated < MOST_ESCALATED));
+    // A paused batch continues as new as well: messages make history grow.
+    await condition(() => run.stopping || !hasMore(run, batch) || workflowInfo().continueAsNewSuggested || (!run.paused && lane < run.lanes && run.escalated < MOST_ESCALATED));
     if (run.stopping || !hasMore(run, batch) || workflowInfo().continueAsNewSuggested) return;
     const work = { run, batch, chunk: takeChunk(run), options };
     const escalation = await orStop(run, () => workOn(work));
