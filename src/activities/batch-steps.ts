@@ -38,6 +38,7 @@ export interface FailedFile {
 export interface ChunkResult extends Attempted {
   readonly counts: ChunkReport['counts'];
   readonly sizeBytes: number;
+  readonly unchangedBytes: number;
   readonly changed: number;
   readonly verifiedFrom: ChunkReport['verifiedFrom'];
   readonly failuresByType: Readonly<Partial<Record<FailureType, number>>>;
@@ -166,8 +167,8 @@ function resultOf(report: ChunkReport, { location }: Batch, storage: string): Ch
   for (const { type } of failed) failuresByType[type] = (failuresByType[type] ?? 0) + 1;
   const passing = failed.filter(({ type }) => !failureKinds[type].permanent);
   const permanent = failed.filter(({ type }) => failureKinds[type].permanent);
-  const { counts, sizeBytes, changed, verifiedFrom } = report;
-  return { counts, sizeBytes, changed, verifiedFrom, failuresByType, sample: permanent.slice(0, SAMPLE), passing: passing.slice(0, MOST_PASSING), attempt: attempt() };
+  const { counts, sizeBytes, unchangedBytes, changed, verifiedFrom } = report;
+  return { counts, sizeBytes, unchangedBytes, changed, verifiedFrom, failuresByType, sample: permanent.slice(0, SAMPLE), passing: passing.slice(0, MOST_PASSING), attempt: attempt() };
 }
 
 function typed({ index, source, target, failure: { code, side, message } }: FailedEntry, destination: string, storage: string): FailedFile {

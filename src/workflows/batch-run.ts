@@ -1,8 +1,9 @@
 import { setCurrentDetails, setHandler } from '@temporalio/workflow';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Batch, ChunkResult } from '../activities';
-import type { BatchBackupInput, FailedFile } from '../batch-models';
+import type { BatchBackupInput } from '../batch-models';
 import type { BatchProgress } from '../core/batch-progress';
+import { addChunkTo, noSums, type BatchSums } from '../core/batch-sums';
 import { renderBatch } from './batch-details';
 import { pauseUpdate, progressQuery, resumeUpdate, setLanesUpdate } from './messages';
 
@@ -12,20 +13,11 @@ export interface BatchOptions {
 }
 
 /** What one execution hands to the next when it continues as new: numbers, a few failures, no lists of files. */
-export interface BatchState {
+export interface BatchState extends BatchSums {
   readonly startedAtMs: number;
   batch: Batch | undefined;
   /** All chunks before it are finished, once the lanes are drained. */
   nextChunk: number;
-  finishedChunks: number;
-  backedUp: number;
-  unchanged: number;
-  failed: number;
-  changed: number;
-  copiedBytes: number;
-  verifiedFrom: 'device' | 'cache' | null;
-  failuresByType: Record<string, number>;
-  sample: FailedFile[];
   paused: boolean;
   lanes: number;
   retryCount: number;
@@ -42,23 +34,13 @@ export interface BatchRun extends BatchState {
   waitingFor: string | null;
 }
 
-const SAMPLE = 20;
-
 /** Takes up the state of the execution before, or starts afresh; registers queries and updates before anything is awaited. */
 export function startBatchRun(input: BatchBackupInput, carried: BatchState | undefined): BatchRun {
   const fresh: BatchState = {
     startedAtMs: Date.now(),
     batch: undefined,
     nextChunk: 0,
-    finishedChunks: 0,
-    backedUp: 0,
-    unchanged: 0,
-    failed: 0,
-    changed: 0,
-    copiedBytes: 0,
-    verifiedFrom: null,
-    failuresByType: {},
-    sample: [],
+    ...noSums(),
     paused: false,
     lanes: input.lanes,
     retryCount: 0,
@@ -91,6 +73,8 @@ export function progressOf(run: BatchRun): BatchProgress {
     failed: run.failed,
     changed: run.changed,
     copiedBytes: run.copiedBytes,
+    unchangedBytes: run.unchangedBytes,
+    passes: run.input.verifyBackup ? 2 : 1,
     failuresByType: run.failuresByType,
     sample: run.sample,
     lanes: run.lanes,
@@ -108,18 +92,8 @@ export function enterPhase(run: BatchRun, phase: BatchProgress['state'], waiting
 }
 
 /** Adds a finished chunk to the sums. */
-export function addChunk(run: BatchRun, { counts, sizeBytes, changed, verifiedFrom, failuresByType, sample, passing }: ChunkResult): void {
-  run.finishedChunks += 1;
-  run.backedUp += counts.backedUp;
-  run.unchanged += counts.unchanged;
-  run.failed += counts.failed;
-  run.changed += changed;
-  run.copiedBytes += sizeBytes;
-  if (counts.backedUp > 0 && verifiedFrom !== null) run.verifiedFrom = run.verifiedFrom === 'cache' ? 'cache' : verifiedFrom;
-  for (const [type, count] of Object.entries(failuresByType)) run.failuresByType[type] = (run.failuresByType[type] ?? 0) + count;
-  for (const { source, type, message } of [...sample, ...passing]) {
-    if (run.sample.length < SAMPLE) run.sample.push({ path: source, type, message: message.slice(0, 300) });
-  }
+export function addChunk(run: BatchRun, result: ChunkResult): void {
+  addChunkTo(run, result);
   show(run);
 }
 

@@ -67,7 +67,9 @@ export interface StagedChunk {
 /** What a chunk came to; counts add up to its files. */
 export interface ChunkOutcome {
   readonly counts: Readonly<Record<FileState, number>>;
+  /** Of files that were copied. */
   readonly sizeBytes: number;
+  readonly unchangedBytes: number;
   readonly changed: number;
   readonly verifiedFrom: ReadFrom | null;
   /** Parents of targets that were created, nearest to the destination first. */

@@ -53,7 +53,7 @@ export function planBatch(request: PlanRequest, control: TransferControl): Plann
       writer.add({ source, target, sizeBytes: size, known: lastRun?.find(target) });
       files += 1;
       sizeBytes += size;
-      control.moved(1);
+      control.finishFile();
     }
     const chunks = writer.close();
     complete = true;

@@ -70,6 +70,7 @@ function makeAttemptDirectory(task: ChunkTask): string {
 
 function stageOne(stage: Stage, entry: PlanEntry, name: string): StagedEntry {
   const { source, target } = entry;
+  stage.control.startFile(pathText(source));
   const base = { source: toJsonPath(source), target: toJsonPath(target), sizeBytes: 0, targetExisted: false };
   try {
     return { ...base, ...copyOne(stage, entry, name) };
