@@ -49,7 +49,7 @@ export async function batchProgress(client: Client, workflowId: string, runId: s
   }
 }
 
-const SCHEDULED = temporal.api.enums.v1.PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED;
+const SCHEDULED: number = temporal.api.enums.v1.PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED;
 
 function stepsOf({ raw }: WorkflowExecutionDescription): StepUnderWay[] {
   return (raw.pendingActivities ?? []).map(({ activityType, attempt, state, heartbeatDetails, lastFailure }) => {
