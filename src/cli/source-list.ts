@@ -91,6 +91,7 @@ class ListWriter {
     if (typed.includes(0)) throw new UsageError(`${name} contains a NUL character: is the list separated by NUL? Then add --from0.`);
     const { path, parent } = this.paths.of(typed);
     if (path.length > MAX_PATH_BYTES) throw new UsageError(`${name} is a path of ${path.length} bytes; paths have at most ${MAX_PATH_BYTES}${path.includes(0x0a) ? '' : '. Is the list separated by line breaks?'}`);
+    if (path.length === 1) throw new UsageError(`${name} is the root directory: name files`);
     this.roots.add(parent);
     this.isText &&= Buffer.from(path.toString('utf8')).equals(path);
     this.write(path);
