@@ -19,14 +19,14 @@ const mayImport = {
   storage: ['core'],
   activities: ['storage', 'core', 'models.ts', 'batch-models.ts', 'workflow-ids.ts', 'failures.ts', 'config.ts'],
   workflows: ['core', 'models.ts', 'batch-models.ts', 'policies.ts', 'failures.ts', 'search-attributes.ts', 'activities'],
-  'client.ts': ['client', 'config.ts', 'log.ts', 'core', 'models.ts'],
+  'client.ts': ['client', 'config.ts', 'log.ts', 'core', 'models.ts', 'batch-models.ts'],
   client: ['workflows', 'core', 'models.ts', 'batch-models.ts', 'workflow-ids.ts', 'failures.ts', 'search-attributes.ts', 'config.ts'],
   'plugin.ts': ['worker', 'core'],
   'worker.ts': ['worker', 'client', 'core', 'config.ts', 'log.ts'],
   worker: ['activities', 'storage', 'core', 'failures.ts', 'config.ts', 'log.ts', 'client'],
   server: ['core', 'config.ts'],
-  cli: ['client.ts', 'client', 'worker.ts', 'worker', 'server', 'models.ts', 'failures.ts', 'core', 'config.ts', 'log.ts', 'log-levels.ts', 'version.ts'],
-  'index.ts': ['client.ts', 'client', 'worker.ts', 'worker', 'activities', 'workflows', 'models.ts', 'failures.ts', 'core', 'plugin.ts'],
+  cli: ['client.ts', 'client', 'worker.ts', 'worker', 'server', 'models.ts', 'batch-models.ts', 'failures.ts', 'core', 'config.ts', 'log.ts', 'log-levels.ts', 'version.ts'],
+  'index.ts': ['client.ts', 'client', 'worker.ts', 'worker', 'activities', 'workflows', 'models.ts', 'batch-models.ts', 'failures.ts', 'core', 'plugin.ts'],
 };
 
 const everything = Object.keys(mayImport);

@@ -54,6 +54,8 @@ export const BatchBackupOutput = z.strictObject({
   operationId: z.uuid(),
   backupDir: z.string(),
   totalFiles: z.int().min(0),
+  /** Entries that were listed more than once, and are counted once. */
+  duplicateEntries: z.int().min(0),
   successfulFiles: z.int().min(0),
   unchangedFiles: z.int().min(0),
   failedFiles: z.int().min(0),
@@ -66,6 +68,8 @@ export const BatchBackupOutput = z.strictObject({
   /** The first 20; all of them are in the run's failures.ndjson. */
   failureSample: z.array(FailedFile).max(20),
   verifiedFrom: z.enum(['device', 'cache']).nullable(),
+  /** Directories that had to be created for `backupDir`. */
+  createdDirectories: z.array(z.string()),
   /** Manifest, failures and summary of the run. */
   runDirectory: z.string(),
   retryCount: z.int().min(0),

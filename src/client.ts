@@ -3,10 +3,12 @@ import { resolve } from 'node:path';
 import { BackupClient } from './client/backup-client';
 import { hostTaskQueue } from './core/names';
 
-export { BackupClient, type BackupClientOptions, type FileBackupHandle } from './client/backup-client';
+export { BackupClient, type BackupClientOptions, type BatchBackupHandle, type FileBackupHandle, type RunHandle } from './client/backup-client';
 export { namedServer, serverOrLocal, type ServerAddress, type ServerChoice } from './client/connect';
-export { OperationReusedError, RunNotFoundError, TargetBusyError } from './client/errors';
+export { BatchUpdateError, OperationReusedError, RunNotFoundError, TargetBusyError } from './client/errors';
+export type { LiveBatchProgress, StepUnderWay } from './client/batch-progress';
 export type { BackupDescription, BackupRun, PendingStep } from './client/runs';
+export type { BatchBackupOutput, BatchBackupRequest } from './batch-models';
 export { hostTaskQueue } from './core/names';
 export { InvalidInputError, type FileBackupOutput, type FileBackupRequest } from './models';
 

@@ -10,6 +10,11 @@ export function stateDirectory(env: Environment = process.env): string {
   return directory(env, env.FILE_BACKUP_STATE_DIR, env.XDG_STATE_HOME, ['.local', 'state']);
 }
 
+/** Where commands put lists of files for workers that share the state directory. */
+export function listDirectory(state: string): string {
+  return join(state, 'lists');
+}
+
 /** Where downloaded programs are kept: FILE_BACKUP_CACHE_DIR, else the XDG cache folder. Safe to delete at any time. */
 export function cacheDirectory(env: Environment = process.env): string {
   return directory(env, env.FILE_BACKUP_CACHE_DIR, env.XDG_CACHE_HOME, ['.cache']);

@@ -1,8 +1,10 @@
 // Everything a program needs. Loading it loads Temporal's worker: programs that only start backups are served faster
 // by `temporal-file-backup/client`.
 export { createActivities, type Activities, type ActivityDependencies, type AllowedRoots } from './activities';
+export { BatchBackupInput, BatchBackupOutput, type BatchBackupRequest } from './batch-models';
 export {
   BackupClient,
+  BatchUpdateError,
   namedServer,
   OperationReusedError,
   RunNotFoundError,
@@ -11,14 +13,19 @@ export {
   type BackupClientOptions,
   type BackupDescription,
   type BackupRun,
+  type BatchBackupHandle,
   type FileBackupHandle,
+  type LiveBatchProgress,
   type PendingStep,
+  type RunHandle,
   type ServerAddress,
   type ServerChoice,
+  type StepUnderWay,
 } from './client';
 export type { FileProgress } from './client/progress';
 export { defaultBreakerOptions, type BreakerOptions } from './core/breaker';
-export { BACKUP_FILE_WORKFLOW, hostTaskQueue, SEARCH_ATTRIBUTES, STATUS_QUERY, type BackupState } from './core/names';
+export type { BatchProgress, BatchTotals } from './core/batch-progress';
+export { BACKUP_BATCH_WORKFLOW, BACKUP_FILE_WORKFLOW, hostTaskQueue, SEARCH_ATTRIBUTES, STATUS_QUERY, type BackupState } from './core/names';
 export type { BackupStatistics } from './core/statistics';
 export type { FileBackupStatus, StepLabel } from './core/status';
 export { failureKinds, isFailureType, type FailureKind, type FailureType } from './failures';

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { BatchBackupInput } from './batch-models';
 import type { FileBackupInput } from './models';
 
 /**
@@ -10,8 +11,29 @@ export function fileWorkflowId(storage: string, backupPath: string): string {
   return `file-backup-${sha256(`${storage}\0${backupPath}`).slice(0, 32)}`;
 }
 
+/**
+ * The workflow id of a batch: the same list into the same directory is one run at a time, as is everything that is all or
+ * nothing in a directory, since two of them could not both put back what was there before.
+ * @param storage as in `fileWorkflowId`
+ */
+export function batchWorkflowId(storage: string, input: BatchBackupInput): string {
+  const { backupDir, layout, onFailure } = input;
+  const what = onFailure === 'rollBack' ? [] : [layout, listDigestOf(input)];
+  return `file-backup-batch-${sha256([storage, backupDir, ...what].join('\0')).slice(0, 32)}`;
+}
+
+/** Digest of the sources, NUL after each: equal lists are known as equal however they travel. */
+function listDigestOf({ sources, sourceList }: BatchBackupInput): string {
+  return sourceList?.sha256 ?? sha256((sources ?? []).map((path) => `${path}\0`).join(''));
+}
+
+/** Equal for equal work, as `fingerprintOf`. */
+export function batchFingerprintOf(input: BatchBackupInput): string {
+  return fingerprintOf({ ...input, sources: undefined, sourceList: listDigestOf(input) });
+}
+
 /** Equal for equal work: everything but the operation's own id. */
-export function fingerprintOf({ operationId: _, metadata, ...input }: FileBackupInput): string {
+export function fingerprintOf<Input extends Pick<FileBackupInput, 'operationId' | 'metadata'>>({ operationId: _, metadata, ...input }: Input): string {
   return sha256(JSON.stringify([Object.entries(input).sort(byName), Object.entries(metadata).sort(byName)]));
 }
 

@@ -96,6 +96,7 @@ describe('a worker of somebody else', () => {
       expect(await client.backupFile({ sourcePath: harness.path('source'), backupPath })).toMatchObject({ success: true, publishedBy: 'link' });
       expect(readFileSync(backupPath, 'utf8')).toBe('content');
       expect(await client.backupFile({ sourcePath: '/etc/hostname', backupPath })).toMatchObject({ errorCode: 'SourceNotAllowed' });
+      expect(await client.backupBatch({ sources: [harness.path('source')], backupDir: harness.path('batch') })).toMatchObject({ success: true, successfulFiles: 1 });
       const temporal = new Client({ connection });
       expect(await temporal.workflow.execute('greeting', { taskQueue: options.taskQueue, workflowId: `greeting-${randomUUID()}`, args: ['world'] })).toBe('Hello, world!');
     });
@@ -122,15 +123,26 @@ describe('a worker of somebody else', () => {
   });
 });
 
-test('the example of the tutorial backs a file up, and says what went wrong where it did', async () => {
+function example(name: string, ...args: string[]): Promise<CommandEnd> {
   const env = { PATH: process.env.PATH, HOME: harness.directory, TEMPORAL_ADDRESS: testServerAddress(), FILE_BACKUP_TASK_QUEUE: harness.taskQueue };
-  const example = (...args: string[]): Promise<CommandEnd> => startProcess(process.execPath, [join(ROOT, 'examples', 'back-up-important-file.mjs'), ...args], { cwd: harness.directory, env }).end;
-  const good = await example('source', 'backups/source');
+  return startProcess(process.execPath, [join(ROOT, 'examples', name), ...args], { cwd: harness.directory, env }).end;
+}
+
+test('the example of the tutorial backs a file up, and says what went wrong where it did', async () => {
+  const good = await example('back-up-important-file.mjs', 'source', 'backups/source');
   expect(good).toMatchObject({ code: 0, stderr: '' });
   expect(good.stdout).toMatch(/^✅ Backup successful!\n {3}Size: 7 bytes\n {3}Verified: true\n {3}Time: \d+\.\d\d ms\n$/);
   expect(readFileSync(harness.path('backups', 'source'), 'utf8')).toBe('content');
-  const bad = await example('missing', 'backups/missing');
+  const bad = await example('back-up-important-file.mjs', 'missing', 'backups/missing');
   expect(bad).toMatchObject({ code: 1, stderr: '' });
   expect(bad.stdout).toMatch(/^❌ Backup failed: .*missing.*ENOENT/);
-  expect(await example('source')).toMatchObject({ code: 2, stdout: '' });
+  expect(await example('back-up-important-file.mjs', 'source')).toMatchObject({ code: 2, stdout: '' });
+});
+
+test('the batch example of the tutorial reports what was backed up, what failed and why', async () => {
+  const { code, stdout, stderr } = await example('back-up-multiple-files.mjs', 'many', 'source', 'missing');
+  expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
+  expect(stdout).toMatch(/^\n📊 Backup Summary:\n {3}Total: 2\n {3}✅ Successful: 1\n {3}❌ Failed: 1\n {6}\/.*\/missing: SourceNotFound: .*\n\n📈 Statistics:\n {3}Success Rate: \d+\.\d%\n {3}Total Bytes: [\d,]+\n$/);
+  expect(readFileSync(harness.path('many', 'source.backup'), 'utf8')).toBe('content');
+  expect(await example('back-up-multiple-files.mjs', 'many')).toMatchObject({ code: 2, stdout: '' });
 });

@@ -20,6 +20,8 @@ export interface Batch {
   readonly sizeBytes: number;
   readonly chunks: number;
   readonly duplicates: number;
+  /** Parents of the backup directory that had to be created, and itself. */
+  readonly createdDirectories: readonly string[];
 }
 
 export interface ChunkRequest {
@@ -48,13 +50,13 @@ export function createBatchSteps({ roots, pool, clusterId, registry }: ActivityD
       const { layout, rehash } = input;
       return runSteps(pool, async (run) => {
         const ground = registry.findRun(request.runId)?.ground ?? (await run('inspectRun', { location }));
-        refuseDeepDestination(location, ground);
+        const createdDirectories = createdFor(location, ground);
         const entry = { kind: 'run' as const, owner, location, ground, rollBack: input.onFailure === 'rollBack', chunks: null, facts: factsOf(input, owner.workflowId) };
         registry.add(entry);
         await run('openRun', { location, owner, ground, needsHardLinks: entry.rollBack });
         const planned = await run('planBatch', { location, owner, list, layout, rehash });
         registry.add({ ...entry, chunks: planned.chunks });
-        return { input, location, ...planned, attempt: attempt() };
+        return { input, location, createdDirectories, ...planned, attempt: attempt() };
       });
     },
 
@@ -103,12 +105,14 @@ function factsOf({ operationId, metadata, backupDir, layout }: Batch['input'], w
   return { operationId, metadata, backupDir, layout, workflowId, startedAt: new Date().toISOString() };
 }
 
-/** Their names are kept in the registry and made one by one: more of them than this are a mistake. */
-const MAX_MISSING_DIRECTORIES = 100;
+/** Their names travel with every step of the run. */
+const MAX_MISSING_BYTES = 16 * 1024;
 
-function refuseDeepDestination({ destination }: RunLocation, { missingDirectories }: RunGround): void {
-  if (missingDirectories.length <= MAX_MISSING_DIRECTORIES) return;
-  throw failure('TargetInvalid', `Directory ${destination} lies below ${missingDirectories.length} directories that do not exist; create some of them first`, { attempt: attempt() });
+/** What has to be created for the backup directory itself. */
+function createdFor({ destination }: RunLocation, { missingDirectories }: RunGround): string[] {
+  const created = missingDirectories.filter((directory) => isBelow(directory, destination));
+  if (Buffer.byteLength(JSON.stringify(created)) <= MAX_MISSING_BYTES) return created;
+  throw failure('TargetInvalid', `Directory ${destination} lies below ${created.length} directories that do not exist; create some of them first`, { attempt: attempt() });
 }
 
 function attemptNameOf(chunk: number): string {

@@ -26,6 +26,7 @@ export interface PassingFile {
 export interface ChunkResult extends Attempted {
   readonly counts: ChunkReport['counts'];
   readonly sizeBytes: number;
+  readonly unchangedBytes: number;
   readonly changed: number;
   readonly verifiedFrom: ChunkReport['verifiedFrom'];
   readonly failuresByType: Readonly<Partial<Record<FailureType, number>>>;
@@ -50,9 +51,9 @@ export function resultOf(report: ChunkReport, destination: string, storage: stri
   for (const { failure } of report.failed) failuresByType[typeOf(failure)] = (failuresByType[typeOf(failure)] ?? 0) + 1;
   const passing = passingOf(report);
   const permanent = report.failed.filter((entry) => !passing.includes(entry));
-  const { counts, sizeBytes, changed, verifiedFrom } = report;
+  const { counts, sizeBytes, unchangedBytes, changed, verifiedFrom } = report;
   return {
-    ...{ counts, sizeBytes, changed, verifiedFrom, failuresByType },
+    ...{ counts, sizeBytes, unchangedBytes, changed, verifiedFrom, failuresByType },
     sample: [...permanent, ...passing].slice(0, SAMPLE).map(sampled),
     passing: passing.length,
     singles: singlesOf(passing, destination, storage),

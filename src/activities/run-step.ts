@@ -48,6 +48,18 @@ async function stopped(context: Context): Promise<never> {
   return await context.cancelled;
 }
 
+/** What a heartbeat says, and with it everyone who describes the run. */
+export interface StepHeartbeat {
+  readonly movedBytes: number;
+  /** Of steps on many files: how many are done with, and the one being worked on. */
+  readonly files?: number;
+  readonly path?: string;
+}
+
+function heartbeatOf({ movedBytes, files, path }: TransferControl): StepHeartbeat {
+  return { movedBytes, ...(files > 0 ? { files } : {}), ...(path === '' ? {} : { path }) };
+}
+
 /** Heartbeats from here, since the thread is inside synchronous calls. A sync may be silent for as long as it takes. */
 function watchProgress(context: Context, control: TransferControl): { happened: Promise<never>; stop: () => void } {
   let stop = (): void => undefined;
@@ -55,7 +67,7 @@ function watchProgress(context: Context, control: TransferControl): { happened: 
     let movedBytes = 0;
     let movedAtMs = performance.now();
     const timer = setInterval(() => {
-      context.heartbeat({ movedBytes: control.movedBytes });
+      context.heartbeat(heartbeatOf(control));
       if (control.phase !== 'transfer' || control.movedBytes !== movedBytes) {
         movedBytes = control.movedBytes;
         movedAtMs = performance.now();

@@ -11,13 +11,20 @@ export const exitCodes = {
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 /** For the end of a command's help. */
-export const exitCodeHelp = `
-Exit codes:
-  0    all done
-  1    the backup failed; nothing was left behind
-  2    usage: options or input are wrong, nothing was started
-  20   no Temporal server to be had, nothing was started
-  130  interrupted; the message says who continues the run`;
+export const exitCodeHelp = helpOf('all done', ['1    the backup failed; nothing was left behind']);
+
+export const batchExitCodeHelp = helpOf('every file is backed up', ['1    the batch as a whole failed or was cancelled; the message says what was undone', '3    done, but some files failed or were skipped']);
+
+function helpOf(done: string, failed: readonly string[]): string {
+  return [
+    '',
+    'Exit codes:',
+    `  0    ${done}`,
+    ...[...failed, '2    usage: options or input are wrong, nothing was started'].sort().map((line) => `  ${line}`),
+    '  20   no Temporal server to be had, nothing was started',
+    '  130  interrupted; the message says who continues the run',
+  ].join('\n');
+}
 
 /** Input of a person that is wrong: exit 2, nothing was started. */
 export class UsageError extends Error {

@@ -2,8 +2,10 @@
 import { Command, CommanderError } from '@commander-js/extra-typings';
 import { RunNotFoundError, TargetBusyError } from '../client/errors';
 import { NoTemporalServerError } from '../server/errors';
+import { batchCommand } from './commands/batch';
 import { cancelCommand } from './commands/cancel';
 import { fileCommand } from './commands/file';
+import { pauseCommand, resumeCommand } from './commands/pause';
 import { runsCommand } from './commands/runs';
 import { serverCommandLine } from './commands/server';
 import { statsCommand } from './commands/stats';
@@ -18,7 +20,7 @@ const program = new Command('file-backup')
   .showHelpAfterError('(add --help for the options)')
   .configureHelp({ showGlobalOptions: true });
 
-for (const command of [fileCommand, runsCommand, statusCommand, cancelCommand, statsCommand, workerCommand, serverCommandLine]) {
+for (const command of [fileCommand, batchCommand, runsCommand, statusCommand, pauseCommand, resumeCommand, cancelCommand, statsCommand, workerCommand, serverCommandLine]) {
   program.addCommand(command.exitOverride());
 }
 

@@ -35,3 +35,8 @@ export async function startOwnWorker({ server, connection, taskQueue, roots, log
     },
   };
 }
+
+/** Loading the worker takes about as long as the embedded server takes to come up. What goes wrong shows when it is used. */
+export function preloadWorker(): void {
+  import('../worker/create-worker.js').catch(() => undefined);
+}

@@ -16,7 +16,9 @@ export function nearestDirectory(file: string): string {
   return realPath(parent) ?? nearestDirectory(parent);
 }
 
-function canonicalDirectory(path: string): string {
+/** A directory as a person typed it, made absolute and rid of links; what does not exist yet is kept as it was named. */
+export function canonicalDirectory(typed: string): string {
+  const path = resolve(typed);
   return realPath(path) ?? join(canonicalDirectory(dirname(path)), basename(path));
 }
 

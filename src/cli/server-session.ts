@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { namedServer, type ServerAddress } from '../client/connect';
-import { cacheDirectory, stateDirectory } from '../config';
+import { cacheDirectory, listDirectory, stateDirectory } from '../config';
 import { SEARCH_ATTRIBUTES } from '../core/names';
 import { resolveTemporalBinary } from '../server/binary';
 import { acquireEmbeddedServer } from '../server/embedded';
@@ -52,7 +52,12 @@ function sessionOf(address: ServerAddress, options: ServerOptions, webUiAddress:
   };
 }
 
-function directoryOf({ stateDir }: ServerOptions): string {
+/** Where a command writes lists for workers of this host: they may read it whatever their roots are. */
+export function listDirectoryOf(options: Pick<ServerOptions, 'stateDir'>): string {
+  return listDirectory(directoryOf(options));
+}
+
+function directoryOf({ stateDir }: Pick<ServerOptions, 'stateDir'>): string {
   return stateDir === undefined ? stateDirectory() : resolve(stateDir);
 }
 

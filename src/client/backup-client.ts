@@ -1,17 +1,21 @@
-import { Client, Connection, WorkflowExecutionAlreadyStartedError, type ConnectionLike, type WorkflowHandle } from '@temporalio/client';
+import { Client, Connection, type ConnectionLike, type WorkflowHandle } from '@temporalio/client';
+import { BatchBackupInput, BatchBackupOutput, type BatchBackupRequest } from '../batch-models';
+import type { BatchProgress } from '../core/batch-progress';
 import { printablePath } from '../core/format';
-import { BACKUP_FILE_WORKFLOW, STATUS_QUERY } from '../core/names';
+import { BACKUP_BATCH_WORKFLOW, BACKUP_FILE_WORKFLOW, PAUSE_UPDATE, RESUME_UPDATE, SET_LANES_UPDATE, STATUS_QUERY } from '../core/names';
 import type { FileBackupStatus } from '../core/status';
 import type { BackupStatistics } from '../core/statistics';
-import { FileBackupInput, parseModel, type FileBackupOutput, type FileBackupRequest } from '../models';
-import { operationKey, stateKey } from '../search-attributes';
+import { FileBackupInput, FileBackupOutput, parseModel, type FileBackupRequest } from '../models';
+import { batchFingerprintOf, batchWorkflowId, fileWorkflowId, fingerprintOf } from '../workflow-ids';
+import { batchProgress, type LiveBatchProgress } from './batch-progress';
 import { serverOrLocal, type ServerChoice } from './connect';
-import { OperationReusedError, TargetBusyError } from './errors';
-import { fileWorkflowId, fingerprintOf } from '../workflow-ids';
-import { failedOutput, outputOf } from './output-of';
+import { TargetBusyError } from './errors';
+import { failedBatchOutput, failedOutput, outputOf } from './output-of';
 import { fileProgress, type FileProgress } from './progress';
-import { describeIfPresent, describeRun, findOperation, listRuns, statistics, type BackupDescription, type BackupRun, type RunMemo } from './runs';
+import { describeRun, listRuns, statistics, type BackupDescription, type BackupRun } from './runs';
 import { registerSearchAttributes, type Registration } from './search-attributes';
+import { startRun, type RunRequest, type StartedRun } from './start-run';
+import { updateBatch } from './update-batch';
 
 export interface BackupClientOptions {
   readonly connection: ConnectionLike;
@@ -22,17 +26,14 @@ export interface BackupClientOptions {
   readonly storage?: string;
 }
 
-/** A backup that was started, or found running. */
-export interface FileBackupHandle {
-  readonly workflowId: string;
-  readonly runId: string;
-  readonly operationId: string;
-  readonly taskQueue: string;
-  /** True when the same operation or equal input was there already. */
-  readonly attached: boolean;
-  /** Waits for the end; resolves for failed and cancelled backups too. */
-  result(): Promise<FileBackupOutput>;
+/** A run that was started, or found running. */
+export interface RunHandle<Output> extends StartedRun {
+  /** Waits for the end; resolves for failed and cancelled runs too. */
+  result(): Promise<Output>;
 }
+
+export type FileBackupHandle = RunHandle<FileBackupOutput>;
+export type BatchBackupHandle = RunHandle<BatchBackupOutput>;
 
 /** Without a worker the server itself would keep a query waiting for half a minute. */
 const ANSWER_WITHIN_MS = 2000;
@@ -59,12 +60,7 @@ export class BackupClient {
    */
   async backupFile(request: FileBackupRequest): Promise<FileBackupOutput> {
     const input = parseModel(FileBackupInput, request);
-    try {
-      return await (await this.start(input, request.operationId !== undefined)).result();
-    } catch (error) {
-      if (error instanceof TargetBusyError) return failedOutput(input, 'TargetBusy', error.message, 'notNeeded');
-      throw error;
-    }
+    return resultOf(this.startFile(input, request.operationId !== undefined), (message) => failedOutput(input, 'TargetBusy', message, 'notNeeded'));
   }
 
   /**
@@ -73,7 +69,25 @@ export class BackupClient {
    * @throws InvalidInputError, TargetBusyError, OperationReusedError, and errors of the connection
    */
   async startBackupFile(request: FileBackupRequest): Promise<FileBackupHandle> {
-    return this.start(parseModel(FileBackupInput, request), request.operationId !== undefined);
+    return this.startFile(parseModel(FileBackupInput, request), request.operationId !== undefined);
+  }
+
+  /**
+   * Backs a list of files up and waits for the end. Never rejects because files or the batch failed: see `success`,
+   * `failedFiles` and `errorCode`.
+   * @throws InvalidInputError, OperationReusedError, and errors of the connection
+   */
+  async backupBatch(request: BatchBackupRequest): Promise<BatchBackupOutput> {
+    const input = parseModel(BatchBackupInput, request);
+    return resultOf(this.startBatch(input, request.operationId !== undefined), (message) => failedBatchOutput(input, 'TargetBusy', message, 'notNeeded'));
+  }
+
+  /**
+   * Starts a batch. The same list into the same directory with equal options attaches to the run that is under way.
+   * @throws InvalidInputError, TargetBusyError, OperationReusedError, and errors of the connection
+   */
+  async startBackupBatch(request: BatchBackupRequest): Promise<BatchBackupHandle> {
+    return this.startBatch(parseModel(BatchBackupInput, request), request.operationId !== undefined);
   }
 
   /** By workflow id or operation id; needs no worker. @throws RunNotFoundError */
@@ -81,16 +95,39 @@ export class BackupClient {
     return describeRun(this.client, id);
   }
 
-  /** Asks a run to stop and undo; it ends as soon as its current step has stopped. @throws RunNotFoundError */
+  /**
+   * Asks a run to stop: a file is undone, a batch keeps what is published unless it is all or nothing. It ends as soon as
+   * its current steps have stopped. @throws RunNotFoundError
+   */
   async cancel(id: string): Promise<BackupDescription> {
     const run = await this.describe(id);
-    await this.client.workflow.getHandle(run.workflowId, run.runId).cancel();
+    await this.handleOf(run).cancel();
     return run;
+  }
+
+  /** Lets a batch start no more chunks until it is resumed. @throws RunNotFoundError, BatchUpdateError */
+  async pause(id: string): Promise<BatchProgress> {
+    return updateBatch(this.client, await this.describe(id), PAUSE_UPDATE);
+  }
+
+  /** Lets a paused batch go on. @throws RunNotFoundError, BatchUpdateError */
+  async resume(id: string): Promise<BatchProgress> {
+    return updateBatch(this.client, await this.describe(id), RESUME_UPDATE);
+  }
+
+  /** Changes how many chunks of a batch are worked on at a time, 1 to 64. @throws RunNotFoundError, BatchUpdateError */
+  async setLanes(id: string, lanes: number): Promise<BatchProgress> {
+    return updateBatch(this.client, await this.describe(id), SET_LANES_UPDATE, lanes);
   }
 
   /** What a live run is doing; needs no worker. */
   async progress({ workflowId, runId }: Pick<FileBackupHandle, 'workflowId' | 'runId'>): Promise<FileProgress> {
     return fileProgress(this.client, workflowId, runId);
+  }
+
+  /** How far a batch is, by its worker's word or, when none answers, by its history. */
+  async batchProgress({ workflowId, runId }: Pick<BatchBackupHandle, 'workflowId' | 'runId'>): Promise<LiveBatchProgress> {
+    return batchProgress(this.client, workflowId, runId, ANSWER_WITHIN_MS);
   }
 
   /** What a live run waits for, in words, or null; asks the run's worker. @throws ServiceError when none answers soon */
@@ -99,7 +136,7 @@ export class BackupClient {
     return (await this.client.withDeadline(Date.now() + ANSWER_WITHIN_MS, ask)).waitingFor;
   }
 
-  /** Newest first. */
+  /** Files and batches, newest first. */
   async runs(limit: number): Promise<BackupRun[]> {
     return listRuns(this.client, limit);
   }
@@ -119,72 +156,58 @@ export class BackupClient {
     return this.registration;
   }
 
-  private async start(input: FileBackupInput, mayBeRepeated: boolean): Promise<FileBackupHandle> {
-    const { registered } = await this.searchAttributes();
-    const workflowId = fileWorkflowId(this.options.storage ?? this.options.taskQueue, input.backupPath);
-    if (mayBeRepeated) {
-      const earlier = await this.earlierRun(workflowId, input, registered);
-      if (earlier !== undefined) return earlier;
-    }
-    try {
-      const handle = await this.client.workflow.start(BACKUP_FILE_WORKFLOW, { ...this.startOptions(input, registered), workflowId });
-      return handleOf(this.client.workflow.getHandle(workflowId, handle.firstExecutionRunId), input, this.options.taskQueue, handle.firstExecutionRunId, false);
-    } catch (error) {
-      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-      return this.attach(workflowId, input);
-    }
-  }
-
-  private startOptions(input: FileBackupInput, registered: boolean) {
-    const { sourcePath, backupPath, operationId, metadata } = input;
-    const memo: RunMemo = { operationId, fingerprint: fingerprintOf(input), sourcePath, backupPath, metadata };
-    return {
-      taskQueue: this.options.taskQueue,
+  private async startFile(input: FileBackupInput, mayBeRepeated: boolean): Promise<FileBackupHandle> {
+    const { sourcePath, backupPath, operationId, metadata, atomic } = input;
+    const run = await this.start({
+      workflowType: BACKUP_FILE_WORKFLOW,
+      workflowId: fileWorkflowId(this.storage, backupPath),
+      memo: { operationId, fingerprint: fingerprintOf(input), sourcePath, backupPath, metadata },
       args: [input],
-      memo: { ...memo },
-      staticSummary: `${printablePath(sourcePath)} → ${printablePath(backupPath)}`,
-      staticDetails: `Operation \`${operationId}\`${input.atomic ? '' : ', in place (not atomic)'}`,
-      ...(registered
-        ? {
-            typedSearchAttributes: [
-              { key: operationKey, value: operationId },
-              { key: stateKey, value: 'active' },
-            ],
-          }
-        : {}),
-    };
+      summary: `${printablePath(sourcePath)} → ${printablePath(backupPath)}`,
+      details: `Operation \`${operationId}\`${atomic ? '' : ', in place (not atomic)'}`,
+      mayBeRepeated,
+    });
+    const same = { ...input, operationId: run.operationId };
+    return { ...run, result: () => outputOf(this.client, run, FileBackupOutput, (errorCode, message) => failedOutput(same, errorCode, message, 'failed')) };
   }
 
-  /** The target's run is alive: ours, equal, or somebody else's. */
-  private async attach(workflowId: string, input: FileBackupInput): Promise<FileBackupHandle> {
-    const running = await describeIfPresent(this.client, workflowId);
-    const memo = running?.memo as RunMemo | undefined;
-    const isSame = memo?.operationId === input.operationId || memo?.fingerprint === fingerprintOf(input);
-    if (running === undefined || memo === undefined || !isSame) throw new TargetBusyError(input.backupPath, workflowId, memo?.operationId ?? 'unknown');
-    const same = { ...input, operationId: memo.operationId };
-    return handleOf(this.client.workflow.getHandle(workflowId, running.runId), same, running.taskQueue, running.runId, true);
+  private async startBatch(input: BatchBackupInput, mayBeRepeated: boolean): Promise<BatchBackupHandle> {
+    const { backupDir, operationId, metadata, sources, layout, onFailure } = input;
+    const files = sources === undefined ? 'a list of files' : `${sources.length} file${sources.length === 1 ? '' : 's'}`;
+    const run = await this.start({
+      workflowType: BACKUP_BATCH_WORKFLOW,
+      workflowId: batchWorkflowId(this.storage, input),
+      memo: { operationId, fingerprint: batchFingerprintOf(input), sourcePath: files, backupPath: backupDir, metadata },
+      args: [input, { storage: this.storage }],
+      summary: `${files} → ${printablePath(backupDir)}`,
+      details: `Operation \`${operationId}\`, layout ${layout}${onFailure === 'rollBack' ? ', all or nothing' : ''}`,
+      mayBeRepeated,
+    });
+    const same = { ...input, operationId: run.operationId };
+    return { ...run, result: () => outputOf(this.client, run, BatchBackupOutput, (errorCode, message) => failedBatchOutput(same, errorCode, message, 'failed')) };
   }
 
-  /** The target's last run is asked first, because visibility lags behind. */
-  private async earlierRun(workflowId: string, input: FileBackupInput, registered: boolean): Promise<FileBackupHandle | undefined> {
-    const last = await describeIfPresent(this.client, workflowId);
-    const found = isOf(last?.memo, input) ? last : await this.findEarlier(input, registered);
-    if (found === undefined) return undefined;
-    if ((found.memo as unknown as RunMemo).fingerprint !== fingerprintOf(input)) throw new OperationReusedError(input.operationId);
-    return handleOf(this.client.workflow.getHandle(found.workflowId, found.runId), input, found.taskQueue, found.runId, true);
+  private get storage(): string {
+    return this.options.storage ?? this.options.taskQueue;
   }
 
-  private async findEarlier({ operationId }: FileBackupInput, registered: boolean) {
-    const found = registered ? await findOperation(this.client, operationId) : undefined;
-    return found && describeIfPresent(this.client, found.workflowId, found.runId);
+  private async start(request: RunRequest): Promise<StartedRun> {
+    const { registered } = await this.searchAttributes();
+    return startRun({ client: this.client, taskQueue: this.options.taskQueue, registered }, request);
+  }
+
+  /** Of a run that may continue as new meanwhile. */
+  private handleOf({ workflowId, firstRunId }: BackupDescription): WorkflowHandle {
+    return this.client.workflow.getHandle(workflowId, undefined, { firstExecutionRunId: firstRunId });
   }
 }
 
-function isOf(memo: Record<string, unknown> | undefined, { operationId }: FileBackupInput): boolean {
-  return memo?.operationId === operationId;
-}
-
-function handleOf(handle: WorkflowHandle, input: FileBackupInput, taskQueue: string, runId: string, attached: boolean): FileBackupHandle {
-  const { operationId } = input;
-  return { workflowId: handle.workflowId, runId, operationId, taskQueue, attached, result: () => outputOf(handle, input) };
+/** The record at the end; a busy target has one too. */
+async function resultOf<Output>(starting: Promise<RunHandle<Output>>, busy: (message: string) => Output): Promise<Output> {
+  try {
+    return await (await starting).result();
+  } catch (error) {
+    if (error instanceof TargetBusyError) return busy(error.message);
+    throw error;
+  }
 }

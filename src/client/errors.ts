@@ -30,3 +30,12 @@ export class RunNotFoundError extends Error {
     super(`No backup run "${id}" is known to the server; list them with "file-backup runs".`);
   }
 }
+
+/** A batch that cannot do what it was asked to: it has ended, is in that state already, or has no worker. */
+export class BatchUpdateError extends Error {
+  override readonly name = 'BatchUpdateError';
+
+  constructor(message: string, cause?: Error) {
+    super(message, { cause });
+  }
+}

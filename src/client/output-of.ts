@@ -1,31 +1,37 @@
-import { ApplicationFailure, CancelledFailure, TerminatedFailure, WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
+import { ApplicationFailure, CancelledFailure, TerminatedFailure, WorkflowFailedError, type Client } from '@temporalio/client';
+import type { z } from 'zod';
+import { BatchBackupOutput, type BatchBackupInput } from '../batch-models';
 import { failureKinds, type FailureType } from '../failures';
 import { FileBackupOutput, parseModel, type FileBackupInput } from '../models';
+import { firstRunIdOf, type StartedRun } from './start-run';
+
+/** Builds the record of a run of which no more is known than that it failed. */
+type WithoutRecord<Output> = (errorCode: FailureType, errorMessage: string) => Output;
 
 /**
- * The record of a finished run, however it ended. Only trouble in asking for it is thrown.
+ * The record of a run at its end, however it ended. Only trouble in asking for it is thrown.
  */
-export async function outputOf(handle: WorkflowHandle, input: FileBackupInput): Promise<FileBackupOutput> {
+export async function outputOf<Schema extends z.ZodType>(client: Client, run: StartedRun, schema: Schema, withoutRecord: WithoutRecord<z.output<Schema>>): Promise<z.output<Schema>> {
   try {
-    return parseModel(FileBackupOutput, await handle.result());
+    return parseModel(schema, await client.workflow.getHandle(run.workflowId, run.runId).result());
   } catch (error) {
     if (!(error instanceof WorkflowFailedError)) throw error;
-    const record = await recordOf(error, handle);
-    return record === undefined ? withoutRecord(error, input) : parseModel(FileBackupOutput, record);
+    const record = await recordOf(error, client, run);
+    if (record !== undefined) return parseModel(schema, record);
+    // Terminated from outside: there was no undo, and nobody wrote a record.
+    const errorCode: FailureType = error.cause instanceof TerminatedFailure ? 'Terminated' : error.cause instanceof CancelledFailure ? 'Cancelled' : 'UnexpectedError';
+    return withoutRecord(errorCode, `${error.cause?.message ?? error.message}. ${failureKinds[errorCode].hint}`);
   }
 }
 
 /** A failed run carries its record in its failure, a cancelled one in its memo. */
-async function recordOf({ cause }: WorkflowFailedError, handle: WorkflowHandle): Promise<unknown> {
+async function recordOf({ cause }: WorkflowFailedError, client: Client, { workflowId, runId }: StartedRun): Promise<unknown> {
   if (cause instanceof ApplicationFailure) return cause.details?.[0];
-  if (cause instanceof CancelledFailure) return (await handle.describe()).memo?.output;
-  return undefined;
-}
-
-/** Terminated from outside: there was no undo, and nobody wrote a record. */
-function withoutRecord({ cause, message }: WorkflowFailedError, input: FileBackupInput): FileBackupOutput {
-  const errorCode: FailureType = cause instanceof TerminatedFailure ? 'Terminated' : 'UnexpectedError';
-  return failedOutput(input, errorCode, `${cause?.message ?? message}. ${failureKinds[errorCode].hint}`, 'failed');
+  if (!(cause instanceof CancelledFailure)) return undefined;
+  // The last execution has it; of an id that was used again since, only the first is known.
+  const last = await client.workflow.getHandle(workflowId).describe();
+  const ended = firstRunIdOf(last) === runId ? last : await client.workflow.getHandle(workflowId, runId).describe();
+  return ended.memo?.output;
 }
 
 /** The record of an operation of which no more is known than that it failed. */
@@ -53,5 +59,34 @@ export function failedOutput(input: FileBackupInput, errorCode: FailureType, err
     createdDirectories: [],
     warnings: [],
     rollback: { status: rollback, steps: [] },
+  });
+}
+
+/** The record of a batch of which no more is known than that it failed. */
+export function failedBatchOutput({ operationId, backupDir }: BatchBackupInput, errorCode: FailureType, errorMessage: string, rollback: 'notNeeded' | 'failed'): BatchBackupOutput {
+  return parseModel(BatchBackupOutput, {
+    success: false,
+    operationId,
+    backupDir,
+    totalFiles: 0,
+    duplicateEntries: 0,
+    successfulFiles: 0,
+    unchangedFiles: 0,
+    failedFiles: 0,
+    skippedFiles: 0,
+    changedFiles: 0,
+    totalBytes: 0,
+    successRatePercent: 0,
+    failuresByType: {},
+    failureSample: [],
+    verifiedFrom: null,
+    createdDirectories: [],
+    runDirectory: '',
+    retryCount: 0,
+    processingTimeMs: 0,
+    completedAt: new Date().toISOString(),
+    rollback,
+    errorCode,
+    errorMessage,
   });
 }

@@ -1,5 +1,6 @@
 import { isGrpcServiceError, ServiceError, WorkflowNotFoundError, type Client, type WorkflowExecutionDescription, type WorkflowExecutionInfo, type WorkflowExecutionStatusName } from '@temporalio/client';
-import { BACKUP_FILE_WORKFLOW, OPERATION_ATTRIBUTE } from '../core/names';
+import type { BatchTotals } from '../core/batch-progress';
+import { BACKUP_BATCH_WORKFLOW, BACKUP_FILE_WORKFLOW, OPERATION_ATTRIBUTE } from '../core/names';
 import { summarize, type BackupStatistics } from '../core/statistics';
 import { bytesKey, stateKey } from '../search-attributes';
 import { RunNotFoundError } from './errors';
@@ -8,25 +9,32 @@ import { RunNotFoundError } from './errors';
 export interface RunMemo {
   readonly operationId: string;
   readonly fingerprint: string;
+  /** Of a batch the number of files, in words. */
   readonly sourcePath: string;
+  /** Of a batch the directory of its targets. */
   readonly backupPath: string;
   readonly metadata: Readonly<Record<string, string>>;
 }
 
 /** One line of `file-backup runs`. */
 export interface BackupRun {
+  readonly kind: 'file' | 'batch';
   readonly workflowId: string;
   readonly runId: string;
   readonly status: WorkflowExecutionStatusName;
   /** State of the saga; undefined where search attributes are not registered. */
   readonly state: string | undefined;
   readonly operationId: string;
+  /** Of a batch the number of files, in words. */
   readonly sourcePath: string;
+  /** Of a batch the directory of its targets. */
   readonly backupPath: string;
   readonly startedAt: string;
   readonly closedAt: string | undefined;
   readonly sizeBytes: number;
   readonly taskQueue: string;
+  /** What a finished batch came to. */
+  readonly totals: BatchTotals | undefined;
 }
 
 /** A step that is under way or waits for its next attempt. */
@@ -38,16 +46,22 @@ export interface PendingStep {
 
 /** `file-backup status`: needs no worker. */
 export interface BackupDescription extends BackupRun {
+  /** The same through every continue-as-new. */
+  readonly firstRunId: string;
   readonly pendingSteps: readonly PendingStep[];
   readonly historyLength: number;
 }
 
-const fileRuns = `WorkflowType = '${BACKUP_FILE_WORKFLOW}'`;
+/** What people have started: files that a batch tries again by themselves are the batch's. An execution that continued as new is part of the next one. */
+const ownRuns = "ParentWorkflowId IS NULL AND ExecutionStatus != 'ContinuedAsNew'";
+const fileRuns = `WorkflowType = '${BACKUP_FILE_WORKFLOW}' AND ${ownRuns}`;
+const batchRuns = `WorkflowType = '${BACKUP_BATCH_WORKFLOW}' AND ${ownRuns}`;
+const allRuns = `WorkflowType IN ('${BACKUP_FILE_WORKFLOW}', '${BACKUP_BATCH_WORKFLOW}') AND ${ownRuns}`;
 
 /** Newest first. */
 export async function listRuns(client: Client, limit: number): Promise<BackupRun[]> {
   const runs: BackupRun[] = [];
-  for await (const info of client.workflow.list({ query: fileRuns, pageSize: Math.min(limit, 1000) })) {
+  for await (const info of client.workflow.list({ query: allRuns, pageSize: Math.min(limit, 1000) })) {
     runs.push(runOf(info));
     if (runs.length >= limit) break;
   }
@@ -59,8 +73,9 @@ export async function listRuns(client: Client, limit: number): Promise<BackupRun
 export async function describeRun(client: Client, id: string): Promise<BackupDescription> {
   const workflowId = (await findOperation(client, id)) ?? { workflowId: id };
   const description = await describeIfPresent(client, workflowId.workflowId, 'runId' in workflowId ? workflowId.runId : undefined);
-  if (description?.type !== BACKUP_FILE_WORKFLOW) throw new RunNotFoundError(id);
-  return { ...runOf(description), pendingSteps: pendingSteps(description), historyLength: description.historyLength };
+  if (description === undefined || ![BACKUP_FILE_WORKFLOW, BACKUP_BATCH_WORKFLOW].includes(description.type)) throw new RunNotFoundError(id);
+  const firstRunId = description.raw.workflowExecutionInfo?.firstRunId || description.runId;
+  return { ...runOf(description), firstRunId, pendingSteps: pendingSteps(description), historyLength: description.historyLength };
 }
 
 export async function describeIfPresent(client: Client, workflowId: string, runId?: string): Promise<WorkflowExecutionDescription | undefined> {
@@ -77,7 +92,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 /** The newest run of an operation, by its search attribute; undefined for ids that are no UUIDs. */
 export async function findOperation(client: Client, operationId: string): Promise<{ workflowId: string; runId: string } | undefined> {
   if (!UUID.test(operationId)) return undefined;
-  const query = `${fileRuns} AND ${OPERATION_ATTRIBUTE} = '${operationId}'`;
+  const query = `${allRuns} AND ${OPERATION_ATTRIBUTE} = '${operationId}'`;
   try {
     for await (const { workflowId, runId } of client.workflow.list({ query, pageSize: 1 })) return { workflowId, runId };
     return undefined;
@@ -99,33 +114,48 @@ const INVALID_ARGUMENT = 3;
 
 /** Totals over the runs that the server still keeps: they survive restarts of everything but the server's retention. */
 export async function statistics(client: Client): Promise<BackupStatistics> {
+  const [files, batches] = await Promise.all([countsOf(client, fileRuns), countsOf(client, batchRuns)]);
+  // Visibility can count but not add up.
+  for await (const info of client.workflow.list({ query: `${fileRuns} AND ExecutionStatus = 'Completed'`, pageSize: 1000 })) {
+    files.bytes += info.typedSearchAttributes.get(bytesKey) ?? 0;
+  }
+  const batchSums = { ...batches, partial: 0, filesBackedUp: 0, filesFailed: 0 };
+  for await (const info of client.workflow.list({ query: `${batchRuns} AND ExecutionStatus != 'Running'`, pageSize: 1000 })) {
+    const { totals } = runOf(info);
+    batchSums.bytes += totals?.totalBytes ?? 0;
+    batchSums.filesBackedUp += totals?.successfulFiles ?? 0;
+    batchSums.filesFailed += totals?.failedFiles ?? 0;
+    if (info.status.name === 'COMPLETED' && totals !== undefined && totals.successfulFiles < totals.totalFiles) batchSums.partial += 1;
+  }
+  return summarize(files, batchSums);
+}
+
+async function countsOf(client: Client, query: string): Promise<{ successful: number; failed: number; running: number; bytes: number }> {
   const counts = { successful: 0, failed: 0, running: 0, bytes: 0 };
-  const { groups } = await client.workflow.count(`${fileRuns} GROUP BY ExecutionStatus`);
+  const { groups } = await client.workflow.count(`${query} GROUP BY ExecutionStatus`);
   for (const { count, groupValues } of groups) {
     const status = String(groupValues[0]);
     counts[status === 'Completed' ? 'successful' : status === 'Running' || status === 'Paused' ? 'running' : 'failed'] += count;
   }
-  // Visibility can count but not add up.
-  for await (const info of client.workflow.list({ query: `${fileRuns} AND ExecutionStatus = 'Completed'`, pageSize: 1000 })) {
-    counts.bytes += info.typedSearchAttributes.get(bytesKey) ?? 0;
-  }
-  return summarize(counts);
+  return counts;
 }
 
 function runOf(info: WorkflowExecutionInfo | WorkflowExecutionDescription): BackupRun {
-  const memo = (info.memo ?? {}) as Partial<RunMemo>;
+  const memo = (info.memo ?? {}) as Partial<RunMemo> & { readonly totals?: BatchTotals };
   return {
+    kind: info.type === BACKUP_BATCH_WORKFLOW ? 'batch' : 'file',
     workflowId: info.workflowId,
     runId: info.runId,
     status: info.status.name,
     state: info.typedSearchAttributes.get(stateKey),
     operationId: memo.operationId ?? '',
-    sourcePath: memo.sourcePath ?? '',
+    sourcePath: memo.totals === undefined ? (memo.sourcePath ?? '') : `${memo.totals.totalFiles} files`,
     backupPath: memo.backupPath ?? '',
     startedAt: info.startTime.toISOString(),
     closedAt: info.closeTime?.toISOString(),
     sizeBytes: info.typedSearchAttributes.get(bytesKey) ?? 0,
     taskQueue: info.taskQueue,
+    totals: memo.totals,
   };
 }
 

@@ -1,3 +1,12 @@
+/** What a batch came to, in its memo. */
+export interface BatchTotals {
+  readonly totalFiles: number;
+  readonly successfulFiles: number;
+  readonly failedFiles: number;
+  readonly skippedFiles: number;
+  readonly totalBytes: number;
+}
+
 /** The answer to a batch's `progress` query: figures of finished chunks, bounded whatever the size of the batch. */
 export interface BatchProgress {
   readonly state: 'planning' | 'running' | 'paused' | 'waiting' | 'undoing' | 'sealing' | 'done';
@@ -12,6 +21,9 @@ export interface BatchProgress {
   readonly failed: number;
   readonly changed: number;
   readonly copiedBytes: number;
+  readonly unchangedBytes: number;
+  /** How often each byte is read: 2 with verification. What steps under way have moved counts as so much less. */
+  readonly passes: number;
   readonly failuresByType: Readonly<Record<string, number>>;
   /** The first few failed files. */
   readonly sample: readonly { readonly path: string; readonly type: string; readonly message: string }[];

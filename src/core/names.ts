@@ -28,7 +28,7 @@ export const SEARCH_ATTRIBUTES: Readonly<Record<string, 'Keyword' | 'Int'>> = {
 };
 
 /** Where a run stands; the value of the `FileBackupState` search attribute. */
-export type BackupState = 'active' | 'committed' | 'rolledBack' | 'failed' | 'inconsistent';
+export type BackupState = 'active' | 'committed' | 'partial' | 'rolledBack' | 'failed' | 'inconsistent';
 
 /** The queue of the worker on a host that has the files: the default of `file-backup worker`. */
 export function hostTaskQueue(host: string): string {

@@ -4,9 +4,18 @@ import { StorageError } from './errors';
 export type Phase = 'idle' | 'transfer' | 'sync';
 
 const phases: readonly Phase[] = ['idle', 'transfer', 'sync'];
+
+/** Places in the shared words. */
 const CANCELLED = 0;
 const PHASE = 1;
-const WORDS_BYTES = 8;
+const FILES = 2;
+/** Odd while the path is being written. */
+const PATH_VERSION = 3;
+const PATH_LENGTH = 4;
+const WORDS_BYTES = 24;
+const COUNTER_BYTES = 8;
+/** The end of a path says which file it is. */
+const PATH_BYTES = 512;
 
 /**
  * Progress and cancellation of one step, in memory that is shared between the thread that copies and the one that
@@ -15,10 +24,12 @@ const WORDS_BYTES = 8;
 export class TransferControl {
   private readonly words: Int32Array;
   private readonly counter: BigInt64Array;
+  private readonly pathBytes: Buffer;
 
-  constructor(readonly memory = new SharedArrayBuffer(WORDS_BYTES + 8)) {
-    this.words = new Int32Array(memory, 0, 2);
+  constructor(readonly memory = new SharedArrayBuffer(WORDS_BYTES + COUNTER_BYTES + PATH_BYTES)) {
+    this.words = new Int32Array(memory, 0, WORDS_BYTES / 4);
     this.counter = new BigInt64Array(memory, WORDS_BYTES, 1);
+    this.pathBytes = Buffer.from(memory, WORDS_BYTES + COUNTER_BYTES, PATH_BYTES);
   }
 
   /** Asks the step to stop at its next check. */
@@ -39,6 +50,18 @@ export class TransferControl {
     Atomics.add(this.counter, 0, BigInt(sizeBytes));
   }
 
+  /** Says which file of many is being worked on; of a long path the end. */
+  startFile(path: string): void {
+    Atomics.add(this.words, PATH_VERSION, 1);
+    const tail = path.length <= PATH_BYTES / 4 ? path : `…${path.slice(1 - PATH_BYTES / 4)}`;
+    Atomics.store(this.words, PATH_LENGTH, this.pathBytes.write(tail));
+    Atomics.add(this.words, PATH_VERSION, 1);
+  }
+
+  finishFile(): void {
+    Atomics.add(this.words, FILES, 1);
+  }
+
   get phase(): Phase {
     return phases[Atomics.load(this.words, PHASE)] ?? 'idle';
   }
@@ -46,5 +69,17 @@ export class TransferControl {
   /** Bytes read so far, over all passes of the step. */
   get movedBytes(): number {
     return Number(Atomics.load(this.counter, 0));
+  }
+
+  /** Files of many that are done with. */
+  get files(): number {
+    return Atomics.load(this.words, FILES);
+  }
+
+  /** The file being worked on, empty when there is none or when it is just changing. */
+  get path(): string {
+    const version = Atomics.load(this.words, PATH_VERSION);
+    const path = this.pathBytes.toString('utf8', 0, Atomics.load(this.words, PATH_LENGTH));
+    return version % 2 === 0 && Atomics.load(this.words, PATH_VERSION) === version ? path : '';
   }
 }

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { isBelow } from '../core/roots';
-import { joinPath, pathOf, pathText, type PathBytes } from './path-bytes';
+import { bytewise, joinPath, pathOf, pathText, type PathBytes } from './path-bytes';
 import { blaming, isErrno, StorageError, type Side } from './errors';
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
@@ -28,7 +28,7 @@ export class OpenDirectory {
    * @throws StorageError `SourceNotCanonical`/`TargetNotCanonical` when a component is a link, errno names otherwise
    */
   static open(root: string, path: PathBytes, side: Side): OpenDirectory {
-    if (!isBelow(root, latin1(path))) throw new StorageError('EACCES', side, pathText(path), `${pathText(path)} is not below ${root}`);
+    if (!isAtOrBelow(root, path)) throw new StorageError('EACCES', side, pathText(path), `${pathText(path)} is not below ${root}`);
     return blaming(side, pathText(path), () => {
       refuseLinks(path, side);
       return new OpenDirectory(path, side, openComponents(root, path, side));
@@ -93,9 +93,8 @@ function notCanonical(side: Side): string {
   return side === 'source' ? 'SourceNotCanonical' : 'TargetNotCanonical';
 }
 
-/** One character a byte, for looking at slashes and prefixes of any path. */
-function latin1(path: PathBytes): string {
-  return typeof path === 'string' ? path : path.toString('latin1');
+function isAtOrBelow(root: string, path: PathBytes): boolean {
+  return typeof path === 'string' ? isBelow(root, path) : isBelow(bytewise(root), bytewise(path));
 }
 
 function openComponents(root: string, path: PathBytes, side: Side): number {

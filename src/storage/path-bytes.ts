@@ -43,6 +43,14 @@ export function fromJsonPath(path: JsonPath): PathBytes {
   return typeof path === 'string' ? path : Buffer.from(path.base64, 'base64');
 }
 
+/**
+ * One character a byte, for looking at slashes and prefixes of any path: a root and a path below it must both be looked
+ * at this way, since a root may be text of several bytes a character.
+ */
+export function bytewise(path: PathBytes): string {
+  return Buffer.from(path).toString('latin1');
+}
+
 /** For messages: bytes that are no UTF-8 as `\xNN`. */
 export function pathText(path: PathBytes): string {
   if (typeof path === 'string') return path;

@@ -1,7 +1,8 @@
-import { upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import { upsertMemo, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import type { RunSummary } from '../activities';
 import type { BatchBackupOutput } from '../batch-models';
 import { enterPhase, type BatchRun } from './batch-run';
+import type { BatchTotals } from '../core/batch-progress';
 import { bytesKey, operationKey, stateKey } from '../search-attributes';
 
 /** The record of a batch: exact sums from its journal, or what the run counted when that could not be read. */
@@ -14,6 +15,7 @@ export function batchOutput(run: BatchRun, sealed: RunSummary | undefined, failu
     operationId: run.input.operationId,
     backupDir: run.input.backupDir,
     totalFiles: sums.files,
+    duplicateEntries: run.batch?.duplicates ?? 0,
     successfulFiles: good,
     unchangedFiles: sums.unchanged,
     failedFiles: sums.failed,
@@ -24,6 +26,7 @@ export function batchOutput(run: BatchRun, sealed: RunSummary | undefined, failu
     failuresByType: run.failuresByType,
     failureSample: run.sample,
     verifiedFrom: run.verifiedFrom,
+    createdDirectories: [...(run.batch?.createdDirectories ?? [])],
     runDirectory: run.batch === undefined ? '' : `${run.batch.location.destination}/.file-backup/runs/${run.batch.location.runId}`,
     retryCount: run.retryCount,
     processingTimeMs: Date.now() - run.startedAtMs,
@@ -41,8 +44,11 @@ function countedSums({ batch, backedUp, unchanged, failed, changed, copiedBytes 
   return { files, backedUp, unchanged, failed, skipped: files - backedUp - unchanged - failed, changed, sizeBytes: copiedBytes };
 }
 
-function record(run: BatchRun, { success, rollback, totalBytes, errorCode }: BatchBackupOutput): void {
+function record(run: BatchRun, { success, rollback, totalBytes, errorCode, totalFiles, successfulFiles, failedFiles, skippedFiles }: BatchBackupOutput): void {
   enterPhase(run, 'done');
+  // Listings show the memo: whoever lists runs or adds them up needs no further call for each.
+  const totals: BatchTotals = { totalFiles, successfulFiles, failedFiles, skippedFiles, totalBytes };
+  upsertMemo({ totals });
   if (workflowInfo().typedSearchAttributes.get(operationKey) === undefined) return;
   const state = rollback === 'performed' ? 'rolledBack' : rollback === 'failed' ? 'inconsistent' : errorCode !== null ? 'failed' : success ? 'committed' : 'partial';
   upsertSearchAttributes([

@@ -1,8 +1,9 @@
 import { CancellationScope, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Batch, ChunkResult } from '../activities';
-import type { BatchBackupInput, FailedFile } from '../batch-models';
+import type { BatchBackupInput } from '../batch-models';
 import type { BatchProgress } from '../core/batch-progress';
+import { addChunkTo, noSums, type BatchSums } from '../core/batch-sums';
 import { renderBatch } from './batch-details';
 import { pauseUpdate, progressQuery, resumeUpdate, setLanesUpdate } from './messages';
 import { presentableOperationId, presentablePath } from './presentable';
@@ -19,22 +20,13 @@ export function storageOf(options: Partial<BatchOptions> | undefined): string {
 }
 
 /** What one execution hands to the next when it continues as new: numbers, a few failures, no lists of files. */
-export interface BatchState {
+export interface BatchState extends BatchSums {
   readonly startedAtMs: number;
   batch: Batch | undefined;
   /** All chunks before it are finished, once the lanes are drained, but for those that were given back. */
   nextChunk: number;
   /** Chunks that were given back while the destination was waited for: at most one for each lane. */
   returned: number[];
-  finishedChunks: number;
-  backedUp: number;
-  unchanged: number;
-  failed: number;
-  changed: number;
-  copiedBytes: number;
-  verifiedFrom: 'device' | 'cache' | null;
-  failuresByType: Record<string, number>;
-  sample: FailedFile[];
   paused: boolean;
   lanes: number;
   retryCount: number;
@@ -62,8 +54,6 @@ export interface BatchRun extends BatchState {
 /** Sagas of files at a time. */
 const MOST_SAGAS = 4;
 
-const SAMPLE = 20;
-
 /** Takes up the state of the execution before, or starts afresh; registers queries and updates before anything is awaited. */
 export function startBatchRun(given: unknown, carried: BatchState | undefined): BatchRun {
   const input = presentable(given);
@@ -72,15 +62,7 @@ export function startBatchRun(given: unknown, carried: BatchState | undefined): 
     batch: undefined,
     nextChunk: 0,
     returned: [],
-    finishedChunks: 0,
-    backedUp: 0,
-    unchanged: 0,
-    failed: 0,
-    changed: 0,
-    copiedBytes: 0,
-    verifiedFrom: null,
-    failuresByType: {},
-    sample: [],
+    ...noSums(),
     paused: false,
     lanes: 0,
     retryCount: 0,
@@ -111,10 +93,8 @@ function presentable(input: unknown): BatchBackupInput {
 }
 
 /** The part that the next execution needs. */
-export function carriedState(run: BatchRun): BatchState {
-  const { startedAtMs, batch, nextChunk, returned, finishedChunks, backedUp, unchanged, failed, changed, copiedBytes } = run;
-  const { verifiedFrom, failuresByType, sample, paused, lanes, retryCount, waitedMs } = run;
-  return { startedAtMs, batch, nextChunk, returned, finishedChunks, backedUp, unchanged, failed, changed, copiedBytes, verifiedFrom, failuresByType, sample, paused, lanes, retryCount, waitedMs };
+export function carriedState({ input: _input, current: _current, stopping: _stopping, phase: _phase, waits: _waits, waitsUntilMs: _waitsUntilMs, escalated: _escalated, sagaScope: _sagaScope, inTurn: _inTurn, ...state }: BatchRun): BatchState {
+  return state;
 }
 
 export function progressOf(run: BatchRun): BatchProgress {
@@ -131,6 +111,8 @@ export function progressOf(run: BatchRun): BatchProgress {
     failed: run.failed,
     changed: run.changed,
     copiedBytes: run.copiedBytes,
+    unchangedBytes: run.unchangedBytes,
+    passes: run.input.verifyBackup ? 2 : 1,
     failuresByType: run.failuresByType,
     sample: run.sample,
     lanes: run.lanes,
@@ -159,16 +141,8 @@ export function showWait(run: BatchRun, key: unknown, reason: string | null): vo
 }
 
 /** Adds a finished chunk to the sums. */
-export function addChunk(run: BatchRun, { counts, sizeBytes, changed, verifiedFrom, failuresByType, sample }: ChunkResult): void {
-  run.finishedChunks += 1;
-  run.backedUp += counts.backedUp;
-  run.unchanged += counts.unchanged;
-  run.failed += counts.failed;
-  run.changed += changed;
-  run.copiedBytes += sizeBytes;
-  if (counts.backedUp > 0 && verifiedFrom !== null) run.verifiedFrom = run.verifiedFrom === 'cache' ? 'cache' : verifiedFrom;
-  for (const [type, count] of Object.entries(failuresByType)) run.failuresByType[type] = (run.failuresByType[type] ?? 0) + count;
-  run.sample.push(...sample.slice(0, SAMPLE - run.sample.length));
+export function addChunk(run: BatchRun, result: ChunkResult): void {
+  addChunkTo(run, result);
   show(run);
 }
 

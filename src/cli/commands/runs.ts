@@ -4,13 +4,21 @@ import { serverCommand, wholeNumber } from '../options';
 import { renderTable } from '../output';
 
 export const runsCommand = serverCommand('runs')
-  .description('list backups, newest first')
+  .description('list backups of files and batches, newest first')
   .option('--limit <number>', 'how many', wholeNumber('--limit', 1, 100_000), 20)
   .action((options) =>
     withClient(options, async (client, output) => {
       const runs = await client.runs(options.limit);
-      const rows = runs.map((run) => [run.startedAt.slice(0, 19).replace('T', ' '), run.state ?? run.status, formatBytes(run.sizeBytes), printablePath(run.sourcePath), printablePath(run.backupPath), run.operationId]);
-      const table = rows.length === 0 ? 'No backups yet.' : renderTable(['Started (UTC)', 'State', 'Size', 'Source', 'Target', 'Operation'], rows);
+      const rows = runs.map((run) => [
+        run.startedAt.slice(0, 19).replace('T', ' '),
+        run.kind,
+        run.state ?? run.status,
+        formatBytes(run.sizeBytes),
+        printablePath(run.sourcePath),
+        printablePath(run.backupPath),
+        run.operationId,
+      ]);
+      const table = rows.length === 0 ? 'No backups yet.' : renderTable(['Started (UTC)', 'Kind', 'State', 'Size', 'Source', 'Target', 'Operation'], rows);
       output.result('runs', { runs }, table);
     }),
   );

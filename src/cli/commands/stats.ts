@@ -12,8 +12,10 @@ export const statsCommand = serverCommand('stats')
         `Successful:   ${statistics.successfulBackups}`,
         `Failed:       ${statistics.failedBackups}`,
         `Running:      ${statistics.runningBackups}`,
+        `Batches:      ${statistics.totalBatches} (${statistics.successfulBatches} successful, ${statistics.partialBatches} partial, ${statistics.failedBatches} failed), ${statistics.runningBatches} running`,
+        `Batch files:  ${statistics.batchFilesBackedUp} backed up, ${statistics.batchFilesFailed} failed`,
         `Bytes:        ${statistics.totalBytesBackedUp} (${formatBytes(statistics.totalBytesBackedUp)})`,
-        `Success rate: ${statistics.successRatePercent.toFixed(1)} %`,
+        `Success rate: ${(Math.floor(statistics.successRatePercent * 10) / 10).toFixed(1)} %`,
       ].join('\n');
       output.result('stats', statistics, text);
     }),

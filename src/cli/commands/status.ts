@@ -1,7 +1,11 @@
-import { formatBytes, printablePath } from '../../core/format';
+import type { LiveBatchProgress } from '../../client/batch-progress';
 import type { BackupDescription } from '../../client/runs';
+import { formatBytes, printablePath } from '../../core/format';
 import { withClient } from '../client-session';
+import { batchView, type BatchView } from '../batch-view';
+import { describeView } from '../follow-batch';
 import { serverCommand } from '../options';
+import { RateMeter } from '../rate-meter';
 
 export const statusCommand = serverCommand('status')
   .description('show one backup; needs no worker')
@@ -10,23 +14,39 @@ export const statusCommand = serverCommand('status')
     withClient(options, async (client, output, server) => {
       const run = await client.describe(id);
       const webUi = server.webUi(run);
-      output.result('status', { ...run, webUi }, describe(run, webUi));
+      const progress = run.kind === 'batch' ? await client.batchProgress({ ...run, runId: run.firstRunId }) : undefined;
+      const view = progress && batchView(progress, new RateMeter(), 0);
+      output.result('status', { ...run, ...(progress === undefined ? {} : { progress, view }), webUi }, describe(run, webUi, progress, view));
     }),
   );
 
-function describe(run: BackupDescription, webUi: string | undefined): string {
-  const lines: [string, string | undefined][] = [
+type Line = readonly [string, string | undefined];
+
+function describe(run: BackupDescription, webUi: string | undefined, progress: LiveBatchProgress | undefined, view: BatchView | undefined): string {
+  const lines: Line[] = [
     ['Operation', run.operationId],
     ['State', run.state === undefined ? run.status : `${run.state} (${run.status})`],
     ['Source', printablePath(run.sourcePath)],
     ['Target', printablePath(run.backupPath)],
     ['Size', run.sizeBytes > 0 ? formatBytes(run.sizeBytes) : undefined],
+    ...(progress === undefined || view === undefined ? [] : batchLines(run, progress, view)),
     ['Started', run.startedAt],
     ['Ended', run.closedAt],
     ['Workflow', run.workflowId],
     ['Queue', run.taskQueue],
-    ...run.pendingSteps.map(({ step, attempt, lastFailure }): [string, string] => ['Step', `${step}, attempt ${attempt}${lastFailure === undefined ? '' : `, last failure: ${printablePath(lastFailure)}`}`]),
+    ...run.pendingSteps.map(({ step, attempt, lastFailure }): Line => ['Step', `${step}, attempt ${attempt}${lastFailure === undefined ? '' : `, last failure: ${printablePath(lastFailure)}`}`]),
     ['Web UI', webUi],
   ];
   return lines.flatMap(([name, value]) => (value === undefined ? [] : [`${`${name}:`.padEnd(11)}${value}`])).join('\n');
+}
+
+function batchLines({ totals, status }: BackupDescription, progress: LiveBatchProgress, view: BatchView): Line[] {
+  if (totals !== undefined) return [['Files', `${totals.totalFiles}: ${totals.successfulFiles} backed up, ${totals.failedFiles} failed, ${totals.skippedFiles} skipped`]];
+  return [
+    ['Progress', describeView(view)],
+    ['Waiting', view.waitingFor === null ? undefined : printablePath(view.waitingFor)],
+    ['Chunks', `${progress.finishedChunks} of ${progress.chunks}, ${progress.underWay.filter(({ step }) => step === 'backupChunk').length} under way`],
+    ...Object.entries(progress.failuresByType).map(([type, count]): Line => ['Failed', `${count} ${type}`]),
+    ['Worker', status === 'RUNNING' && !progress.workerAnswers ? 'none answers: the figures are those of the history; the same command, or a worker of the queue, continues the run' : undefined],
+  ];
 }

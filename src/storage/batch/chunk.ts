@@ -72,7 +72,9 @@ export interface ChunkOutcome {
   /** The pass that it is the outcome of. */
   readonly pass: number;
   readonly counts: Readonly<Record<FileState, number>>;
+  /** Of files that were copied. */
   readonly sizeBytes: number;
+  readonly unchangedBytes: number;
   readonly changed: number;
   readonly verifiedFrom: ReadFrom | null;
   /** Parents of targets that were created, nearest to the destination first. */

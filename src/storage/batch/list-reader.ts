@@ -9,19 +9,42 @@ export type Separator = 'newline' | 'nul';
 
 const separatorBytes: Record<Separator, number> = { newline: 0x0a, nul: 0 };
 
+/** A path of a list and where it stands there, in bytes. */
+export interface ListEntry {
+  readonly offset: number;
+  readonly path: PathBytes;
+}
+
 /**
  * Reads a list of paths as a stream, whatever its length: one a line, or separated by NUL for names that hold line
  * breaks. Empty lines are skipped. Paths are bytes.
  * @throws StorageError `InvalidInput` for a path that is too long or not absolute, naming its number; errno names
  */
-export function* readList(path: string, separator: Separator): Generator<PathBytes> {
+export function* readList(path: string, separator: Separator): Generator<ListEntry> {
   const descriptor = blaming('source', path, () => fs.openSync(path, 'r'));
   try {
     let number = 0;
+    let offset = 0;
     for (const bytes of splitFile(descriptor, separatorBytes[separator])) {
       number += 1;
-      if (bytes.length > 0) yield checked(bytes, number, path);
+      if (bytes.length > 0) yield { offset, path: checked(bytes, number, path) };
+      offset += bytes.length + 1;
     }
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+/** The entry that stands at an offset of a list that was read before. @throws StorageError `InvalidInput` when it is gone */
+export function readEntryAt(path: string, separator: Separator, offset: number): PathBytes {
+  const descriptor = blaming('source', path, () => fs.openSync(path, 'r'));
+  try {
+    const buffer = Buffer.allocUnsafe(MAX_PATH_BYTES + 1);
+    const data = buffer.subarray(0, fs.readSync(descriptor, buffer, 0, buffer.length, offset));
+    const end = data.indexOf(separatorBytes[separator]);
+    const bytes = end < 0 ? data : data.subarray(0, end);
+    if (bytes[0] !== 0x2f) throw new StorageError('InvalidInput', 'source', path, `The list ${path} changed while it was read`);
+    return pathOf(bytes);
   } finally {
     fs.closeSync(descriptor);
   }

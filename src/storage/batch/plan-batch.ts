@@ -3,7 +3,7 @@ import { syncDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
 import { lstatIfPresent } from '../file-stat';
 import { appendToPath, pathText, splitPath, type PathBytes } from '../path-bytes';
-import { readList, type Separator } from './list-reader';
+import { readEntryAt, readList, type Separator } from './list-reader';
 import { LastRun } from './last-run';
 import { PlanWriter } from './plan';
 import { runDirectory, runEntries, type RunLocation } from './run-directory';
@@ -53,7 +53,7 @@ export function planBatch(request: PlanRequest, control: TransferControl): Plann
       writer.add({ source, target, sizeBytes: size, known: lastRun?.find(target) });
       files += 1;
       sizeBytes += size;
-      control.moved(1);
+      control.finishFile();
     }
     const chunks = writer.close();
     complete = true;
@@ -65,9 +65,14 @@ export function planBatch(request: PlanRequest, control: TransferControl): Plann
   }
 }
 
+/** Each source with its position: its number in a short list, its offset in a file. */
 function* sourcesOf(list: SourceList): Generator<[number, PathBytes]> {
-  let position = 0;
-  for (const source of 'sources' in list ? list.sources : readList(list.path, list.separator)) yield [position++, source];
+  if ('sources' in list) yield* list.sources.entries();
+  else for (const { offset, path } of readList(list.path, list.separator)) yield [offset, path];
+}
+
+function sourceAt(list: SourceList, position: number): PathBytes {
+  return 'sources' in list ? (list.sources[position] ?? '') : readEntryAt(list.path, list.separator, position);
 }
 
 /** `flat` is `{name}.backup`, as in the tutorial; `tree` keeps the full path. */
@@ -99,7 +104,7 @@ class SeenTargets {
     const earlier = this.positions.get(target);
     this.positions.add(target, position);
     if (earlier === undefined) return false;
-    const other = this.sourceAt(earlier);
+    const other = sourceAt(this.list, earlier);
     if (Buffer.from(other).equals(Buffer.from(source))) {
       this.duplicates += 1;
       return true;
@@ -107,10 +112,4 @@ class SeenTargets {
     if (!Buffer.from(targetOf(other, layout)).equals(Buffer.from(target))) return false;
     throw new StorageError('TargetCollision', 'source', pathText(source), `${pathText(other)} and ${pathText(source)} would both become ${pathText(target)}`);
   }
-
-  private sourceAt(position: number): PathBytes {
-    for (const [at, source] of sourcesOf(this.list)) if (at === position) return source;
-    throw new StorageError('InvalidInput', 'source', '', `The list of sources changed while it was read: entry ${position} is gone`);
-  }
 }
-

@@ -41,7 +41,11 @@ export function publishChunk(task: ChunkTask, staged: StagedChunk, control: Tran
   const publication: Publication = { task, directory, targets, touched: new Set(), verifyFrom, control };
   try {
     const verified = staged.entries.map((entry) => verifyOne(publication, entry));
-    const entries = verified.map((entry) => publishOne(publication, entry));
+    const entries = verified.map((entry) => {
+      const published = publishOne(publication, entry);
+      control.finishFile();
+      return published;
+    });
     for (const parent of publication.touched) parent.sync();
     const outcome = outcomeOf(task.pass, entries, verifyFrom, staged.createdDirectories);
     const isFirst = writeJournal(settings.location, task.chunk, outcome, entries);
@@ -57,6 +61,7 @@ function verifyOne({ directory, verifyFrom, control }: Publication, entry: Stage
   if (entry.staged === undefined || verifyFrom === null) return entry;
   const target = pathText(fromJsonPath(entry.target));
   return unlessFailed(entry, () => {
+    control.startFile(target);
     const found = blaming('destination', target, () => readBackFrom(`${directory}/${entry.staged}`, verifyFrom, control));
     if (found.sha256 === entry.sha256 && found.sizeBytes === entry.sizeBytes) return entry;
     throw new StorageError('ChecksumMismatch', 'destination', target, `Checksum mismatch of the copy for ${target}: expected ${entry.sha256}, found ${found.sha256}`);

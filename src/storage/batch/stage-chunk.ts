@@ -7,7 +7,7 @@ import { blaming, errnoName, isErrno, StorageError } from '../errors';
 import { isSameInode, lstatIfPresent } from '../file-stat';
 import { requireReplaceable } from '../inspect-file';
 import { createParents, missingParents } from '../parents';
-import { joinPath, pathText, splitPath, toJsonPath, type PathBytes } from '../path-bytes';
+import { bytewise, joinPath, pathText, splitPath, toJsonPath, type PathBytes } from '../path-bytes';
 import { removeStaging } from '../staging';
 import { withSourceIn, type OpenSource } from '../source';
 import type { ChunkTask, EntryFailure, JournalEntry, StagedChunk, StagedEntry } from './chunk';
@@ -81,6 +81,7 @@ function makeAttemptDirectory(task: ChunkTask): string {
 
 function stageOne(stage: Stage, entry: PlanEntry, name: string): StagedEntry {
   const { source, target } = entry;
+  stage.control.startFile(pathText(source));
   const base = { source: toJsonPath(source), target: toJsonPath(target), sizeBytes: 0, targetExisted: false };
   try {
     return { ...base, ...copyOne(stage, entry, name) };
@@ -96,7 +97,7 @@ function copyOne(stage: Stage, entry: PlanEntry, name: string): Omit<StagedEntry
   const targetStats = inspectTarget(stage, targetPath);
   const text = pathText(entry.source);
   const { directory, name: sourceName } = splitPath(entry.source);
-  const parent = stage.sources.get(sourceRootOf(settings.sourceRoots, entry.source), directory);
+  const parent = stage.sources.get(sourceRootOf(settings.sourceRoots, directory, entry.source), directory);
   return withSourceIn(parent, sourceName, text, (source) => {
     if (targetStats !== undefined && isSameInode(fs.fstatSync(source.descriptor, { bigint: true }), targetStats)) {
       throw new StorageError('SameFile', 'destination', text, `Source ${text} and target ${pathText(targetPath)} are the same file`);
@@ -109,9 +110,9 @@ function copyOne(stage: Stage, entry: PlanEntry, name: string): Omit<StagedEntry
   });
 }
 
-function sourceRootOf(roots: readonly string[], source: PathBytes): string {
-  const text = typeof source === 'string' ? source : source.toString('latin1');
-  const root = rootOf(roots, text);
+/** Of the directory, since a root is one: a file of a root's own name is below another. */
+function sourceRootOf(roots: readonly string[], directory: PathBytes, source: PathBytes): string {
+  const root = typeof directory === 'string' ? rootOf(roots, directory) : roots.find((each) => rootOf([bytewise(each)], bytewise(directory)) !== undefined);
   if (root !== undefined) return root;
   throw new StorageError('SourceNotAllowed', 'source', pathText(source), `The worker may not read ${pathText(source)}: --source-root allows ${roots.join(', ') || 'nothing'}`);
 }

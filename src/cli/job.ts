@@ -1,18 +1,19 @@
-import { statSync } from 'node:fs';
 import { hostname } from 'node:os';
-import type { BackupClient, FileBackupHandle } from '../client/backup-client';
+import type { BackupClient, RunHandle } from '../client/backup-client';
 import { hostTaskQueue, operationTaskQueue } from '../core/names';
-import type { FileBackupInput, FileBackupOutput } from '../models';
 import { connectTo } from './connect';
-import { followFile } from './file-progress';
 import type { ServerOptions } from './options';
 import type { Output } from './output';
 import { startOwnWorker, type OwnWorker } from './own-worker';
-import { nearestDirectory } from './paths';
 import type { ServerSession } from './server-session';
 
-export interface FileJob {
-  readonly input: FileBackupInput;
+/** A backup that a command starts and follows to its end. */
+export interface Job<Result> {
+  readonly operationId: string;
+  /** What a worker inside this process may touch: nothing but what stands on the command line. */
+  readonly roots: { readonly sources: readonly string[]; readonly destinations: readonly string[] };
+  readonly start: (client: BackupClient) => Promise<RunHandle<Result>>;
+  readonly follow: (client: BackupClient, handle: RunHandle<Result>) => Promise<Result>;
   readonly server: ServerSession;
   readonly output: Output;
   readonly logLevel: ServerOptions['logLevel'];
@@ -20,14 +21,15 @@ export interface FileJob {
   readonly interrupted: Promise<void>;
 }
 
-export interface FileJobEnd {
-  readonly handle: FileBackupHandle;
+export interface JobEnd<Result> {
+  readonly handle: RunHandle<Result>;
   /** Undefined when it was interrupted. */
-  readonly result: FileBackupOutput | undefined;
+  readonly result: Result | undefined;
 }
 
-/** Backs a file up with a worker inside this process, which may touch nothing but this file and its target. */
-export async function backUpFileHere({ input, server, output, logLevel, interrupted }: FileJob): Promise<FileJobEnd> {
+/** Does the job with a worker inside this process. */
+export async function runHere<Result>(job: Job<Result>): Promise<JobEnd<Result>> {
+  const { server, operationId, roots, logLevel } = job;
   const [{ NativeConnection }, { createLogger, installRuntime }, { BackupClient: Client }] = await Promise.all([
     import('@temporalio/worker'),
     import('../log.js'),
@@ -37,11 +39,10 @@ export async function backUpFileHere({ input, server, output, logLevel, interrup
   installRuntime({ log });
   const connection = await connectTo(server, (options) => NativeConnection.connect(options));
   const storage = hostTaskQueue(hostname());
-  const taskQueue = operationTaskQueue(storage, input.operationId);
-  const roots = { sources: [nearestDirectory(input.sourcePath)], destinations: [nearestDirectory(input.backupPath)] };
+  const taskQueue = operationTaskQueue(storage, operationId);
   const serve = (queue: string): Promise<OwnWorker> => startOwnWorker({ server, connection, taskQueue: queue, roots, log });
   const client = new Client({ connection, namespace: server.namespace, taskQueue, storage });
-  const [own, started] = await Promise.allSettled([serve(taskQueue), client.startBackupFile(input)]);
+  const [own, started] = await Promise.allSettled([serve(taskQueue), job.start(client)]);
   const workers = own.status === 'fulfilled' ? [own.value] : [];
   try {
     if (own.status === 'rejected') throw own.reason;
@@ -49,35 +50,31 @@ export async function backUpFileHere({ input, server, output, logLevel, interrup
     const handle = started.value;
     // An attached run belongs to an earlier command, whose worker may be gone.
     if (handle.taskQueue !== taskQueue && handle.taskQueue.startsWith(storage)) workers.push(await serve(handle.taskQueue));
-    return { handle, result: await followed(client, handle, { input, output, interrupted }, workers) };
+    return { handle, result: await followed(client, handle, job, workers) };
   } finally {
     await Promise.all(workers.map((worker) => worker.stop()));
     await connection.close();
   }
 }
 
-/** Backs a file up with a worker that runs elsewhere: started here, done there. */
-export async function backUpFileThere({ input, server, output, interrupted }: FileJob, taskQueue: string): Promise<FileJobEnd> {
+/** Lets the workers of a queue do the job: started here, done there. */
+export async function runThere<Result>(job: Job<Result>, taskQueue: string): Promise<JobEnd<Result>> {
+  const { server } = job;
   const [{ Connection }, { BackupClient: Client }] = await Promise.all([import('@temporalio/client'), import('../client/backup-client.js')]);
   const connection = await connectTo(server, (options) => Connection.connect(options));
   const client = new Client({ connection, namespace: server.namespace, taskQueue });
-  const handle = await client.startBackupFile(input);
+  const handle = await job.start(client);
   // The connection is left to the end of the process: closed amid a call, this client crashes on its own retry.
-  return { handle, result: await followed(client, handle, { input, output, interrupted }, []) };
+  return { handle, result: await followed(client, handle, job, []) };
 }
 
-async function followed(client: BackupClient, handle: FileBackupHandle, job: Pick<FileJob, 'input' | 'output' | 'interrupted'>, workers: readonly OwnWorker[]): Promise<FileBackupOutput | undefined> {
+async function followed<Result>(client: BackupClient, handle: RunHandle<Result>, { output, follow, interrupted }: Job<Result>, workers: readonly OwnWorker[]): Promise<Result | undefined> {
   const { workflowId, runId, operationId, attached } = handle;
-  if (job.output.isJson || attached) job.output.event('started', { workflowId, runId, operationId, attached }, `Continuing operation ${operationId}, which is under way already`);
+  if (output.isJson || attached) output.event('started', { workflowId, runId, operationId, attached }, `Continuing operation ${operationId}, which is under way already`);
   const attributes = await client.searchAttributes();
-  if (!attributes.registered) job.output.note(`Search attributes could not be registered, so searches and byte totals miss this run: ${attributes.reason}`);
-  const result = followFile(client, handle, sizeOf(job.input.sourcePath), job.output);
+  if (!attributes.registered) output.note(`Search attributes could not be registered, so searches and byte totals miss this run: ${attributes.reason}`);
+  const result = follow(client, handle);
   result.catch(() => undefined);
-  const stopped = [job.interrupted, ...workers.map((worker) => worker.ended)].map((end) => end.then(() => undefined));
+  const stopped = [interrupted, ...workers.map((worker) => worker.ended)].map((end) => end.then(() => undefined));
   return Promise.race([result, ...stopped]);
-}
-
-/** For the progress bar alone; whether the file can be backed up is for the worker to say. */
-function sizeOf(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

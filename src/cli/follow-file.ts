@@ -3,6 +3,7 @@ import type { BackupClient, FileBackupHandle } from '../client/backup-client';
 import { formatBytes, printablePath } from '../core/format';
 import type { FileBackupOutput } from '../models';
 import type { Output } from './output';
+import { isOver } from './wait';
 
 const POLL_INTERVAL_MS = 500;
 
@@ -36,16 +37,6 @@ export async function followFile(client: BackupClient, handle: FileBackupHandle,
     return await result;
   } finally {
     show.stop();
-  }
-}
-
-async function isOver(result: Promise<unknown>, waitMs: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const waited = new Promise<false>((resolve) => (timer = setTimeout(() => resolve(false), waitMs)));
-  try {
-    return await Promise.race([result.then(() => true), waited]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -1,0 +1,54 @@
+import type { BatchBackupOutput } from '../batch-models';
+import { formatBytes, formatDuration, printablePath } from '../core/format';
+import { exitCodes, type ExitCode } from './exit-codes';
+
+/** What the record of a batch means for a script. */
+export function batchExitCode({ success, errorCode }: BatchBackupOutput): ExitCode {
+  if (success) return exitCodes.done;
+  return errorCode === null ? exitCodes.partly : exitCodes.failed;
+}
+
+/** The summary at the end, as the tutorial's batch printed it, and what a person wants to know besides. */
+export function batchText(result: BatchBackupOutput): string {
+  const bytesPerSecond = result.processingTimeMs > 0 ? (result.totalBytes / result.processingTimeMs) * 1000 : 0;
+  const lines: [string, string][] = [
+    ['Total', `${result.totalFiles}${result.duplicateEntries > 0 ? ` (${result.duplicateEntries} listed more than once)` : ''}`],
+    ['Successful', `${result.successfulFiles}${result.unchangedFiles > 0 ? ` (${result.unchangedFiles} unchanged since the last run)` : ''}`],
+    ['Failed', String(result.failedFiles)],
+    ...Object.entries(result.failuresByType).map(([type, count]): [string, string] => [`  ${type}`, String(count)]),
+    ['Skipped', String(result.skippedFiles)],
+    ...(result.changedFiles > 0 ? [['Changed', `${result.changedFiles} grew while they were copied`] as [string, string]] : []),
+    ['Bytes', `${result.totalBytes} (${formatBytes(result.totalBytes)}, ${formatBytes(Math.round(bytesPerSecond))}/s)`],
+    ['Success rate', `${percentText(result)} %`],
+    ['Took', formatDuration(result.processingTimeMs)],
+    ['Verified', result.verifiedFrom === null ? 'no file was read back' : `by reading the copies back from the ${result.verifiedFrom}`],
+  ];
+  const width = Math.max(...lines.map(([name]) => name.length)) + 2;
+  return [headline(result), ...lines.map(([name, value]) => `  ${`${name}:`.padEnd(width)}${value}`)].join('\n');
+}
+
+/** Never rounded up to a hundred: one file of a million is one too many. */
+function percentText({ successRatePercent, successfulFiles, totalFiles }: BatchBackupOutput): string {
+  return successfulFiles === totalFiles ? '100' : (Math.floor(successRatePercent * 1000) / 1000).toFixed(3);
+}
+
+function headline({ success, errorCode, errorMessage, backupDir, successfulFiles, totalFiles, rollback }: BatchBackupOutput): string {
+  const directory = printablePath(backupDir);
+  if (success) return `Backed up ${totalFiles} file${totalFiles === 1 ? '' : 's'} to ${directory}`;
+  if (errorCode === null) return `Backed up ${successfulFiles} of ${totalFiles} files to ${directory}`;
+  return `Batch to ${directory} failed: ${errorCode}: ${printablePath(errorMessage ?? '')}\n${rollbackTexts[rollback]}`;
+}
+
+const rollbackTexts: Record<BatchBackupOutput['rollback'], string> = {
+  notNeeded: 'What was published stays.',
+  performed: 'Everything was undone: the directory is as it was before.',
+  failed: 'Undo did not finish; see above for what is left and where.',
+};
+
+/** Failed files by name, as many as the record holds, and where all of them are. */
+export function failureLines({ failureSample, failedFiles, skippedFiles, runDirectory, createdDirectories }: BatchBackupOutput): string[] {
+  const failed = failureSample.map(({ path, message, type }) => `  ${printablePath(path)}: ${type}: ${printablePath(message)}`);
+  const all = failedFiles + skippedFiles > 0 && runDirectory !== '' ? [`All ${failedFiles + skippedFiles} failed and skipped files: ${printablePath(runDirectory)}/failures.ndjson`] : [];
+  const created = createdDirectories.length > 0 ? [`Created ${createdDirectories.map(printablePath).join(', ')}`] : [];
+  return [...created, ...(failed.length > 0 ? [`Failed${failedFiles > failed.length ? `, the first ${failed.length} of ${failedFiles}` : ''}:`, ...failed] : []), ...all];
+}

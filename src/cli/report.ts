@@ -1,0 +1,17 @@
+import type { StartedRun } from '../client/start-run';
+import { exitCodes } from './exit-codes';
+import type { Output } from './output';
+import type { ServerSession } from './server-session';
+
+/** Says who continues a run that a person has left, and sets the exit code. */
+export function reportInterrupted({ workflowId, runId, operationId }: StartedRun, server: ServerSession, output: Output, taskQueue: string | undefined): void {
+  const next = taskQueue === undefined ? 'the same command continues it' : `the workers of ${taskQueue} go on with it`;
+  output.event('interrupted', { workflowId, runId, operationId, webUi: server.webUi({ workflowId, runId }) }, `Interrupted. Operation ${operationId} is not finished: ${next}.`);
+  process.exitCode = exitCodes.interrupted;
+}
+
+/** Where a person can look at the run. */
+export function reportWebUi(run: StartedRun, server: ServerSession, output: Output): void {
+  const webUi = server.webUi(run);
+  if (webUi !== undefined && !output.isJson) output.note(`Web UI: ${webUi}${server.isEmbedded ? '\n        (while a server runs: file-backup server)' : ''}`);
+}

@@ -1,0 +1,157 @@
+import { createHash, randomUUID } from 'node:crypto';
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { MAX_INLINE_LIST_BYTES, type BatchBackupRequest } from '../batch-models';
+import { printablePath } from '../core/format';
+import { UsageError } from './exit-codes';
+import { CanonicalPaths } from './canonical-paths';
+import { splitEntries } from './split-entries';
+import { SourceRoots } from './source-roots';
+
+export interface ListSource {
+  /** Paths from the command line. */
+  readonly files: readonly string[];
+  /** A file with paths, or `-` for standard input. */
+  readonly filesFrom: string | undefined;
+  /** Entries of that file end with NUL instead of a line break. */
+  readonly isNulSeparated: boolean;
+}
+
+/** A list of sources made ready for a batch: absolute, without links in its directories. */
+export interface PreparedList {
+  readonly entries: number;
+  /** Few directories that hold all of them. */
+  readonly roots: readonly string[];
+  /** The part of a batch's request that carries it. */
+  readonly request: Pick<BatchBackupRequest, 'sources' | 'sourceList'>;
+  /** Removes the file that a long list was written to, once nobody needs it. */
+  discard(): void;
+}
+
+/** Lists of runs that were never continued go after so long. */
+const KEEP_LISTS_DAYS = 30;
+
+/**
+ * Reads paths from the command line and from a list, whatever its length, as bytes: names need not be UTF-8. Short lists
+ * travel in the request; a long one is written to `directory`, under its digest, for the worker.
+ * @throws UsageError for an empty list, one that cannot be read, and entries that can be no path, each named
+ */
+export async function prepareList(source: ListSource, directory: string): Promise<PreparedList> {
+  const writer = new ListWriter(directory);
+  try {
+    for (const file of source.files) writer.add(Buffer.from(file), `"${printablePath(file)}"`);
+    if (source.filesFrom !== undefined) await addList(writer, source.filesFrom, source.isNulSeparated);
+    if (writer.entries === 0) throw new UsageError(source.filesFrom === undefined ? 'Name at least one file, or a list of files with --files-from' : `The list ${nameOf(source.filesFrom)} is empty: there is nothing to back up`);
+    return writer.finish();
+  } catch (error) {
+    writer.abandon();
+    throw error;
+  }
+}
+
+async function addList(writer: ListWriter, path: string, isNulSeparated: boolean): Promise<void> {
+  const stream: Readable = path === '-' ? process.stdin : fs.createReadStream(path);
+  let number = 0;
+  try {
+    for await (const entry of splitEntries(stream, isNulSeparated ? 0 : 0x0a)) {
+      number += 1;
+      if (entry.length > 0) writer.add(entry, `Entry ${number} of ${nameOf(path)}`);
+    }
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    throw new UsageError(`The list ${nameOf(path)} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function nameOf(path: string): string {
+  return path === '-' ? 'on standard input' : printablePath(path);
+}
+
+/** Longest path that Linux takes (PATH_MAX less its closing NUL), in bytes. */
+const MAX_PATH_BYTES = 4095;
+const BUFFERED_BYTES = 1024 * 1024;
+
+class ListWriter {
+  entries = 0;
+  private readonly paths = new CanonicalPaths();
+  private readonly roots = new SourceRoots();
+  private readonly hash = createHash('sha256');
+  private readonly draft: string;
+  private pending: Buffer[] = [];
+  private pendingBytes = 0;
+  private descriptor: number | undefined;
+  private isText = true;
+
+  constructor(private readonly directory: string) {
+    this.draft = join(directory, `.${randomUUID()}`);
+  }
+
+  add(typed: Buffer, name: string): void {
+    if (typed.includes(0)) throw new UsageError(`${name} contains a NUL character: is the list separated by NUL? Then add --from0.`);
+    const { path, parent } = this.paths.of(typed);
+    if (path.length > MAX_PATH_BYTES) throw new UsageError(`${name} is a path of ${path.length} bytes; paths have at most ${MAX_PATH_BYTES}${path.includes(0x0a) ? '' : '. Is the list separated by line breaks?'}`);
+    if (path.length === 1) throw new UsageError(`${name} is the root directory: name files`);
+    this.roots.add(parent);
+    this.isText &&= Buffer.from(path.toString('utf8')).equals(path);
+    this.write(path);
+    this.entries += 1;
+  }
+
+  finish(): PreparedList {
+    const { entries } = this;
+    const roots = this.roots.list();
+    const sha256 = this.hash.digest('hex');
+    const sources = this.inlineSources();
+    if (sources !== undefined) return { entries, roots, request: { sources }, discard: () => undefined };
+    const path = join(this.directory, `${sha256}.list`);
+    this.flush();
+    fs.closeSync(this.open());
+    fs.renameSync(this.draft, path);
+    removeOldLists(this.directory);
+    return { entries, roots, request: { sourceList: { path, separator: 'nul', sha256 } }, discard: () => fs.rmSync(path, { force: true }) };
+  }
+
+  abandon(): void {
+    if (this.descriptor !== undefined) fs.rmSync(this.draft, { force: true });
+  }
+
+  private write(path: Buffer): void {
+    const line = Buffer.concat([path, Buffer.alloc(1)]);
+    this.hash.update(line);
+    this.pending.push(line);
+    this.pendingBytes += line.length;
+    if (this.pendingBytes > BUFFERED_BYTES) this.flush();
+  }
+
+  /** What fits into a request, as long as none of it was written out. */
+  private inlineSources(): string[] | undefined {
+    if (!this.isText || this.descriptor !== undefined) return undefined;
+    const sources = this.pending.map((line) => line.toString('utf8', 0, line.length - 1));
+    return Buffer.byteLength(JSON.stringify(sources)) <= MAX_INLINE_LIST_BYTES ? sources : undefined;
+  }
+
+  private flush(): void {
+    const data = Buffer.concat(this.pending);
+    for (let written = 0; written < data.length; ) written += fs.writeSync(this.open(), data, written);
+    this.pending = [];
+    this.pendingBytes = 0;
+  }
+
+  private open(): number {
+    if (this.descriptor === undefined) {
+      fs.mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+      this.descriptor = fs.openSync(this.draft, 'wx', 0o600);
+    }
+    return this.descriptor;
+  }
+}
+
+function removeOldLists(directory: string): void {
+  const oldestMs = Date.now() - KEEP_LISTS_DAYS * 86_400_000;
+  for (const name of fs.readdirSync(directory)) {
+    const path = join(directory, name);
+    const stats = fs.lstatSync(path, { throwIfNoEntry: false });
+    if (stats?.isFile() === true && stats.mtimeMs < oldestMs) fs.rmSync(path, { force: true });
+  }
+}

@@ -1,0 +1,74 @@
+import { defaultPayloadConverter, fromPayloadsAtIndex } from '@temporalio/common';
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+import { temporal } from '@temporalio/proto';
+import type { BatchProgress } from '../core/batch-progress';
+import { PROGRESS_QUERY } from '../core/names';
+import { progressFromHistory } from './batch-history';
+import { firstRunIdOf } from './start-run';
+
+/** A step of a batch that is under way, or waits for its next attempt. */
+export interface StepUnderWay {
+  readonly step: string;
+  readonly attempt: number;
+  /** Bytes that it has read so far, over all passes. */
+  readonly movedBytes: number;
+  /** Files of its chunk that it is done with; of planning, entries that it has looked at. */
+  readonly files: number;
+  /** The file being worked on; of a long path the end. */
+  readonly path: string | undefined;
+  /** Why its last attempt failed, while it waits for the next one. */
+  readonly lastFailure: string | undefined;
+}
+
+/** How far a batch is: finished chunks by the workflow's word, and what is under way by the workers' heartbeats. */
+export interface LiveBatchProgress extends BatchProgress {
+  readonly isRunning: boolean;
+  /** False when the figures come from history, because no worker answered. */
+  readonly workerAnswers: boolean;
+  readonly underWay: readonly StepUnderWay[];
+}
+
+/**
+ * Asks the server what is under way and the run's worker what is finished; without a worker that is read from the
+ * history. Follows the run through every continue-as-new.
+ * @param runId the first one
+ */
+export async function batchProgress(client: Client, workflowId: string, runId: string, answerWithinMs: number): Promise<LiveBatchProgress> {
+  const latest = await client.workflow.getHandle(workflowId).describe();
+  // The id may have been used again since.
+  const description = firstRunIdOf(latest) === runId ? latest : await client.workflow.getHandle(workflowId, runId).describe();
+  const handle = client.workflow.getHandle(workflowId, description.runId);
+  const isRunning = description.status.name === 'RUNNING' || description.status.name === 'CONTINUED_AS_NEW';
+  const underWay = stepsOf(description);
+  try {
+    const progress = await client.withDeadline(Date.now() + answerWithinMs, () => handle.query<BatchProgress>(PROGRESS_QUERY));
+    return { ...progress, isRunning, workerAnswers: true, underWay };
+  } catch {
+    // No worker, or one that is busy: whatever is wrong with the server shows in the next call.
+    return { ...(await progressFromHistory(client, workflowId, description.runId)), isRunning, workerAnswers: false, underWay };
+  }
+}
+
+const SCHEDULED: number = temporal.api.enums.v1.PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED;
+
+function stepsOf({ raw }: WorkflowExecutionDescription): StepUnderWay[] {
+  return (raw.pendingActivities ?? []).map(({ activityType, attempt, state, heartbeatDetails, lastFailure }) => {
+    const details = fromPayloadsAtIndex<{ movedBytes?: number; files?: number; path?: string } | undefined>(defaultPayloadConverter, 0, heartbeatDetails?.payloads);
+    return {
+      step: activityType?.name ?? '',
+      attempt: attempt ?? 1,
+      movedBytes: details?.movedBytes ?? 0,
+      files: details?.files ?? 0,
+      path: details?.path,
+      lastFailure: Number(state) === SCHEDULED ? (lastFailure?.message ?? undefined) : undefined,
+    };
+  });
+}
+
+/** What finished chunks and steps under way come to together, in whole files and bytes. */
+export function doneSoFar({ backedUp, unchanged, failed, copiedBytes, unchangedBytes, passes, underWay }: LiveBatchProgress): { readonly files: number; readonly sizeBytes: number } {
+  const chunks = underWay.filter(({ step }) => step === 'backupChunk');
+  const files = backedUp + unchanged + failed + chunks.reduce((sum, each) => sum + each.files, 0);
+  const sizeBytes = copiedBytes + unchangedBytes + chunks.reduce((sum, each) => sum + each.movedBytes / passes, 0);
+  return { files, sizeBytes: Math.round(sizeBytes) };
+}

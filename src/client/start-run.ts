@@ -1,0 +1,104 @@
+import { WorkflowExecutionAlreadyStartedError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
+import { operationKey, stateKey } from '../search-attributes';
+import { OperationReusedError, TargetBusyError } from './errors';
+import { describeIfPresent, findOperation, type RunMemo } from './runs';
+
+/** A run that is to be started, or found: one of its id at a time. */
+export interface RunRequest {
+  readonly workflowType: string;
+  readonly workflowId: string;
+  readonly memo: RunMemo;
+  readonly args: readonly unknown[];
+  /** One line for lists of the Web UI. */
+  readonly summary: string;
+  readonly details: string;
+  /** The caller named the operation: it may have been sent before. */
+  readonly mayBeRepeated: boolean;
+}
+
+/** Where runs are started. */
+export interface RunContext {
+  readonly client: Client;
+  readonly taskQueue: string;
+  /** Whether runs can carry search attributes. */
+  readonly registered: boolean;
+}
+
+export interface StartedRun {
+  readonly workflowId: string;
+  /** The first one, when the run continues as new. */
+  readonly runId: string;
+  readonly operationId: string;
+  readonly taskQueue: string;
+  /** True when the same operation or equal input was there already. */
+  readonly attached: boolean;
+}
+
+/**
+ * Starts a run. The same operation sent twice runs once; equal input to what is just being done attaches to it.
+ * @throws TargetBusyError, OperationReusedError, and errors of the connection
+ */
+export async function startRun(context: RunContext, request: RunRequest): Promise<StartedRun> {
+  const { workflowId, memo } = request;
+  if (request.mayBeRepeated) {
+    const earlier = await earlierRun(context, request);
+    if (earlier !== undefined) return earlier;
+  }
+  try {
+    const handle = await context.client.workflow.start(request.workflowType, { ...startOptions(context, request), workflowId });
+    return { workflowId, runId: handle.firstExecutionRunId, operationId: memo.operationId, taskQueue: context.taskQueue, attached: false };
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    return attach(context, request);
+  }
+}
+
+function startOptions({ taskQueue, registered }: RunContext, { args, memo, summary, details }: RunRequest) {
+  return {
+    taskQueue,
+    args: [...args],
+    memo: { ...memo },
+    staticSummary: summary,
+    staticDetails: details,
+    ...(registered
+      ? {
+          typedSearchAttributes: [
+            { key: operationKey, value: memo.operationId },
+            { key: stateKey, value: 'active' },
+          ],
+        }
+      : {}),
+  };
+}
+
+/** A run of that id is alive: ours, equal, or somebody else's. */
+async function attach({ client }: RunContext, { workflowId, memo: ours }: RunRequest): Promise<StartedRun> {
+  const running = await describeIfPresent(client, workflowId);
+  const memo = running?.memo as RunMemo | undefined;
+  const isSame = memo?.operationId === ours.operationId || memo?.fingerprint === ours.fingerprint;
+  if (running === undefined || memo === undefined || !isSame) throw new TargetBusyError(ours.backupPath, workflowId, memo?.operationId ?? 'unknown');
+  return attachedTo(running, memo.operationId);
+}
+
+/** The last run of the id is asked first, because visibility lags behind. */
+async function earlierRun({ client, registered }: RunContext, { workflowId, memo: { operationId, fingerprint } }: RunRequest): Promise<StartedRun | undefined> {
+  const last = await describeIfPresent(client, workflowId);
+  const found = last?.memo?.operationId === operationId ? last : await findEarlier(client, operationId, registered);
+  if (found === undefined) return undefined;
+  if ((found.memo as unknown as RunMemo).fingerprint !== fingerprint) throw new OperationReusedError(operationId);
+  return attachedTo(found, operationId);
+}
+
+async function findEarlier(client: Client, operationId: string, registered: boolean): Promise<WorkflowExecutionDescription | undefined> {
+  const found = registered ? await findOperation(client, operationId) : undefined;
+  return found && describeIfPresent(client, found.workflowId, found.runId);
+}
+
+function attachedTo(found: WorkflowExecutionDescription, operationId: string): StartedRun {
+  return { workflowId: found.workflowId, runId: firstRunIdOf(found), operationId, taskQueue: found.taskQueue, attached: true };
+}
+
+/** The same through every continue-as-new. */
+export function firstRunIdOf({ raw, runId }: WorkflowExecutionDescription): string {
+  return raw.workflowExecutionInfo?.firstRunId || runId;
+}
