@@ -68,6 +68,7 @@ export function openRun({ location, owner, ground, needsHardLinks }: OpenRunRequ
 
 /** @throws StorageError `PermissionDenied` unless the run belongs to the workflow that asks */
 export function requireOwner(location: RunLocation, workflowId: string): void {
+  requireRun(location);
   const path = join(runDirectory(location), runEntries.owner);
   const owner = blaming('destination', path, () => JSON.parse(fs.readFileSync(path, 'utf8')) as RunOwner);
   if (owner.workflowId === workflowId) return;

@@ -12,6 +12,7 @@ import { removeStaging } from '../staging';
 import { withSourceIn, type OpenSource } from '../source';
 import type { ChunkTask, EntryFailure, JournalEntry, StagedChunk, StagedEntry } from './chunk';
 import { noteCreatedDirectories } from './created-directories';
+import { isScarce, requireSpace } from './free-space';
 import { readEntries } from './journal';
 import { OpenDirectories } from './open-directories';
 import { requireRun } from './open-run';
@@ -26,6 +27,8 @@ interface Stage {
   /** Where this attempt stages. */
   readonly directory: string;
   readonly createdDirectories: string[];
+  /** The chunk may not fit: each file is looked at before it is copied. */
+  readonly isScarce: boolean;
   readonly control: TransferControl;
 }
 
@@ -37,8 +40,8 @@ interface Stage {
 export function stageChunk(task: ChunkTask, control: TransferControl): StagedChunk {
   const { location } = task.settings;
   const run = runDirectory(location);
-  const { entries } = readChunk(`${run}/${runEntries.plan}`, `${run}/${runEntries.index}`, task.chunk);
-  const stage: Stage = { task, sources: new OpenDirectories('source'), targets: new OpenDirectories('destination'), directory: makeAttemptDirectory(task), createdDirectories: [], control };
+  const { entries, sizeBytes } = readChunk(`${run}/${runEntries.plan}`, `${run}/${runEntries.index}`, task.chunk);
+  const stage: Stage = { task, sources: new OpenDirectories('source'), targets: new OpenDirectories('destination'), directory: makeAttemptDirectory(task), createdDirectories: [], isScarce: isScarce(location.destination, sizeBytes), control };
   try {
     const before = task.pass === 0 ? [] : readEntries(location, task.chunk);
     const staged = entries.map((entry, index) => settled(task, before[index], index) ?? stageOne(stage, entry, String(index)));
@@ -161,7 +164,8 @@ function isKnown({ known }: PlanEntry, { stat }: OpenSource, target: fs.BigIntSt
   );
 }
 
-function writeStaged({ task, directory, control }: Stage, source: OpenSource, name: string, sourcePath: string, targetPath: string) {
+function writeStaged({ task, directory, isScarce: mayBeFull, control }: Stage, source: OpenSource, name: string, sourcePath: string, targetPath: string) {
+  if (mayBeFull) requireSpace(task.settings.location.destination, targetPath, source.stat.sizeBytes);
   const path = `${directory}/${name}`;
   const { onSourceChanged, syncEach } = task.settings;
   return writing(path, targetPath, (descriptor) => copyInto(descriptor, source, { sourcePath, targetPath, onSourceChanged, control, sync: syncEach }));
