@@ -157,16 +157,14 @@ describe('a disk that is taken away amid the batch and put back', () => {
 });
 
 test('one unreadable file among 10,000 is one failed file', async () => {
+  const sources = makeSources(place, 10_000);
+  const unreadable = sources[7777] ?? '';
+  chmodSync(unreadable, 0);
+  const sourceList = writeList(place, sources);
+  // Root reads everything: the worker is somebody else, whose own the other files are.
+  if (isRoot) for (const path of [place.directory, place.stateDirectory, place.path('sources'), ...sources.filter((path) => path !== unreadable)]) chownSync(path, NOBODY, NOBODY);
   const worker = startWorkerProcess({ ...place, ...(isRoot ? { userId: NOBODY } : {}), concurrency: 4 });
   try {
-    const sources = makeSources(place, 10_000);
-    const unreadable = sources[7777] ?? '';
-    mkdirSync(place.path('backups'));
-    chmodSync(unreadable, 0);
-    // Root reads everything: the worker is somebody else, whose own the other files are.
-    if (isRoot) for (const path of [place.directory, place.stateDirectory, place.path('sources'), place.path('backups'), ...sources.filter((path) => path !== unreadable)]) chownSync(path, NOBODY, NOBODY);
-    const sourceList = writeList(place, sources);
-    if (isRoot) chownSync(sourceList?.path ?? '', NOBODY, NOBODY);
     const output = await runBatch(place, { sourceList, verifyFrom: 'cache' });
     expect(output).toMatchObject({ totalFiles: 10_000, successfulFiles: 9999, failedFiles: 1, failuresByType: { PermissionDenied: 1 }, errorCode: null });
     expect(recordOf<{ source: string }>(output, 'failures.ndjson').map(({ source }) => source)).toEqual([unreadable]);
