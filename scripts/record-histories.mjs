@@ -4,6 +4,7 @@ import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { setInterval } from 'node:timers';
+import { aroundBatch, batchScenarios, runBatchScenario, startBatchServer } from './batch-histories.mjs';
 import { ensureBuilt, ensureInstalled, root } from './setup.mjs';
 
 ensureInstalled();
@@ -15,13 +16,14 @@ const { Client } = require('@temporalio/client');
 const { historyToJSON } = require('@temporalio/common/lib/proto-utils');
 const { NativeConnection } = require('@temporalio/worker');
 const { BackupClient } = built('client.js');
-const { fileWorkflowId } = built('client/operation-ids.js');
+const { fileWorkflowId } = built('workflow-ids.js');
 const { cacheDirectory } = built('config.js');
 const { SEARCH_ATTRIBUTES } = built('core/names.js');
 const { failure } = built('failures.js');
 const { createLogger, installRuntime } = built('log.js');
 const { resolveTemporalBinary } = built('server/binary.js');
 const { acquireEmbeddedServer } = built('server/embedded.js');
+const { freePort } = built('server/ports.js');
 const { createBackupWorker } = built('worker.js');
 
 /** Neutral, because paths stand in the histories. */
@@ -69,14 +71,18 @@ const scenarios = {
   'in-place-again': { input: { atomic: false }, around: failsOnce('writeTarget', 'DestinationError') },
 };
 
+const batches = batchScenarios({ failure });
+
 const asked = process.argv.slice(2);
-const names = asked.length > 0 ? asked : Object.keys(scenarios);
+const wanted = (all) => Object.keys(all).filter((name) => asked.length === 0 || asked.includes(name));
+const names = wanted(scenarios);
 const arounds = new Map();
 
 // Not `recursive`: a folder that is there may be in use.
 mkdirSync(FOLDER, { mode: 0o700 });
 try {
-  await record();
+  if (names.length > 0) await record();
+  if (wanted(batches).length > 0) await recordBatches(wanted(batches));
 } finally {
   rmSync(FOLDER, { recursive: true, force: true });
 }
@@ -88,7 +94,20 @@ async function record() {
   const binary = async () => (await resolveTemporalBinary({ cacheDirectory: cacheDirectory(), env: process.env })).path;
   const server = await acquireEmbeddedServer({ stateDirectory: join(FOLDER, 'server'), binary, searchAttributes: SEARCH_ATTRIBUTES, log: console.error });
   const connection = await NativeConnection.connect({ address: server.address });
-  const folders = names.map((name) => join(FOLDER, name));
+  const worker = await startWorker(connection, names, log);
+  const temporal = new Client({ connection });
+  try {
+    for (const name of names) await recordOne(name, new BackupClient({ connection, namespace: 'default', taskQueue: 'histories' }), temporal);
+  } finally {
+    await worker.stop();
+    await connection.close();
+    await server.release();
+  }
+}
+
+/** A worker that may use a folder for each run. */
+async function startWorker(connection, runs, log) {
+  const folders = runs.map((name) => join(FOLDER, name));
   folders.forEach((folder) => mkdirSync(folder));
   const worker = await createBackupWorker({
     connection,
@@ -101,15 +120,53 @@ async function record() {
     interceptors: [({ info }) => ({ inbound: { execute: (input, next) => around(info)(info.activityType, info.attempt, () => next(input)) } })],
   });
   const running = worker.run();
-  const temporal = new Client({ connection });
+  return {
+    stop: async () => {
+      worker.shutdown();
+      await running;
+    },
+  };
+}
+
+async function recordBatches(runs) {
+  const log = createLogger('silent');
+  if (names.length === 0) installRuntime({ log });
+  const { path } = await resolveTemporalBinary({ cacheDirectory: cacheDirectory(), env: process.env });
+  const [port, apiPort] = await Promise.all([freePort(), freePort()]);
+  const server = await startBatchServer(path, port, apiPort);
+  const connection = await connectWhenUp(server.address);
+  const worker = await startWorker(connection, runs, log);
   try {
-    for (const name of names) await recordOne(name, new BackupClient({ connection, namespace: 'default', taskQueue: 'histories' }), temporal);
+    for (const [position, name] of runs.entries()) {
+      const folder = join(FOLDER, name);
+      arounds.set(name, aroundBatch(batches[name], folder));
+      const operationId = `00000000-0000-4000-8000-${String(100 + position).padStart(12, '0')}`;
+      const histories = await runBatchScenario(name, batches[name], { folder, temporal: new Client({ connection }), operationId });
+      for (const [run, history] of Object.entries(histories)) write(run, history);
+    }
   } finally {
-    worker.shutdown();
-    await running;
+    await worker.stop();
     await connection.close();
-    await server.release();
+    await server.stop();
   }
+}
+
+async function connectWhenUp(address) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await NativeConnection.connect({ address });
+    } catch (error) {
+      if (attempt === 100) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+}
+
+function write(name, recorded) {
+  const history = JSON.parse(historyToJSON(recorded));
+  const events = scrubbed(history.events).map((event) => JSON.stringify(event));
+  writeFileSync(join(target, `${name}.json`), `{"events":[\n${events.join(',\n')}\n]}\n`);
+  console.log(`${name}: ${events.length} events`);
 }
 
 async function recordOne(name, client, temporal) {
@@ -126,10 +183,8 @@ async function recordOne(name, client, temporal) {
     await client.cancel(handle.workflowId);
   }
   const { errorCode, publishedBy, rollback } = await handle.result();
-  const history = JSON.parse(historyToJSON(await temporal.workflow.getHandle(handle.workflowId, handle.runId).fetchHistory()));
-  const events = scrubbed(history.events).map((event) => JSON.stringify(event));
-  writeFileSync(join(target, `${name}.json`), `{"events":[\n${events.join(',\n')}\n]}\n`);
-  console.log(`${name}: ${events.length} events, ${errorCode ?? publishedBy}, rollback ${rollback.status}`);
+  console.log(`${errorCode ?? publishedBy}, rollback ${rollback.status}`);
+  write(name, await temporal.workflow.getHandle(handle.workflowId, handle.runId).fetchHistory());
 }
 
 /** Two operations that fail open the circuit of the destination. */

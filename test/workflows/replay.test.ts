@@ -22,6 +22,16 @@ async function replay(workflowBundle: WorkflowBundleOption, histories: readonly 
 test('every way a backup can go has a recorded history', () => {
   expect(names).toEqual([
     'adopted',
+    'batch-cancelled',
+    'batch-collision',
+    'batch-continued',
+    'batch-continued-last',
+    'batch-escalated',
+    'batch-happy',
+    'batch-paused',
+    'batch-rolled-back',
+    'batch-second-pass',
+    'batch-waited',
     'cancelled',
     'circuit-fail',
     'circuit-wait',
