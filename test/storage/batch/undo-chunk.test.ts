@@ -143,6 +143,22 @@ test('of two attempts that publish at the same time the first journal counts, an
   expect(destination()).toEqual(before);
 });
 
+test('an attempt that dies while it publishes at the same time leaves nothing that the other one takes for somebody else\'s', () => {
+  let nth = 1;
+  for (let died = true; died; nth += 1) {
+    const before = destination();
+    const run = planned();
+    const [slow, fast] = [run.attempt(), run.attempt()];
+    const [slowStaged, fastStaged] = [run.stage(slow), run.stage(fast)];
+    withInterruption('linkSync', 1, () => (died = dyingAt(nth, () => run.publish(fast, fastStaged))), () => {
+      expect([nth, run.publish(slow, slowStaged).counts]).toEqual([nth, { backedUp: 3, unchanged: 0, failed: 0 }]);
+    });
+    run.undo();
+    expect([nth, destination()]).toEqual([nth, before]);
+    run.seal();
+  }
+});
+
 test('nothing is undone, and nothing is called undone, while the destination is away', () => {
   const run = planned();
   run.run();
