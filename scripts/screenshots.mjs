@@ -31,7 +31,7 @@ try {
     const finished = finishedRun();
     const rolledBack = await rolledBackRun();
     const batch = await runningBatch();
-    await takePictures({ 'finished-run': `${finished}/timeline`, 'rolled-back-run': `${rolledBack}/timeline`, 'finished-run-details': `${finished}/user-metadata`, 'batch-details': `${batch.webUi}/user-metadata`, 'batch-timeline': `${batch.webUi}/timeline` });
+    await takePictures({ 'finished-run': `${finished}/timeline`, 'rolled-back-run': `${rolledBack}/timeline`, 'finished-run-details': `${finished}/user-metadata`, 'batch-details': `${batch.webUi}/user-metadata` });
     await batch.end();
   } finally {
     await stop(worker);
