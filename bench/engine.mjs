@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { project } from './project.mjs';
 
 const POOL_THREADS = 10;
+const illness = { codes: { source: [], destination: [] }, borne: [], mostFailures: 20 };
 
 /** The storage functions of a batch in the worker's thread pool, with its lanes and syncs, and without Temporal. */
 export function openEngine(workplace) {
@@ -20,7 +21,7 @@ export function openEngine(workplace) {
       const { chunks } = await pool.run('planBatch', { location, owner, list: { path: list, separator: 'nul' }, layout: 'tree', rehash: false });
       let next = 0;
       const lane = async () => {
-        while (next < chunks) await runChunk({ settings, chunk: next, attemptName: `${next++}-1` });
+        while (next < chunks) await runChunk({ settings, chunk: next, attemptName: `${next++}-1`, workflowId: owner.workflowId, illness });
       };
       await Promise.all(Array.from({ length: lanes }, lane));
       return pool.run('sealRun', { location, chunks, facts: {}, keepRuns: 30 });
@@ -29,10 +30,6 @@ export function openEngine(workplace) {
   };
 
   async function runChunk(task) {
-    const { location } = task.settings;
-    await pool.run('readOutcome', { location, chunk: task.chunk, workflowId: 'none' });
-    const staged = await pool.run('stageChunk', task);
-    await syncs.request(location.destination);
-    await pool.run('publishChunk', { task, staged });
+    await pool.run('backUpChunk', task, undefined, syncs.since(task.settings.location.destination));
   }
 }
