@@ -2,12 +2,11 @@ import { Context } from '@temporalio/activity';
 import { fileWorkflowId } from '../workflow-ids';
 import { isBelow } from '../core/roots';
 import { BatchBackupInput } from '../batch-models';
-import { failure, failureKinds, failureTypeOf, type FailureType } from '../failures';
-import type { ChunkSettings, ChunkTask, StagedEntry } from '../storage/batch/chunk';
+import { codesOf, failureKinds, failureTypeOf, type FailureType } from '../failures';
+import type { ChunkSettings, ChunkTask, IllnessRule } from '../storage/batch/chunk';
 import type { Amendment, ChunkReport, FailedEntry } from '../storage/batch/journal';
 import type { RunLocation } from '../storage/batch/run-directory';
 import type { RunSummary } from '../storage/batch/seal-run';
-import { StepFailed } from './step-failed';
 import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
 import { attempt, currentOwner, parseAs, type ActivityDependencies, type Attempted } from './operation';
 import { destinationRoot, sourceRoot } from './roots';
@@ -50,6 +49,13 @@ export interface ChunkResult extends Attempted {
 
 /** Transient failures in one chunk up to which files are tried one by one; more mean that the destination is ill. */
 const MOST_PASSING = 20;
+/** What blames the destination, for threads that know no failure types. */
+const destinationCodes = {
+  source: codesOf('source', (type) => failureKinds[type].blamesDestination),
+  destination: codesOf('destination', (type) => failureKinds[type].blamesDestination),
+};
+const spaceCodes = codesOf('destination', (type) => type === 'NoSpace');
+
 const SAMPLE = 20;
 const KEEP_RUNS = 30;
 
@@ -78,22 +84,9 @@ export function createBatchSteps({ roots, pool, clusterId, registry }: ActivityD
     /** Copies, verifies and publishes one chunk, and writes its journal. A chunk whose journal is there is done. */
     async backupChunk({ batch, chunk, storage }: { batch: Batch; chunk: number; storage: string }): Promise<ChunkResult> {
       const settings = settingsOf(batch, roots.sources);
-      const { location } = settings;
-      const workflowId = currentOwner('').workflowId;
-      const task: ChunkTask = { settings, chunk, attemptName: `${chunk}-${Context.current().info.attempt}-${Context.current().info.activityId}-${Date.now()}` };
-      return runSteps(pool, async (run, control) => {
-        const done = await run('readOutcome', { location, chunk, workflowId });
-        if (done !== undefined) return resultOf(done, batch, storage);
-        const staged = await run('stageChunk', task);
-        const illness = illnessOf(staged.entries);
-        if (illness !== undefined && !isLastOfFullDisk(illness)) {
-          await run('discardAttempt', task);
-          throw illness;
-        }
-        control.enter('sync');
-        if (!settings.syncEach) await syncOf(syncs, location);
-        return resultOf(await run('publishChunk', { task, staged }), batch, storage);
-      });
+      const { attempt: number, activityId } = Context.current().info;
+      const task: ChunkTask = { settings, chunk, attemptName: `${chunk}-${number}-${activityId}-${Date.now()}`, workflowId: currentOwner('').workflowId, illness: illnessRule() };
+      return runSteps(pool, async (run) => resultOf(await run('backUpChunk', task, syncs.since(settings.location.destination)), batch, storage));
     },
 
     /** Writes down what became of files that had a saga of their own, or that nobody tries again. */
@@ -135,30 +128,11 @@ function settingsOf({ input, location }: Batch, sourceRoots: readonly string[]):
   };
 }
 
-async function syncOf(syncs: FileSystemSync, { destination }: RunLocation): Promise<void> {
-  try {
-    await syncs.request(destination);
-  } catch (error) {
-    throw failure('DestinationError', `Syncing the file system of ${destination} failed`, { path: destination, attempt: attempt() }, error instanceof Error ? error : undefined);
-  }
-}
-
-/** Many transient failures that blame the destination: it is ill, and the chunk as a whole waits and tries again. */
-function illnessOf(entries: readonly StagedEntry[]): StepFailed | undefined {
-  const failures = entries.flatMap(({ failure: found }) => (found === undefined ? [] : [found]));
-  const blaming = failures.filter(({ code, side }) => {
-    const kind = failureKinds[failureTypeOf(code, side)];
-    return kind.blamesDestination;
-  });
-  const [first] = blaming;
-  if (first === undefined || blaming.length <= Math.min(MOST_PASSING, entries.length / 2)) return undefined;
-  return new StepFailed({ ...first, path: '', stack: '' });
-}
-
 /** A disk that stays full takes what fits; the files that do not are failed ones. Other illness is waited for. */
-function isLastOfFullDisk({ error }: StepFailed): boolean {
+function illnessRule(): IllnessRule {
   const { attempt: number, retryPolicy } = Context.current().info;
-  return failureTypeOf(error.code, error.side) === 'NoSpace' && number >= (retryPolicy?.maximumAttempts ?? Infinity);
+  const isLast = number >= (retryPolicy?.maximumAttempts ?? Infinity);
+  return { codes: destinationCodes, borne: isLast ? spaceCodes : [], mostFailures: MOST_PASSING };
 }
 
 function resultOf(report: ChunkReport, { location }: Batch, storage: string): ChunkResult {

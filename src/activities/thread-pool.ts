@@ -20,9 +20,14 @@ export class ThreadPool {
     this.pool = new Piscina({ filename: THREAD_FILE, minThreads: 1, maxThreads: size, idleTimeout: 30_000 });
   }
 
-  /** @throws StepFailed with what the storage function threw */
-  async run<Name extends StepName>(step: Name, input: StepInput<Name>, control = new TransferControl()): Promise<StepResult<Name>> {
-    const answer = await this.pool.run({ step, input, memory: control.memory });
+  /**
+   * @param sync makes what the step wrote durable, as often as it asks for that
+   * @throws StepFailed with what the storage function threw
+   */
+  async run<Name extends StepName>(step: Name, input: StepInput<Name>, control = new TransferControl(), sync?: () => Promise<void>): Promise<StepResult<Name>> {
+    const running = this.pool.run({ step, input, memory: control.memory });
+    if (sync !== undefined) void control.serveSyncs(sync, running);
+    const answer = await running;
     if (!answer.ok) throw new StepFailed(answer.error);
     return answer.result as StepResult<Name>;
   }

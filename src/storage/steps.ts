@@ -8,14 +8,13 @@ import type { ReadFrom } from './read-back';
 import { stageFile, type StageRequest } from './stage-file';
 import type { StagingLocation } from './staging';
 import { discardStaging, finalizeFile, unpublishFile, type Published } from './unpublish-file';
-import { amendJournal, readReport, type Amendment } from './batch/journal';
-import type { ChunkTask, StagedChunk } from './batch/chunk';
-import { openRun, requireOwner, type RunOwner } from './batch/open-run';
+import { backUpChunk } from './batch/backup-chunk';
+import { amendJournal, type Amendment } from './batch/journal';
+import type { ChunkTask } from './batch/chunk';
+import { openRun, type RunOwner } from './batch/open-run';
 import { planBatch, type PlanRequest } from './batch/plan-batch';
-import { publishChunk } from './batch/publish-chunk';
 import type { RunLocation } from './batch/run-directory';
 import { sealRun, type SealRequest } from './batch/seal-run';
-import { discardAttempt, stageChunk } from './batch/stage-chunk';
 import { revokeRun, undoChunk } from './batch/undo-chunk';
 import { verifyStagedFile, verifyTarget, type ExpectedContent } from './verify-file';
 import { writeTarget, type WriteRequest } from './write-target';
@@ -40,13 +39,7 @@ export const steps = {
     adoptTarget(input.location, input.sourceRoot, input.sourcePath, control),
   openRun: (input: { location: RunLocation; owner: RunOwner }) => openRun(input.location, input.owner),
   planBatch: (input: PlanRequest, control: TransferControl) => planBatch(input, control),
-  readOutcome: (input: { location: RunLocation; chunk: number; workflowId: string }) => {
-    requireOwner(input.location, input.workflowId);
-    return readReport(input.location, input.chunk);
-  },
-  stageChunk: (input: ChunkTask, control: TransferControl) => stageChunk(input, control),
-  discardAttempt: (input: ChunkTask) => discardAttempt(input),
-  publishChunk: (input: { task: ChunkTask; staged: StagedChunk }, control: TransferControl) => publishChunk(input.task, input.staged, control),
+  backUpChunk: (input: ChunkTask, control: TransferControl) => backUpChunk(input, control),
   amendJournal: (input: { location: RunLocation; chunk: number; amendments: readonly Amendment[] }) => amendJournal(input.location, input.chunk, input.amendments),
   revokeRun: (input: { location: RunLocation }) => revokeRun(input.location),
   undoChunk: (input: { location: RunLocation; chunk: number }) => undoChunk(input.location, input.chunk),

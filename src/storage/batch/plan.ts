@@ -20,12 +20,13 @@ export interface PlanEntry {
   /** Size when it was planned; 0 when it could not be looked at. */
   readonly sizeBytes: number;
   /** Present when source and target look as the last run left them. */
-  readonly known?: KnownState;
+  readonly known: KnownState | undefined;
 }
 
 interface PlanLine {
   readonly s: JsonPath;
-  readonly t: JsonPath;
+  /** Left out where it is the source's path without its first slash. */
+  readonly t?: JsonPath;
   readonly z: number;
   readonly k?: KnownState;
 }
@@ -53,7 +54,8 @@ export class PlanWriter {
   }
 
   add(entry: PlanEntry): void {
-    const line: PlanLine = { s: toJsonPath(entry.source), t: toJsonPath(entry.target), z: entry.sizeBytes, ...(entry.known === undefined ? {} : { k: entry.known }) };
+    const target = isFullPath(entry) ? undefined : toJsonPath(entry.target);
+    const line: PlanLine = { s: toJsonPath(entry.source), t: target, z: entry.sizeBytes, k: entry.known };
     if (this.chunk.files > 0 && (this.chunk.files >= chunkLimits.files || this.chunk.bytes + entry.sizeBytes > chunkLimits.bytes)) this.endChunk();
     const text = `${JSON.stringify(line)}\n`;
     this.lines.push(text);
@@ -138,5 +140,11 @@ function readIndex(indexPath: string, chunk: number): [{ offset: number; first: 
 
 function parseLine(line: string): PlanEntry {
   const { s, t, z, k } = JSON.parse(line) as PlanLine;
-  return { source: fromJsonPath(s), target: fromJsonPath(t), sizeBytes: z, ...(k === undefined ? {} : { known: k }) };
+  const source = fromJsonPath(s);
+  return { source, target: t === undefined ? source.slice(1) : fromJsonPath(t), sizeBytes: z, known: k };
+}
+
+/** Of paths that are text; the rare others are always written out. */
+function isFullPath({ source, target }: PlanEntry): boolean {
+  return typeof source === 'string' && typeof target === 'string' && source.length === target.length + 1 && source.endsWith(target);
 }
