@@ -30,6 +30,7 @@ export const failureKinds = {
   TargetBusy: permanent('Wait for the other backup of this target, or cancel it.'),
   TargetCollision: permanent('Two sources would meet in one target: use --layout tree, or leave one of them out.'),
   SameFile: permanent('Source and target are one file; choose another target.'),
+  NoHardLinks: permanent('Back up with --on-failure continue, or to a file system that has hard links.'),
   FileTooLarge: permanent('The file is larger than the destination\'s file system allows.'),
   DestinationReadOnly: { permanent: true, blamesDestination: true, hint: 'Mount the destination for writing.' },
   DestinationConflict: permanent('Something else wrote the target during the backup; look at it, then run the backup again.'),

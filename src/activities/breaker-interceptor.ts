@@ -10,7 +10,7 @@ import type { DestinationBreakers } from './breakers';
 const guarded: readonly string[] = ['prepareStaging', 'stageFile', 'verifyFile', 'publishFile', 'writeTarget', 'verifyTarget', 'backupChunk'];
 
 /** The look at both ends before anything is used; undo and commit, which clean up what opened the circuit: they only report. */
-const reporting: readonly string[] = ['inspectFile', 'unpublishFile', 'discardStaging', 'finalizeFile', 'undoChunks', 'sealRun'];
+const reporting: readonly string[] = ['inspectFile', 'unpublishFile', 'discardStaging', 'finalizeFile', 'planBatch', 'amendChunk', 'undoChunks', 'sealRun'];
 
 /** The steps whose success means that an operation succeeded. */
 const successful: readonly string[] = ['publishFile', 'writeTarget', 'backupChunk'];
@@ -49,8 +49,8 @@ function guard(context: Context, { breakers, destinationRoots, probe }: Dependen
 
 /** The target that a step is about. The first step's input has not been parsed yet: it may be anything. */
 function targetOf(argument: unknown): string | undefined {
-  const { operation, batch, input } = (argument ?? {}) as { operation?: Operation; batch?: Batch; input?: { backupPath?: unknown } | null };
-  const path = operation?.input.backupPath ?? batch?.location.destination ?? input?.backupPath;
+  const { operation, batch, input } = (argument ?? {}) as { operation?: Operation; batch?: Batch; input?: { backupPath?: unknown; backupDir?: unknown } | null };
+  const path = operation?.input.backupPath ?? batch?.location.destination ?? input?.backupPath ?? input?.backupDir;
   return typeof path === 'string' ? path : undefined;
 }
 

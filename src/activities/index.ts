@@ -1,3 +1,4 @@
+import { createBatchClosingSteps } from './batch-closing-steps';
 import { createBatchSteps } from './batch-steps';
 import { createClosingSteps } from './closing-steps';
 import { createForwardSteps } from './forward-steps';
@@ -8,14 +9,16 @@ import type { ActivityDependencies } from './operation';
 export type { RunSummary } from '../storage/batch/seal-run';
 export { breakerInterceptor } from './breaker-interceptor';
 export { DestinationBreakers } from './breakers';
-export type { Batch, ChunkResult, FailedFile } from './batch-steps';
+export { KEEP_RUNS } from './batch-closing-steps';
+export type { Batch } from './batch-steps';
+export type { ChunkResult, PassingFile } from './chunk-result';
 export type { ActivityDependencies, Operation, Staged } from './operation';
 export type { AllowedRoots } from './roots';
 export { ThreadPool } from './thread-pool';
 
 /** All activities of the package, for a worker's `activities` option. */
 export function createActivities(dependencies: ActivityDependencies) {
-  return logged({ ...createForwardSteps(dependencies), ...createInPlaceSteps(dependencies), ...createClosingSteps(dependencies), ...createBatchSteps(dependencies) });
+  return logged({ ...createForwardSteps(dependencies), ...createInPlaceSteps(dependencies), ...createClosingSteps(dependencies), ...createBatchSteps(dependencies), ...createBatchClosingSteps(dependencies) });
 }
 
 export type Activities = ReturnType<typeof createActivities>;

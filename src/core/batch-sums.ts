@@ -1,3 +1,10 @@
+/** A failed file for people. */
+interface FailedFile {
+  readonly path: string;
+  readonly type: string;
+  readonly message: string;
+}
+
 /** What finished chunks of a batch came to; of failures a bounded sample. */
 export interface BatchSums {
   finishedChunks: number;
@@ -9,13 +16,7 @@ export interface BatchSums {
   unchangedBytes: number;
   verifiedFrom: 'device' | 'cache' | null;
   failuresByType: Record<string, number>;
-  sample: { readonly path: string; readonly type: string; readonly message: string }[];
-}
-
-interface FailedFile {
-  readonly source: string;
-  readonly type: string;
-  readonly message: string;
+  sample: FailedFile[];
 }
 
 /** The part of a chunk's result that is added up. */
@@ -27,19 +28,17 @@ export interface ChunkSums {
   readonly verifiedFrom: 'device' | 'cache' | null;
   readonly failuresByType: Readonly<Partial<Record<string, number>>>;
   readonly sample: readonly FailedFile[];
-  readonly passing: readonly FailedFile[];
 }
 
 /** Failed files that are named in progress and result; all of them are in the run's failures.ndjson. */
 const SAMPLE_FILES = 20;
-const SAMPLE_MESSAGE_CHARACTERS = 300;
 
 export function noSums(): BatchSums {
   return { finishedChunks: 0, backedUp: 0, unchanged: 0, failed: 0, changed: 0, copiedBytes: 0, unchangedBytes: 0, verifiedFrom: null, failuresByType: {}, sample: [] };
 }
 
 /** Adds a finished chunk. */
-export function addChunkTo(sums: BatchSums, { counts, sizeBytes, unchangedBytes, changed, verifiedFrom, failuresByType, sample, passing }: ChunkSums): void {
+export function addChunkTo(sums: BatchSums, { counts, sizeBytes, unchangedBytes, changed, verifiedFrom, failuresByType, sample }: ChunkSums): void {
   sums.finishedChunks += 1;
   sums.backedUp += counts.backedUp;
   sums.unchanged += counts.unchanged;
@@ -49,7 +48,5 @@ export function addChunkTo(sums: BatchSums, { counts, sizeBytes, unchangedBytes,
   sums.unchangedBytes += unchangedBytes;
   if (counts.backedUp > 0 && verifiedFrom !== null) sums.verifiedFrom = sums.verifiedFrom === 'cache' ? 'cache' : verifiedFrom;
   for (const [type, count = 0] of Object.entries(failuresByType)) sums.failuresByType[type] = (sums.failuresByType[type] ?? 0) + count;
-  for (const { source, type, message } of [...sample, ...passing]) {
-    if (sums.sample.length < SAMPLE_FILES) sums.sample.push({ path: source, type, message: message.slice(0, SAMPLE_MESSAGE_CHARACTERS) });
-  }
+  sums.sample.push(...sample.slice(0, SAMPLE_FILES - sums.sample.length));
 }

@@ -4,6 +4,7 @@ import { revokedName, stagingName } from '../core/names';
 import { inParent, syncDirectory, type OpenDirectory } from './directory';
 import { blaming, isErrno, StorageError } from './errors';
 import { lstatIfPresent, type FileStat } from './file-stat';
+import { canLinkIn } from './hard-links';
 import { requireReplaceable } from './inspect-file';
 import { createParents } from './parents';
 import { entryNames, explainMissing, liveEntry, requireDestination, unlinkIfPresent, type StagingLocation } from './staging';
@@ -85,7 +86,7 @@ function writeRecord(parent: OpenDirectory, location: StagingLocation, owner: St
     owner,
     targetPath: location.targetPath,
     previous: stats === undefined ? null : requireReplaceable(stats, location.targetPath),
-    hardLinks: canLink(parent, location),
+    hardLinks: canLinkIn(parent.entry(stagingName(location.runId))),
   };
   fs.writeFileSync(draft, `${JSON.stringify(record)}\n`, { mode: 0o600, flag: 'wx', flush: true });
   if (record.hardLinks) linkUnlessPresent(draft, final);
@@ -100,22 +101,5 @@ function linkUnlessPresent(existing: string, name: string): void {
     fs.linkSync(existing, name);
   } catch (error) {
     if (!isErrno(error, 'EEXIST')) throw error;
-  }
-}
-
-/** Tried out rather than looked up: what a file system says of itself and what a mount allows differ. */
-function canLink(parent: OpenDirectory, location: StagingLocation): boolean {
-  const file = liveEntry(parent, location, `probe-${randomUUID()}`);
-  const link = `${file}-link`;
-  fs.writeFileSync(file, '', { mode: 0o600, flag: 'wx' });
-  try {
-    fs.linkSync(file, link);
-    return true;
-  } catch (error) {
-    if (isErrno(error, 'EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK', 'EINVAL')) return false;
-    throw error;
-  } finally {
-    unlinkIfPresent(file);
-    unlinkIfPresent(link);
   }
 }

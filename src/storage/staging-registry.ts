@@ -1,5 +1,7 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import type { RunGround } from './batch/open-run';
+import type { RunLocation } from './batch/run-directory';
 import { syncDirectory } from './directory';
 import { isErrno } from './errors';
 import type { StagingOwner } from './prepare-staging';
@@ -10,6 +12,26 @@ export interface RegisteredStaging {
   readonly owner: StagingOwner;
   readonly location: StagingLocation;
   readonly createdDirectories: readonly string[];
+}
+
+/** A run of many files that this worker opened and that has not been sealed by it. Its owner's run id is the first one's. */
+export interface RegisteredRun {
+  readonly kind: 'run';
+  readonly owner: StagingOwner;
+  readonly location: RunLocation;
+  readonly ground: RunGround;
+  /** All or nothing. */
+  readonly rollBack: boolean;
+  /** Null until the plan is complete: before, no chunk was started. */
+  readonly chunks: number | null;
+  /** For the run's summary, should the janitor have to write it. */
+  readonly facts: Readonly<Record<string, unknown>>;
+}
+
+export type Registered = RegisteredStaging | RegisteredRun;
+
+export function isRun(entry: Registered): entry is RegisteredRun {
+  return 'kind' in entry;
 }
 
 /**
@@ -28,7 +50,7 @@ export class StagingRegistry {
   }
 
   /** Durable before the directory itself is made. */
-  add(entry: RegisteredStaging): void {
+  add(entry: Registered): void {
     fs.mkdirSync(this.directory, { recursive: true, mode: 0o700 });
     const { runId } = entry.location;
     fs.writeFileSync(this.draftOf(runId), JSON.stringify(entry), { mode: 0o600, flush: true });
@@ -41,16 +63,24 @@ export class StagingRegistry {
     unlinkIfPresent(this.draftOf(runId));
   }
 
-  list(): RegisteredStaging[] {
-    return this.names().flatMap((name) => {
-      try {
-        return [JSON.parse(fs.readFileSync(join(this.directory, name), 'utf8')) as RegisteredStaging];
-      } catch (error) {
-        // Removed since the names were read: workers may share a state directory.
-        if (isErrno(error, 'ENOENT')) return [];
-        throw error;
-      }
-    });
+  /** The run of many files of that id; undefined when another worker opened it, or nobody. */
+  findRun(runId: string): RegisteredRun | undefined {
+    const entry = this.read(`${runId}.json`);
+    return entry !== undefined && isRun(entry) ? entry : undefined;
+  }
+
+  list(): Registered[] {
+    return this.names().flatMap((name) => this.read(name) ?? []);
+  }
+
+  private read(name: string): Registered | undefined {
+    try {
+      return JSON.parse(fs.readFileSync(join(this.directory, name), 'utf8')) as Registered;
+    } catch (error) {
+      // Removed since the names were read: workers may share a state directory.
+      if (isErrno(error, 'ENOENT')) return undefined;
+      throw error;
+    }
   }
 
   private names(): string[] {

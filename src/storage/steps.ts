@@ -9,12 +9,14 @@ import { stageFile, type StageRequest } from './stage-file';
 import type { StagingLocation } from './staging';
 import { discardStaging, finalizeFile, unpublishFile, type Published } from './unpublish-file';
 import { backUpChunk } from './batch/backup-chunk';
-import { amendJournal, type Amendment } from './batch/journal';
+import { removeCreatedDirectories } from './batch/created-directories';
+import { discardRun, isForgotten } from './batch/discard-run';
+import { amendJournal, readReport, type Amendment } from './batch/journal';
 import type { ChunkTask } from './batch/chunk';
-import { openRun, type RunOwner } from './batch/open-run';
+import { inspectRun, openRun, requireOwner, type OpenRunRequest, type RunGround } from './batch/open-run';
 import { planBatch, type PlanRequest } from './batch/plan-batch';
 import type { RunLocation } from './batch/run-directory';
-import { sealRun, type SealRequest } from './batch/seal-run';
+import { isCommitted, sealRun, type SealRequest } from './batch/seal-run';
 import { revokeRun, undoChunk } from './batch/undo-chunk';
 import { verifyStagedFile, verifyTarget, type ExpectedContent } from './verify-file';
 import { writeTarget, type WriteRequest } from './write-target';
@@ -37,12 +39,24 @@ export const steps = {
   writeTarget: (input: WriteRequest, control: TransferControl) => writeTarget(input, control),
   adoptTarget: (input: { location: StagingLocation; sourceRoot: string; sourcePath: string }, control: TransferControl) =>
     adoptTarget(input.location, input.sourceRoot, input.sourcePath, control),
-  openRun: (input: { location: RunLocation; owner: RunOwner }) => openRun(input.location, input.owner),
+  inspectRun: (input: { location: RunLocation }) => inspectRun(input.location),
+  openRun: (input: OpenRunRequest) => openRun(input),
   planBatch: (input: PlanRequest, control: TransferControl) => planBatch(input, control),
+  readOutcome: (input: { location: RunLocation; chunk: number; workflowId: string }) => {
+    requireOwner(input.location, input.workflowId);
+    return readReport(input.location, input.chunk);
+  },
   backUpChunk: (input: ChunkTask, control: TransferControl) => backUpChunk(input, control),
   amendJournal: (input: { location: RunLocation; chunk: number; amendments: readonly Amendment[] }) => amendJournal(input.location, input.chunk, input.amendments),
-  revokeRun: (input: { location: RunLocation }) => revokeRun(input.location),
+  /** Answers whether the run is committed: then there is nothing to undo any more. */
+  revokeRun: (input: { location: RunLocation }) => {
+    revokeRun(input.location);
+    return isCommitted(input.location);
+  },
   undoChunk: (input: { location: RunLocation; chunk: number }) => undoChunk(input.location, input.chunk),
+  removeCreatedDirectories: (input: { location: RunLocation }) => removeCreatedDirectories(input.location),
+  discardRun: (input: { location: RunLocation; ground: RunGround }) => discardRun(input.location, input.ground),
+  isForgotten: (input: { location: RunLocation; ground: RunGround }) => isForgotten(input.location, input.ground),
   sealRun: (input: SealRequest, control: TransferControl) => sealRun(input, control),
   probeDestination: (input: { root: string }) => probeDestination(input.root),
 } as const;

@@ -1,11 +1,13 @@
-import { Client, WorkflowNotFoundError, type WorkflowExecutionStatusName } from '@temporalio/client';
+import type { WorkflowExecutionStatusName } from '@temporalio/client';
 import type { NativeConnection } from '@temporalio/worker';
+import { isRun, type Registered, type RegisteredStaging, type StagingRegistry } from '../storage/staging-registry';
+import type { StagingOwner } from '../storage/prepare-staging';
+import { closed, statusOfChain, statusOfRun } from './run-status';
+import { sweepRun } from './sweep-run';
 import type { WorkerLog } from './worker-log';
 import type { ThreadPool } from '../activities';
-import type { StagingOwner } from '../storage/prepare-staging';
-import type { RegisteredStaging, StagingRegistry } from '../storage/staging-registry';
 
-interface Janitor {
+export interface Janitor {
   readonly registry: StagingRegistry;
   readonly pool: ThreadPool;
   readonly connection: NativeConnection;
@@ -14,19 +16,16 @@ interface Janitor {
   readonly log: WorkerLog;
 }
 
-/** Anything else, a paused run or a status of a newer server included, may still go on. */
-const closed: readonly WorkflowExecutionStatusName[] = ['COMPLETED', 'FAILED', 'CANCELLED', 'TERMINATED', 'TIMED_OUT'];
-
 /**
  * Removes what runs left that ended without undo: terminated ones, and those whose commit got stuck. Only what this
  * cluster says is closed; what it does not know is reported and stays. Never throws: each trouble is a log line.
  */
 export async function sweepStaging(janitor: Janitor): Promise<void> {
   for (const entry of registered(janitor)) {
-    const { location, owner } = entry;
-    const fields = { stagingOf: location.targetPath, ...owner };
+    const { owner } = entry;
+    const fields = { stagingOf: placeOf(entry), ...owner };
     try {
-      const status = await statusOf(owner, janitor);
+      const status = await (isRun(entry) ? statusOfChain : statusOfRun)(owner, janitor.connection);
       if (status === undefined) janitor.log.warn(fields, 'Staging directory of a run that this server does not know stays');
       else if (closed.includes(status)) await sweep(entry, status, janitor);
     } catch (error) {
@@ -35,7 +34,7 @@ export async function sweepStaging(janitor: Janitor): Promise<void> {
   }
 }
 
-function registered({ registry, owner, log }: Janitor): RegisteredStaging[] {
+function registered({ registry, owner, log }: Janitor): Registered[] {
   try {
     return registry.list().filter((entry) => entry.owner.clusterId === owner.clusterId && entry.owner.namespace === owner.namespace);
   } catch (error) {
@@ -44,20 +43,20 @@ function registered({ registry, owner, log }: Janitor): RegisteredStaging[] {
   }
 }
 
-async function statusOf({ workflowId, runId }: StagingOwner, { connection, owner }: Janitor): Promise<WorkflowExecutionStatusName | undefined> {
-  try {
-    const client = new Client({ connection, namespace: owner.namespace });
-    return (await client.workflow.getHandle(workflowId, runId).describe()).status.name;
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return undefined;
-    throw error;
-  }
+function placeOf(entry: Registered): string {
+  return isRun(entry) ? entry.location.destination : entry.location.targetPath;
+}
+
+async function sweep(entry: Registered, status: WorkflowExecutionStatusName, { registry, pool, log }: Janitor): Promise<void> {
+  if (isRun(entry)) await sweepRun(entry, status, pool);
+  else await sweepFile(entry, status, pool);
+  const { runId } = entry.location;
+  registry.remove(runId);
+  log.info({ stagingOf: placeOf(entry), runId, status }, 'Staging directory of a closed run removed');
 }
 
 /** A completed run is committed, so its kept previous target goes too; after any other end it is kept if in doubt. */
-async function sweep({ location, createdDirectories }: RegisteredStaging, status: WorkflowExecutionStatusName, { registry, pool, log }: Janitor): Promise<void> {
+async function sweepFile({ location, createdDirectories }: RegisteredStaging, status: WorkflowExecutionStatusName, pool: ThreadPool): Promise<void> {
   if (status === 'COMPLETED') await pool.run('finalizeFile', { location });
   else await pool.run('discardStaging', { location, createdDirectories });
-  registry.remove(location.runId);
-  log.info({ stagingOf: location.targetPath, runId: location.runId, status }, 'Staging directory of a closed run removed');
 }

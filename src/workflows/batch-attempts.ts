@@ -1,12 +1,13 @@
 import type { AttemptOptions } from './attempts';
-import { enterPhase, type BatchRun } from './batch-run';
+import { showWait, type BatchRun } from './batch-run';
 
-/** How the steps of a batch are tried again, and how that is shown. */
+/** How the steps of a batch are tried again, and how that is shown. What waits for a circuit is patient by itself. */
 export function attemptsFor(run: BatchRun): AttemptOptions {
+  const { maxRetries, retryDelayMs } = run.input;
   return {
-    input: run.input,
+    input: { maxRetries, retryDelayMs, onCircuitOpen: 'fail' },
     repeatAfterLoss: true,
     onRetries: (count) => void (run.retryCount += count),
-    onWait: (reason) => enterPhase(run, reason === null ? 'running' : 'waiting', reason),
+    onWait: (reason) => showWait(run, 'circuit', reason),
   };
 }

@@ -1,4 +1,4 @@
-import { setCurrentDetails, setHandler } from '@temporalio/workflow';
+import { CancellationScope, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Batch, ChunkResult } from '../activities';
 import type { BatchBackupInput } from '../batch-models';
@@ -6,21 +6,31 @@ import type { BatchProgress } from '../core/batch-progress';
 import { addChunkTo, noSums, type BatchSums } from '../core/batch-sums';
 import { renderBatch } from './batch-details';
 import { pauseUpdate, progressQuery, resumeUpdate, setLanesUpdate } from './messages';
+import { presentableOperationId, presentablePath } from './presentable';
+import { createTurns } from './turns';
 
 export interface BatchOptions {
   /** Whose targets they are, for the locks of files that get a saga of their own. */
   readonly storage: string;
 }
 
+/** A workflow that was started without options serves the storage of its queue. */
+export function storageOf(options: Partial<BatchOptions> | undefined): string {
+  return options?.storage ?? workflowInfo().taskQueue;
+}
+
 /** What one execution hands to the next when it continues as new: numbers, a few failures, no lists of files. */
 export interface BatchState extends BatchSums {
   readonly startedAtMs: number;
   batch: Batch | undefined;
-  /** All chunks before it are finished, once the lanes are drained. */
+  /** All chunks before it are finished, once the lanes are drained, but for those that were given back. */
   nextChunk: number;
+  /** Chunks that were given back while the destination was waited for: at most one for each lane. */
+  returned: number[];
   paused: boolean;
   lanes: number;
   retryCount: number;
+  /** How long the batch waited for its destination in all. */
   waitedMs: number;
 }
 
@@ -30,23 +40,46 @@ export interface BatchRun extends BatchState {
   readonly current: Set<number>;
   /** A lane failed: the others take no more chunks. */
   stopping: boolean;
-  phase: BatchProgress['state'];
-  waitingFor: string | null;
+  phase: Exclude<BatchProgress['state'], 'paused' | 'waiting'>;
+  /** What chunks wait for, by chunk. */
+  readonly waits: Map<unknown, string>;
+  waitsUntilMs: number;
+  /** Chunks of which files have sagas right now. */
+  escalated: number;
+  /** Ends the sagas of files, and nothing else. */
+  readonly sagaScope: CancellationScope;
+  readonly inTurn: ReturnType<typeof createTurns>;
 }
 
+/** Sagas of files at a time. */
+const MOST_SAGAS = 4;
+
 /** Takes up the state of the execution before, or starts afresh; registers queries and updates before anything is awaited. */
-export function startBatchRun(input: BatchBackupInput, carried: BatchState | undefined): BatchRun {
+export function startBatchRun(given: unknown, carried: BatchState | undefined): BatchRun {
+  const input = presentable(given);
   const fresh: BatchState = {
     startedAtMs: Date.now(),
     batch: undefined,
     nextChunk: 0,
+    returned: [],
     ...noSums(),
     paused: false,
-    lanes: input.lanes,
+    lanes: 0,
     retryCount: 0,
     waitedMs: 0,
   };
-  const run: BatchRun = { ...(carried ?? fresh), input, current: new Set(), stopping: false, phase: carried === undefined ? 'planning' : 'running', waitingFor: null };
+  const run: BatchRun = {
+    ...(carried ?? fresh),
+    input,
+    current: new Set(),
+    stopping: false,
+    phase: carried === undefined ? 'planning' : 'running',
+    waits: new Map(),
+    waitsUntilMs: 0,
+    escalated: 0,
+    sagaScope: new CancellationScope(),
+    inTurn: createTurns(MOST_SAGAS),
+  };
   setHandler(progressQuery, () => progressOf(run), { description: 'How far the batch is' });
   setHandler(pauseUpdate, () => setPaused(run, true), { description: 'Let the chunks under way finish and start no more', validator: () => refuseUnless(!run.paused, 'The batch is paused already') });
   setHandler(resumeUpdate, () => setPaused(run, false), { description: 'Go on', validator: () => refuseUnless(run.paused, 'The batch is not paused') });
@@ -54,15 +87,20 @@ export function startBatchRun(input: BatchBackupInput, carried: BatchState | und
   return run;
 }
 
+function presentable(input: unknown): BatchBackupInput {
+  const raw = (typeof input === 'object' ? input : null) as BatchBackupInput | null;
+  return { ...raw, operationId: presentableOperationId(raw?.operationId), backupDir: presentablePath(raw?.backupDir) } as BatchBackupInput;
+}
+
 /** The part that the next execution needs. */
-export function carriedState({ input: _input, current: _current, stopping: _stopping, phase: _phase, waitingFor: _waitingFor, ...state }: BatchRun): BatchState {
+export function carriedState({ input: _input, current: _current, stopping: _stopping, phase: _phase, waits: _waits, waitsUntilMs: _waitsUntilMs, escalated: _escalated, sagaScope: _sagaScope, inTurn: _inTurn, ...state }: BatchRun): BatchState {
   return state;
 }
 
 export function progressOf(run: BatchRun): BatchProgress {
-  const { batch, current, phase, paused } = run;
+  const { batch, current, waits } = run;
   return {
-    state: paused && phase === 'running' ? 'paused' : phase,
+    state: stateOf(run),
     files: batch?.files ?? 0,
     sizeBytes: batch?.sizeBytes ?? 0,
     chunks: batch?.chunks ?? 0,
@@ -79,15 +117,26 @@ export function progressOf(run: BatchRun): BatchProgress {
     sample: run.sample,
     lanes: run.lanes,
     retryCount: run.retryCount,
-    waitingFor: run.waitingFor,
+    waitingFor: waits.values().next().value ?? null,
     startedAtMs: run.startedAtMs,
   };
 }
 
+function stateOf({ phase, paused, waits }: BatchRun): BatchProgress['state'] {
+  if (waits.size > 0) return 'waiting';
+  return paused && phase === 'running' ? 'paused' : phase;
+}
+
 /** Moves on, visibly. */
-export function enterPhase(run: BatchRun, phase: BatchProgress['state'], waitingFor: string | null = null): void {
+export function enterPhase(run: BatchRun, phase: BatchRun['phase']): void {
   run.phase = phase;
-  run.waitingFor = waitingFor;
+  show(run);
+}
+
+/** Says what something of the batch waits for, and with null that it goes on. */
+export function showWait(run: BatchRun, key: unknown, reason: string | null): void {
+  if (reason === null) run.waits.delete(key);
+  else run.waits.set(key, reason);
   show(run);
 }
 

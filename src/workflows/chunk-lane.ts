@@ -1,82 +1,48 @@
-import { ApplicationFailure, ChildWorkflowFailure, executeChild, isCancellation, sleep, ChildWorkflowCancellationType } from '@temporalio/workflow';
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import type { Batch, ChunkResult, FailedFile } from '../activities';
-import type { FileBackupInput, FileBackupOutput } from '../models';
-import { failureKinds, isFailureType, type FailureType } from '../failures';
-import { circuitWait } from '../policies';
-import { backupFile } from './backup-file';
+import { ApplicationFailure, sleep } from '@temporalio/workflow';
+import type { Batch, ChunkResult } from '../activities';
+import { retryDelayMs } from '../policies';
 import { attemptsFor } from './batch-attempts';
-import { addChunk, enterPhase, type BatchOptions, type BatchRun } from './batch-run';
-import { failureOf } from './failure-of';
-import { chunkSteps } from './proxies';
+import { storageOf, type BatchOptions, type BatchRun } from './batch-run';
 import { withAttempts } from './attempts';
+import { patiently } from './patience';
+import { chunkSteps } from './proxies';
 
-/** Backs one chunk up, and files of it that failed in passing by a saga each. */
-export async function backUpChunk(run: BatchRun, batch: Batch, chunk: number, options: BatchOptions): Promise<void> {
-  const result = await patiently(run, () => attempt(run, batch, chunk, options));
-  if (run.input.onFailure === 'rollBack' && result.counts.failed > 0) throw fileFailed(result);
-  addChunk(run, result.passing.length === 0 ? result : await tryAgain(run, batch, chunk, result, options));
+/** One chunk of a run, and what is needed to work on it. */
+export interface ChunkWork {
+  readonly run: BatchRun;
+  readonly batch: Batch;
+  readonly chunk: number;
+  readonly options: BatchOptions;
 }
 
-async function attempt(run: BatchRun, batch: Batch, chunk: number, options: BatchOptions): Promise<ChunkResult> {
-  const summary = `chunk ${chunk + 1} of ${batch.chunks}`;
-  return withAttempts(attemptsFor(run), (retry) => chunkSteps.backupChunk.executeWithOptions({ summary, retry }, [{ batch, chunk, storage: options.storage }]));
-}
-
-/** A destination that is ill is waited for, as an open circuit is: it may be a disk that somebody mounts again. */
-async function patiently(run: BatchRun, step: () => Promise<ChunkResult>): Promise<ChunkResult> {
-  for (let waits = 0; ; waits += 1) {
-    try {
-      return await step();
-    } catch (error) {
-      const { type, message } = failureOf(error);
-      const waitMs = Math.min(30_000 * 2 ** waits, circuitWait.capMs);
-      const { permanent, blamesDestination } = failureKinds[type];
-      if (isCancellation(error) || permanent || !blamesDestination || run.input.onCircuitOpen === 'fail' || run.waitedMs + waitMs > circuitWait.totalMs) throw error;
-      run.waitedMs += waitMs;
-      const reason = `destination ill, next try at ${new Date(Date.now() + waitMs).toISOString()}`;
-      enterPhase(run, 'waiting', `${reason}: ${message}`);
-      await sleep(waitMs, { summary: reason });
-      enterPhase(run, 'running');
-    }
+/**
+ * Backs one chunk up. Files that failed in passing are tried again together where they are many, and where all or nothing
+ * is asked for: a saga of a file's own would commit it. Undefined when the next execution has to take the chunk up.
+ */
+export async function backUpChunk(work: ChunkWork): Promise<ChunkResult | undefined> {
+  const { run, chunk } = work;
+  const rollBack = run.input.onFailure === 'rollBack';
+  for (let pass = 0; ; pass += 1) {
+    const result = await patiently(run, chunk, () => attempt(work, pass), true);
+    if (result === undefined) return undefined;
+    const isLast = result.passing === 0 || pass >= run.input.maxRetries || (!rollBack && result.singles !== null);
+    if (!isLast) await waitForPass(work, pass, result);
+    else if (rollBack && result.counts.failed > 0) throw fileFailed(result);
+    else return pass >= run.input.maxRetries ? { ...result, singles: [] } : result;
   }
 }
 
-function fileFailed({ sample, passing }: ChunkResult): ApplicationFailure {
-  const [first] = [...sample, ...passing];
+async function attempt({ run, batch, chunk, options }: ChunkWork, pass: number): Promise<ChunkResult> {
+  const summary = `chunk ${chunk + 1} of ${batch.chunks}${pass === 0 ? '' : `, pass ${pass + 1}`}`;
+  const request = { batch, chunk, pass, storage: storageOf(options) };
+  return withAttempts(attemptsFor(run), (retry) => chunkSteps.backupChunk.executeWithOptions({ summary, retry }, [request]));
+}
+
+async function waitForPass({ run, chunk }: ChunkWork, pass: number, { passing }: ChunkResult): Promise<void> {
+  run.retryCount += 1;
+  await sleep(retryDelayMs(run.input.retryDelayMs, pass + 1), { summary: `chunk ${chunk + 1}: ${passing} files are tried again` });
+}
+
+function fileFailed({ sample: [first] }: ChunkResult): ApplicationFailure {
   return ApplicationFailure.nonRetryable(first?.message ?? 'A file failed', first?.type ?? 'UnexpectedError', {});
-}
-
-/** Gives each file that failed in passing a saga of its own, with its own retries and its own line in the Web UI. */
-async function tryAgain(run: BatchRun, batch: Batch, chunk: number, result: ChunkResult, options: BatchOptions): Promise<ChunkResult> {
-  const { storage } = options;
-  const amendments = [];
-  for (const file of result.passing) amendments.push({ index: file.index, entry: await saga(run, batch, file) });
-  const amended = await chunkSteps.amendChunk.executeWithOptions({ summary: `chunk ${chunk + 1}: ${amendments.length} files tried again` }, [{ batch, chunk, amendments, storage }]);
-  return amended;
-}
-
-async function saga(run: BatchRun, batch: Batch, { source, target, workflowId }: FailedFile) {
-  const { verifyBackup, verifyFrom, maxRetries, retryDelayMs, onCircuitOpen, onSourceChanged, metadata } = run.input;
-  const input: Omit<FileBackupInput, 'operationId'> = {
-    sourcePath: source,
-    backupPath: `${batch.location.destination}/${target}`,
-    atomic: true,
-    ...{ verifyBackup, verifyFrom, maxRetries, retryDelayMs, onCircuitOpen, onSourceChanged, metadata },
-  };
-  try {
-    const output = await executeChild(backupFile, { workflowId, args: [input as FileBackupInput], staticSummary: `${source} → ${input.backupPath}`, cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED });
-    return { state: 'backedUp' as const, sizeBytes: output.backupSizeBytes, sha256: output.sha256 ?? undefined, changed: output.sourceChanged };
-  } catch (error) {
-    if (isCancellation(error)) throw error;
-    return { state: 'failed' as const, failure: { ...sagaFailure(error, input.backupPath), side: 'destination' as const } };
-  }
-}
-
-function sagaFailure(error: unknown, path: string): { code: FailureType; message: string } {
-  if (error instanceof WorkflowExecutionAlreadyStartedError) return { code: 'TargetBusy', message: `Target ${path} is being written by another backup` };
-  const cause = error instanceof ChildWorkflowFailure ? error.cause : error;
-  const type = cause instanceof ApplicationFailure && isFailureType(cause.type) ? cause.type : 'UnexpectedError';
-  const output = cause instanceof ApplicationFailure ? (cause.details?.[0] as FileBackupOutput | undefined) : undefined;
-  return { code: type, message: output?.errorMessage ?? (cause instanceof Error ? cause.message : String(cause)) };
 }

@@ -7,6 +7,7 @@ import type { FileBackupInput, FileBackupOutput, Rollback } from '../models';
 import { bytesKey, operationKey, stateKey } from '../search-attributes';
 import { renderDetails } from './details';
 import { statusQuery } from './messages';
+import { presentableOperationId, presentablePath } from './presentable';
 
 /** What a finished copy adds to the record. */
 interface CopyFacts {
@@ -51,15 +52,10 @@ export function startFileRun(input: unknown): FileRun {
   return run;
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-const MAX_PATH_CHARACTERS = 4096;
-
-/** Until the first step has parsed it, input may be anything at all: what the record shows of it is made fit for that. */
 function presentable(input: unknown): FileBackupInput {
   const raw = (typeof input === 'object' ? input : null) as FileBackupInput | null;
-  const path = (value: unknown): string => (typeof value === 'string' ? value.slice(0, MAX_PATH_CHARACTERS) : '');
-  const operationId = typeof raw?.operationId === 'string' && UUID.test(raw.operationId) ? raw.operationId : workflowInfo().runId;
-  return { ...raw, sourcePath: path(raw?.sourcePath), backupPath: path(raw?.backupPath), operationId } as FileBackupInput;
+  const [sourcePath, backupPath] = [presentablePath(raw?.sourcePath), presentablePath(raw?.backupPath)];
+  return { ...raw, sourcePath, backupPath, operationId: presentableOperationId(raw?.operationId) } as FileBackupInput;
 }
 
 /** Moves on to a step, visibly. */

@@ -10,6 +10,5 @@ export const transferSteps = (sizeBytes: number) => proxyActivities<Activities>(
 export const undoSteps = proxyActivities<Activities>(undo);
 export const commitSteps = proxyActivities<Activities>(commit);
 
-/** Steps of a batch: planning, ending and undoing take as long as there are files; a chunk has a bound of its own. */
-export const batchSteps = proxyActivities<Activities>(undo);
+/** Forward steps of a batch and its commit: they take as long as there are files, and bytes in them. */
 export const chunkSteps = proxyActivities<Activities>(chunk);

@@ -15,6 +15,8 @@ export type Around = (step: string, attempt: number, run: () => Promise<unknown>
 export interface HarnessOptions {
   readonly around?: Around;
   readonly breaker?: Partial<BreakerOptions>;
+  /** Of another server than the one that all tests share. */
+  readonly address?: string;
   /** Of another harness, to share its queue, folder and state. */
   readonly like?: Harness;
 }
@@ -45,7 +47,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
   const directory = options.like?.directory ?? realpathSync(mkdtempSync(join(tmpdir(), 'file-backup-test-')));
   const stateDirectory = options.like?.stateDirectory ?? realpathSync(mkdtempSync(join(tmpdir(), 'file-backup-state-')));
   const taskQueue = options.like?.taskQueue ?? `test-${randomUUID()}`;
-  const connection = await NativeConnection.connect({ address: testServerAddress() });
+  const connection = await NativeConnection.connect({ address: options.address ?? testServerAddress() });
   const namespace = 'default';
   const worker = await createBackupWorker({
     connection,

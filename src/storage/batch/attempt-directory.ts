@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import { blaming, isErrno, StorageError } from '../errors';
 import { removeStaging } from '../staging';
 import type { ChunkTask } from './chunk';
+import { requireRun } from './open-run';
 import { runDirectory, runEntries } from './run-directory';
 
 /** The staging directory of an attempt, below the run's, which no attempt creates: it is the fence. */
@@ -18,6 +19,7 @@ export function makeAttemptDirectory(task: ChunkTask): string {
       fs.mkdirSync(path, { mode: 0o700 });
     } catch (error) {
       if (!isErrno(error, 'ENOENT')) throw error;
+      requireRun(task.settings.location);
       throw new StorageError('StagingRevoked', 'destination', destination, `The staging directory of the run in ${destination} is gone`, {}, { cause: error });
     }
   });

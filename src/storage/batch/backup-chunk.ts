@@ -19,7 +19,7 @@ export function backUpChunk(task: ChunkTask, control: TransferControl): ChunkRep
   const { location, syncEach } = task.settings;
   requireOwner(location, task.workflowId);
   const done = readReport(location, task.chunk);
-  if (done !== undefined) return done;
+  if (done !== undefined && done.pass >= task.pass) return done;
   const staged = stageChunk(task, control);
   giveUpIfIll(task, staged);
   if (!syncEach) requireSynced(location, control);
@@ -27,7 +27,7 @@ export function backUpChunk(task: ChunkTask, control: TransferControl): ChunkRep
 }
 
 function giveUpIfIll(task: ChunkTask, { files }: StagedChunk): void {
-  const illness = illnessOf(files, task.illness);
+  const illness = illnessOf(files.filter(({ settled }) => settled === undefined), task.illness);
   if (illness === undefined) return;
   discardAttempt(task);
   throw new StorageError(illness.code, illness.side, '', illness.message);

@@ -19,6 +19,8 @@ export class ChunkFile {
   targetInode: string | undefined;
   targetMtimeNs: string | undefined;
   targetExisted = false;
+  /** What an earlier pass has done with: it stays as the journal has it. */
+  settled: JournalEntry | undefined;
   /** Name in the attempt's staging directory; absent when there is nothing to publish. */
   staged: string | undefined;
 
@@ -43,6 +45,7 @@ export class ChunkFile {
   }
 
   journalEntry(): JournalEntry {
+    if (this.settled !== undefined) return this.settled;
     const { state, sizeBytes, sha256, changed, failure, kept, sourceStats, targetInode, targetMtimeNs } = this;
     return {
       source: toJsonPath(this.source),

@@ -33,6 +33,9 @@ export interface ChunkTask {
   readonly attemptName: string;
   readonly workflowId: string;
   readonly illness: IllnessRule;
+  /** 0 for the whole chunk; further passes try the files of `only` again and keep what the journal says of the others. */
+  readonly pass: number;
+  readonly only: readonly number[];
 }
 
 /** Every file of a run ends in exactly one of these. */
@@ -67,6 +70,8 @@ export interface JournalEntry {
 
 /** What a chunk came to; counts add up to its files. */
 export interface ChunkOutcome {
+  /** The pass that it is the outcome of. */
+  readonly pass: number;
   readonly counts: Readonly<Record<FileState, number>>;
   /** Of files that were copied. */
   readonly sizeBytes: number;

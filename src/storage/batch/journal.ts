@@ -10,10 +10,11 @@ import { journalName, runDirectory, runEntries, type RunLocation } from './run-d
 
 /**
  * Writes what became of a chunk, at once and for good: its presence means that the chunk is done. First line the sums,
- * then a line for each file.
+ * then a line for each file. Of two attempts at once the first one counts.
  * @param durable makes the draft durable, before it gets its name; a sync of this file alone unless the caller knows better
+ * @returns false when another attempt has written it already
  */
-export function writeJournal(location: RunLocation, chunk: number, outcome: ChunkOutcome, entries: readonly JournalEntry[], durable: (draft: string) => void = syncFile): void {
+export function writeJournal(location: RunLocation, chunk: number, outcome: ChunkOutcome, entries: readonly JournalEntry[], durable: (draft: string) => void = syncFile): boolean {
   const directory = `${runDirectory(location)}/${runEntries.journal}`;
   const draft = `${directory}/.${randomUUID()}`;
   const lines = [JSON.stringify(outcome), ...entries.map((entry) => JSON.stringify(entry))];
@@ -32,8 +33,28 @@ export function writeJournal(location: RunLocation, chunk: number, outcome: Chun
     unlinkIfPresent(draft);
     throw error;
   }
-  fs.renameSync(draft, `${directory}/${journalName(chunk)}`);
+  const isFirst = giveName(draft, `${directory}/${journalName(chunk)}`, outcome.pass, outcome.pass === 0 ? undefined : readOutcome(location, chunk)?.pass);
   syncDirectory(directory);
+  return isFirst;
+}
+
+/** The first pass gives the name exclusively, a further one in place of the pass before it. */
+function giveName(draft: string, path: string, pass: number, passBefore: number | undefined): boolean {
+  if (passBefore !== undefined && passBefore >= pass && pass !== AMENDED) {
+    unlinkIfPresent(draft);
+    return false;
+  }
+  try {
+    if (passBefore === undefined) fs.linkSync(draft, path);
+    else fs.renameSync(draft, path);
+  } catch (error) {
+    if (isErrno(error, 'EEXIST')) return false;
+    if (!isErrno(error, 'EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK')) throw error;
+    fs.renameSync(draft, path);
+  } finally {
+    unlinkIfPresent(draft);
+  }
+  return true;
 }
 
 function syncFile(path: string): void {
@@ -95,6 +116,8 @@ export interface FailedEntry {
   readonly index: number;
   readonly source: string;
   readonly target: string;
+  /** False when one of the names is no text: then it stands here for people only. */
+  readonly isText: boolean;
   readonly failure: EntryFailure;
 }
 
@@ -113,7 +136,7 @@ export function readReport(location: RunLocation, chunk: number): ChunkReport | 
 
 export function failedEntries(entries: readonly JournalEntry[]): FailedEntry[] {
   return entries.flatMap(({ source, target, failure }, index) =>
-    failure === undefined ? [] : [{ index, source: pathText(fromJsonPath(source)), target: pathText(fromJsonPath(target)), failure }],
+    failure === undefined ? [] : [{ index, source: pathText(fromJsonPath(source)), target: pathText(fromJsonPath(target)), isText: typeof source === 'string' && typeof target === 'string', failure }],
   );
 }
 
@@ -122,6 +145,9 @@ export interface Amendment {
   readonly index: number;
   readonly entry: Partial<JournalEntry> & Pick<JournalEntry, 'state'>;
 }
+
+/** Higher than any pass. */
+const AMENDED = 1000;
 
 /** Writes a chunk's journal anew with what became of files that were tried again. Repeated, it changes nothing more. */
 export function amendJournal(location: RunLocation, chunk: number, amendments: readonly Amendment[]): ChunkReport {
@@ -132,7 +158,8 @@ export function amendJournal(location: RunLocation, chunk: number, amendments: r
     if (before === undefined) continue;
     entries[index] = { ...before, failure: undefined, ...entry };
   }
-  const amended = outcomeOf(entries, outcome?.verifiedFrom ?? null, outcome?.createdDirectories ?? []);
+  // Counted as a pass of its own, after which no late attempt can put its journal in this one's place.
+  const amended = outcomeOf(AMENDED, entries, outcome?.verifiedFrom ?? null, outcome?.createdDirectories ?? []);
   writeJournal(location, chunk, amended, entries);
   return { ...amended, failed: failedEntries(entries) };
 }

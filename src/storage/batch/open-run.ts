@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
-import { join } from 'node:path';
-import { syncDirectory } from '../directory';
+import { dirname, join } from 'node:path';
+import { OpenDirectory, syncDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
+import { lstatIfPresent } from '../file-stat';
+import { canLinkIn } from '../hard-links';
 import { createParents, missingParents } from '../parents';
 import type { StagingOwner } from '../prepare-staging';
+import { identityOf, requireDestination, type DirectoryIdentity } from '../staging';
 import { runDirectory, runEntries, runsDirectory, type RunLocation } from './run-directory';
 
 /** A few journals of a thousand files each, and the records at the end. */
@@ -13,25 +16,53 @@ const RESERVE_BYTES = 2 * 1024 * 1024;
 /** Whose run it is: the workflow id stays the same through continue-as-new, the run id is the first one's. */
 export type RunOwner = StagingOwner;
 
+/** What a destination is before a run does anything to it. */
+export interface RunGround {
+  /** The backup directory, or the deepest directory on the way to it that is there. */
+  readonly destination: DirectoryIdentity;
+  /** Parents that have to be created, nearest to the root first. */
+  readonly missingDirectories: readonly string[];
+}
+
+export interface OpenRunRequest {
+  readonly location: RunLocation;
+  readonly owner: RunOwner;
+  readonly ground: RunGround;
+  /** All or nothing: previous targets are kept by hard links. */
+  readonly needsHardLinks: boolean;
+}
+
+/** Looks where a run's directory will be. Creates nothing. @throws StorageError `DestinationGone`, `TargetInvalid`, errno names */
+export function inspectRun(location: RunLocation): RunGround {
+  const missingDirectories = missingParents(location.root, `${runsDirectory(location.destination)}/-`);
+  const nearest = `${location.destination}/-`;
+  const path = dirname(missingParents(location.root, nearest)[0] ?? nearest);
+  const directory = OpenDirectory.open(location.root, path, 'destination');
+  try {
+    return { destination: identityOf(path, directory.stat()), missingDirectories };
+  } finally {
+    directory.close();
+  }
+}
+
 /**
  * Makes the run's directory with its fence, the staging directory. Only this step ever makes it; repeated, it finds it.
- * Answers the directories that had to be created for the destination itself.
+ * @throws StorageError `DestinationGone`, `StagingRevoked`, `NoHardLinks`, errno names
  */
-export function openRun(location: RunLocation, owner: RunOwner): readonly string[] {
+export function openRun({ location, owner, ground, needsHardLinks }: OpenRunRequest): void {
   const { root, destination } = location;
   const run = runDirectory(location);
-  return blaming('destination', destination, () => {
-    const created = missingParents(root, `${destination}/-`);
-    createParents(root, created);
+  blaming('destination', destination, () => {
+    requireDestination(ground.destination);
     refuseRevoked(location, run);
     createParents(root, missingParents(root, `${run}/-`));
     fs.chmodSync(join(destination, '.file-backup'), 0o700);
     for (const name of [runEntries.journal, runEntries.staging]) makeDirectory(join(run, name));
     writeOwner(run, owner);
+    if (needsHardLinks) requireHardLinks(join(run, runEntries.staging), destination);
     fs.writeFileSync(join(run, runEntries.reserve), Buffer.alloc(RESERVE_BYTES, 1), { mode: 0o600 });
     syncDirectory(run);
     syncDirectory(runsDirectory(destination));
-    return created;
   });
 }
 
@@ -41,6 +72,13 @@ export function requireOwner(location: RunLocation, workflowId: string): void {
   const owner = blaming('destination', path, () => JSON.parse(fs.readFileSync(path, 'utf8')) as RunOwner);
   if (owner.workflowId === workflowId) return;
   throw new StorageError('EACCES', 'destination', path, `The run in ${location.destination} belongs to ${owner.workflowId}`);
+}
+
+/** @throws StorageError `DestinationGone` when the run's directory is not where it was: a disk that is away takes it along */
+export function requireRun(location: RunLocation): void {
+  const path = join(runDirectory(location), runEntries.owner);
+  if (blaming('destination', path, () => lstatIfPresent(path)) !== undefined) return;
+  throw new StorageError('DestinationGone', 'destination', location.destination, `The run's directory in ${location.destination} is gone`);
 }
 
 function refuseRevoked({ destination }: RunLocation, run: string): void {
@@ -59,4 +97,9 @@ function writeOwner(run: string, owner: RunOwner): void {
   const draft = join(run, `.${randomUUID()}`);
   fs.writeFileSync(draft, JSON.stringify(owner), { mode: 0o600, flag: 'wx', flush: true });
   fs.renameSync(draft, join(run, runEntries.owner));
+}
+
+function requireHardLinks(staging: string, destination: string): void {
+  if (canLinkIn(staging)) return;
+  throw new StorageError('NoHardLinks', 'destination', destination, `The file system of ${destination} has no hard links, by which previous targets are kept`);
 }

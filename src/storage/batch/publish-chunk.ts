@@ -4,14 +4,17 @@ import { blaming, isErrno, StorageError } from '../errors';
 import { isSameInode, lstatIfPresent } from '../file-stat';
 import { joinPath, pathText, splitPath, type PathBytes } from '../path-bytes';
 import { readBackFrom, whereToRead, type ReadFrom } from '../read-back';
-import { removeStaging } from '../staging';
+import { namesIn, removeStaging } from '../staging';
 import { attemptDirectory } from './attempt-directory';
 import type { ChunkTask } from './chunk';
 import type { ChunkFile } from './chunk-file';
 import { requireSynced } from './group-sync';
-import { failedEntries, writeJournal, type ChunkReport } from './journal';
+import { failedEntries, readReport, writeJournal, type ChunkReport } from './journal';
+import { keepPrevious, keptName } from './kept-files';
+import { requireRun } from './open-run';
 import { OpenDirectories } from './open-directories';
 import { outcomeOf } from './outcome';
+import { runDirectory, runEntries } from './run-directory';
 import type { StagedChunk } from './stage-chunk';
 
 interface Publication {
@@ -30,6 +33,9 @@ interface Publication {
 export function publishChunk(task: ChunkTask, { files, createdDirectories }: StagedChunk, control: TransferControl): ChunkReport {
   const { settings } = task;
   const directory = attemptDirectory(task);
+  const done = readReport(settings.location, task.chunk);
+  // Another attempt was faster: this one was taken for lost, or that one was.
+  if (done !== undefined && done.pass >= task.pass) return done;
   const verifyFrom = settings.verify === 'none' ? null : whereToRead(directory, settings.verify);
   const targets = new OpenDirectories('destination');
   const publication: Publication = { task, directory, targets, verifyFrom, control };
@@ -40,9 +46,10 @@ export function publishChunk(task: ChunkTask, { files, createdDirectories }: Sta
       control.finishFile();
     }
     const entries = files.map((file) => file.journalEntry());
-    const outcome = outcomeOf(entries, verifyFrom, createdDirectories);
-    writePublished(publication, () => writeJournal(settings.location, task.chunk, outcome, entries, settings.syncEach ? undefined : () => requireSynced(settings.location, control)));
+    const outcome = outcomeOf(task.pass, entries, verifyFrom, createdDirectories);
+    const isFirst = writePublished(publication, () => writeJournal(settings.location, task.chunk, outcome, entries, settings.syncEach ? undefined : () => requireSynced(settings.location, control)));
     removeStaging(directory);
+    if (!isFirst) return readReport(settings.location, task.chunk) ?? { ...outcome, failed: [] };
     return { ...outcome, failed: failedEntries(entries) };
   } finally {
     targets.close();
@@ -50,9 +57,9 @@ export function publishChunk(task: ChunkTask, { files, createdDirectories }: Sta
 }
 
 /** The new names are durable before the journal says so: one directory after the other, or together with its draft. */
-function writePublished({ task, targets }: Publication, write: () => void): void {
+function writePublished<Answer>({ task, targets }: Publication, write: () => Answer): Answer {
   if (task.settings.syncEach) targets.sync();
-  write();
+  return write();
 }
 
 function verifyOne({ directory, verifyFrom, control }: Publication, file: ChunkFile): void {
@@ -77,56 +84,58 @@ function publishOne(publication: Publication, file: ChunkFile): void {
     const parent = targets.get(location.root, directory);
     const path = `${publication.directory}/${staged}`;
     if (file.targetExisted) file.kept = replace(publication, path, parent.entry(name), staged);
-    else create(path, parent.entry(name), text);
+    else file.kept = create(publication, path, parent.entry(name), staged, text);
     if (syncEach) targets.touch(parent);
   });
 }
 
 /** Linked, so that nothing is overwritten unseen. */
-function create(staged: string, target: PathBytes, text: string): void {
+function create(publication: Publication, staged: string, target: PathBytes, name: string, text: string): string | undefined {
   try {
     fs.linkSync(staged, target);
+    return undefined;
   } catch (error) {
     if (isErrno(error, 'EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK')) return renameNew(staged, target, text);
-    if (!isErrno(error, 'EEXIST')) throw explained(error);
-    const found = lstatIfPresent(target);
-    if (found !== undefined && isSameInode(found, fs.lstatSync(staged, { bigint: true }))) return;
+    if (!isErrno(error, 'EEXIST')) throw explained(publication, error);
+    if (isOfOtherAttempt(publication, target, name)) return replace(publication, staged, target, name);
     throw new StorageError('DestinationConflict', 'destination', text, `Target ${text} was created meanwhile`, {}, { cause: error });
   }
 }
 
-function renameNew(staged: string, target: PathBytes, text: string): void {
+/** An attempt that was taken for lost has published the file meanwhile: it still has its staged link. */
+function isOfOtherAttempt({ task }: Publication, target: PathBytes, name: string): boolean {
+  const staging = `${runDirectory(task.settings.location)}/${runEntries.staging}`;
+  const found = lstatIfPresent(target);
+  const attempts = namesIn(staging).filter((attempt) => attempt.startsWith(`${task.chunk}-`));
+  return found !== undefined && attempts.some((attempt) => isSame(found, lstatIfPresent(`${staging}/${attempt}/${name}`)));
+}
+
+function isSame(found: fs.BigIntStats, staged: fs.BigIntStats | undefined): boolean {
+  return staged !== undefined && isSameInode(found, staged);
+}
+
+function renameNew(staged: string, target: PathBytes, text: string): undefined {
   if (lstatIfPresent(target) !== undefined) throw new StorageError('DestinationConflict', 'destination', text, `Target ${text} was created meanwhile`);
   fs.renameSync(staged, target);
 }
 
-function replace({ task, directory }: Publication, staged: string, target: PathBytes, name: string): string | undefined {
-  const kept = task.settings.keepPrevious ? keptName(task.attemptName, name) : undefined;
-  if (kept !== undefined) {
-    fs.linkSync(target, `${directory}/../${kept}`);
-    fs.linkSync(staged, `${directory}/../${oursName(kept)}`);
-  }
+function replace(publication: Publication, staged: string, target: PathBytes, name: string): string | undefined {
+  const { task, directory } = publication;
+  const kept = task.settings.keepPrevious ? keptName(task.chunk, task.attemptName, name) : undefined;
   try {
+    if (kept !== undefined) keepPrevious(`${directory}/..`, kept, target, staged);
     fs.renameSync(staged, target);
   } catch (error) {
-    throw explained(error);
+    throw explained(publication, error);
   }
   return kept;
 }
 
-/** Name in the run's staging directory of a previous target, kept until the run is committed. */
-export function keptName(attemptName: string, staged: string): string {
-  return `kept-${attemptName}-${staged}`;
-}
-
-/** Second link of the file that replaced it: undo tells ours by it. */
-export function oursName(kept: string): string {
-  return `${kept}-ours`;
-}
-
 /** The staging directory was renamed away: the run has ended, and this attempt comes too late. */
-function explained(error: unknown): unknown {
-  return isErrno(error, 'ENOENT') ? new StorageError('StagingRevoked', 'destination', '', 'The staging directory of the run is gone', {}, { cause: error }) : error;
+function explained({ task, directory }: Publication, error: unknown): unknown {
+  if (!isErrno(error, 'ENOENT') || lstatIfPresent(directory) !== undefined) return error;
+  requireRun(task.settings.location);
+  return new StorageError('StagingRevoked', 'destination', '', 'The staging directory of the run is gone', {}, { cause: error });
 }
 
 function unlessFailed(file: ChunkFile, calls: () => void): void {

@@ -50,6 +50,11 @@ export function sealRun(request: SealRequest, control: TransferControl): RunSumm
   });
 }
 
+/** Sealed: what was published stays, and nothing is left to undo it by. */
+export function isCommitted(location: RunLocation): boolean {
+  return readSummary(runDirectory(location)) !== undefined;
+}
+
 function readSummary(run: string): RunSummary | undefined {
   try {
     return (JSON.parse(fs.readFileSync(join(run, runEntries.summary), 'utf8')) as { summary: RunSummary }).summary;

@@ -11,9 +11,12 @@ import { createParents, missingParents } from '../parents';
 import { bytewise, joinPath, pathText, splitPath, type PathBytes } from '../path-bytes';
 import { withSourceIn, type OpenSource } from '../source';
 import { makeAttemptDirectory } from './attempt-directory';
-import type { ChunkTask } from './chunk';
+import type { ChunkTask, JournalEntry } from './chunk';
 import { ChunkFile } from './chunk-file';
+import { noteCreatedDirectories } from './created-directories';
+import { readEntries } from './journal';
 import { OpenDirectories } from './open-directories';
+import { requireRun } from './open-run';
 import { readChunk, type PlanEntry } from './plan';
 import { runDirectory, runEntries } from './run-directory';
 
@@ -40,15 +43,26 @@ interface Stage {
  * @throws StorageError `StagingRevoked`, `Cancelled`, errno names of the run's own files
  */
 export function stageChunk(task: ChunkTask, control: TransferControl): StagedChunk {
-  const run = runDirectory(task.settings.location);
+  const { location } = task.settings;
+  const run = runDirectory(location);
   const { entries } = readChunk(`${run}/${runEntries.plan}`, `${run}/${runEntries.index}`, task.chunk);
   const stage: Stage = { task, sources: new OpenDirectories('source'), targets: new OpenDirectories('destination'), directory: makeAttemptDirectory(task), createdDirectories: [], control };
   try {
-    return { files: entries.map((entry, index) => stageOne(stage, new ChunkFile(entry), String(index))), createdDirectories: stage.createdDirectories };
+    const before = task.pass === 0 ? [] : readEntries(location, task.chunk);
+    const files = entries.map((entry, index) => settled(task, entry, before[index], index) ?? stageOne(stage, new ChunkFile(entry), String(index)));
+    return { files, createdDirectories: stage.createdDirectories };
   } finally {
     stage.sources.close();
     stage.targets.close();
   }
+}
+
+/** A file that an earlier pass has done with: nothing to publish. */
+function settled({ only }: ChunkTask, entry: PlanEntry, before: JournalEntry | undefined, index: number): ChunkFile | undefined {
+  if (before === undefined || only.includes(index)) return undefined;
+  const file = new ChunkFile(entry);
+  file.settled = before;
+  return file;
 }
 
 function stageOne(stage: Stage, file: ChunkFile, name: string): ChunkFile {
@@ -100,13 +114,16 @@ function inspectTarget(stage: Stage, targetPath: PathBytes): fs.BigIntStats | un
 }
 
 function openOrCreate({ task, targets, createdDirectories }: Stage, directory: PathBytes): OpenDirectory {
-  const { location, syncEach } = task.settings;
+  const { location, keepPrevious, syncEach } = task.settings;
   const { root, destination } = location;
   try {
     return targets.get(root, directory);
   } catch (error) {
     if (!isErrno(error, 'ENOENT') || directory === destination || typeof directory !== 'string') throw error;
+    // Missing because the whole disk is away? Nothing is created below its mount point.
+    requireRun(location);
     const missing = missingParents(destination, `${directory}/-`);
+    if (keepPrevious) noteCreatedDirectories(location, missing);
     // Otherwise they become durable with the staged files, all at once.
     createParents(root, missing, { sync: syncEach });
     createdDirectories.push(...missing);

@@ -2,14 +2,12 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { blaming, isErrno } from '../errors';
 import { isSameInode, lstatIfPresent } from '../file-stat';
-import { removeEmptyParents } from '../parents';
-import { fromJsonPath, joinPath, pathText, splitPath, type PathBytes } from '../path-bytes';
-import { namesIn, unlinkIfPresent } from '../staging';
-import { readEntries, readOutcome } from './journal';
+import { joinPath, pathText, splitPath, type PathBytes } from '../path-bytes';
+import { unlinkIfPresent } from '../staging';
 import { OpenDirectories } from './open-directories';
-import { readChunk } from './plan';
-import { keptName, oursName } from './publish-chunk';
+import { requireRun } from './open-run';
 import { runDirectory, runEntries, type RunLocation } from './run-directory';
+import { isPublished, tracesOf, type Published, type Trace } from './undo-traces';
 
 export interface UndoneChunk {
   readonly restored: number;
@@ -21,6 +19,7 @@ export interface UndoneChunk {
 /**
  * The fence of the whole run: renames its staging directory away, so that no chunk that comes late can publish.
  * Doing it twice is harmless.
+ * @throws StorageError `DestinationGone` when the run's directory is not there
  */
 export function revokeRun(location: RunLocation): void {
   const run = runDirectory(location);
@@ -29,38 +28,27 @@ export function revokeRun(location: RunLocation): void {
       fs.renameSync(join(run, runEntries.staging), join(run, runEntries.revoked));
     } catch (error) {
       if (!isErrno(error, 'ENOENT')) throw error;
+      // Revoked before, unless the whole disk is away.
+      requireRun(location);
     }
   });
 }
 
 /**
  * Takes back what a chunk published: restores kept previous targets, removes targets that are new, and leaves what is
- * not ours by now. Goes by the journal, and for a chunk that published without getting to it, by what its attempts staged.
+ * not ours by now. Goes by the journal, and by what attempts left that published without getting to it.
  * Repeated, it finds its work done.
  */
 export function undoChunk(location: RunLocation, chunk: number): UndoneChunk {
+  requireRun(location);
   const undo = new Undo(location);
   try {
-    for (const { target, kept, targetInode, targetMtimeNs, state } of readEntries(location, chunk)) {
-      if (state === 'backedUp' && targetInode !== undefined) undo.one(fromJsonPath(target), kept, { inode: targetInode, mtimeNs: targetMtimeNs });
-    }
-    if (readOutcome(location, chunk) === undefined) undo.unjournaled(chunk);
+    for (const trace of tracesOf(location, chunk)) undo.one(trace);
     undo.sync();
-    removeEmptyParents(location.root, readOutcome(location, chunk)?.createdDirectories ?? []);
     return undo.counts;
   } finally {
     undo.close();
   }
-}
-
-/** What tells a target that this run published from anybody else's. */
-interface Published {
-  readonly inode: string;
-  readonly mtimeNs: string | undefined;
-}
-
-function isPublished(stats: fs.BigIntStats, { inode, mtimeNs }: Published): boolean {
-  return String(stats.ino) === inode && (mtimeNs === undefined || String(stats.mtimeNs) === mtimeNs);
 }
 
 class Undo {
@@ -73,27 +61,18 @@ class Undo {
     this.revoked = join(runDirectory(location), runEntries.revoked);
   }
 
-  one(target: PathBytes, kept: string | undefined, ours: Published): void {
+  /** What the target was before the run is the one kept file that no attempt published, however many attempts there were. */
+  one({ target, isJournaled, ours, kept }: Trace): void {
     const path = joinPath(this.location.destination, target);
     blaming('destination', pathText(path), () => {
       const stats = this.at(path, (entry) => lstatIfPresent(entry));
-      if (kept === undefined) this.remove(path, stats, ours);
-      else this.restore(path, stats, kept, ours);
+      const keptStats = kept.map((name) => [name, lstatIfPresent(join(this.revoked, name))] as const);
+      const [previous, previousStats] = keptStats.find(([, found]) => found !== undefined && !ours.some((each) => isPublished(found, each))) ?? [];
+      const published = ours.find((each) => stats !== undefined && isPublished(stats, each));
+      if (previous !== undefined && (stats === undefined || published !== undefined)) this.restore(path, previous);
+      else if (published !== undefined) this.remove(path, published);
+      else if (isJournaled && stats !== undefined && !isRestored(stats, previousStats, keptStats)) this.counts.foreign += 1;
     });
-  }
-
-  /** Attempts that published but did not get to write the journal still have their staged links, or kept files. */
-  unjournaled(chunk: number): void {
-    const run = runDirectory(this.location);
-    const { entries } = readChunk(join(run, runEntries.plan), join(run, runEntries.index), chunk);
-    for (const attempt of namesIn(this.revoked).filter((name) => name.startsWith(`${chunk}-`))) {
-      for (const [index, { target }] of entries.entries()) {
-        const staged = lstatIfPresent(join(this.revoked, attempt, String(index)));
-        const kept = keptName(attempt, String(index));
-        const ours = staged ?? lstatIfPresent(join(this.revoked, oursName(kept)));
-        if (ours !== undefined) this.one(target, lstatIfPresent(join(this.revoked, kept)) === undefined ? undefined : kept, { inode: String(ours.ino), mtimeNs: String(ours.mtimeNs) });
-      }
-    }
   }
 
   sync(): void {
@@ -104,28 +83,21 @@ class Undo {
     this.targets.close();
   }
 
-  private remove(path: PathBytes, stats: fs.BigIntStats | undefined, ours: Published): void {
-    if (stats === undefined) return;
-    if (!isPublished(stats, ours)) return void (this.counts.foreign += 1);
+  private remove(path: PathBytes, ours: Published): void {
     // Never unlinked by its path: moved to where only we look, and looked at there.
     const taken = join(this.revoked, `taken-${ours.inode}`);
     this.at(path, (entry) => fs.renameSync(entry, taken));
     if (isPublished(fs.lstatSync(taken, { bigint: true }), ours)) {
-      unlinkIfPresent(taken);
       this.counts.removed += 1;
     } else {
       this.at(path, (entry) => fs.linkSync(taken, entry));
-      unlinkIfPresent(taken);
       this.counts.foreign += 1;
     }
+    unlinkIfPresent(taken);
   }
 
-  private restore(path: PathBytes, stats: fs.BigIntStats | undefined, kept: string, ours: Published): void {
-    const previous = join(this.revoked, kept);
-    const keptStats = lstatIfPresent(previous);
-    if (keptStats === undefined || (stats !== undefined && isSameInode(stats, keptStats))) return;
-    if (stats !== undefined && !isPublished(stats, ours)) return void (this.counts.foreign += 1);
-    this.at(path, (entry) => fs.renameSync(previous, entry));
+  private restore(path: PathBytes, previous: string): void {
+    this.at(path, (entry) => fs.renameSync(join(this.revoked, previous), entry));
     this.counts.restored += 1;
   }
 
@@ -140,4 +112,9 @@ class Undo {
       throw error;
     }
   }
+}
+
+/** An earlier undo put the previous target back: it lies there, and its kept name is gone or a further link of it. */
+function isRestored(stats: fs.BigIntStats, previous: fs.BigIntStats | undefined, kept: readonly (readonly [string, fs.BigIntStats | undefined])[]): boolean {
+  return previous === undefined ? kept.some(([, found]) => found === undefined) : isSameInode(stats, previous);
 }

@@ -1,0 +1,52 @@
+import { BatchBackupInput } from '../batch-models';
+import type { RunLocation } from '../storage/batch/run-directory';
+import type { RunSummary } from '../storage/batch/seal-run';
+import type { Batch } from './batch-steps';
+import { attempt, type ActivityDependencies, type Attempted } from './operation';
+import { destinationRoot } from './roots';
+import { runStep, runSteps } from './run-step';
+
+/** Old run records are removed, but for so many. */
+export const KEEP_RUNS = 30;
+
+/** Undo and end of a batch. Repeated, each finds its work done. */
+export function createBatchClosingSteps({ roots, pool, registry }: ActivityDependencies) {
+  return {
+    /** The fence: from here on no chunk publishes. Answers whether the run is committed already. */
+    async revokeRun({ batch }: { batch: Batch }): Promise<{ committed: boolean }> {
+      return { committed: await runStep(pool, 'revokeRun', { location: locationOf(batch) }) };
+    },
+
+    /** Undo of so many chunks below `end`, the last one first. */
+    async undoChunks({ batch, end, count }: { batch: Batch; end: number; count: number }): Promise<void> {
+      const location = locationOf(batch);
+      await runSteps(pool, async (run) => {
+        for (let chunk = end - 1; chunk >= end - count; chunk -= 1) await run('undoChunk', { location, chunk });
+        if (end === count) await run('removeCreatedDirectories', { location });
+      });
+    },
+
+    /** Ends the run: manifest, failures and summary are written, working files removed. */
+    async sealRun({ batch, facts }: { batch: Batch; facts: Record<string, unknown> }): Promise<RunSummary & Attempted> {
+      const location = locationOf(batch);
+      const summary = await runStep(pool, 'sealRun', { location, chunks: batch.chunks, facts, keepRuns: KEEP_RUNS });
+      registry.remove(location.runId);
+      return { ...summary, attempt: attempt() };
+    },
+
+    /** Ends a run that has no plan: nothing of it stays. */
+    async discardRun({ input, runId }: { input: unknown; runId: string }): Promise<void> {
+      const parsed = BatchBackupInput.safeParse(input);
+      const entry = registry.findRun(runId);
+      // What another worker opened is in that worker's registry, for its janitor.
+      if (!parsed.success || entry === undefined) return;
+      const location = { ...entry.location, root: destinationRoot(roots, parsed.data.backupDir) };
+      await runStep(pool, 'discardRun', { location, ground: entry.ground });
+      registry.remove(runId);
+    },
+  };
+
+  function locationOf({ location }: Batch): RunLocation {
+    return { ...location, root: destinationRoot(roots, location.destination) };
+  }
+}

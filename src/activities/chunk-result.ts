@@ -1,0 +1,100 @@
+import { Context } from '@temporalio/activity';
+import { boundedText } from '../core/bounded-text';
+import { codesOf, failureKinds, failureTypeOf, type FailureType } from '../failures';
+import type { IllnessRule } from '../storage/batch/chunk';
+import type { ChunkReport, FailedEntry } from '../storage/batch/journal';
+import { fileWorkflowId } from '../workflow-ids';
+import { attempt, type Attempted } from './operation';
+
+/** A failed file for people: text of bounded length. */
+export interface FailedFile {
+  readonly path: string;
+  readonly type: FailureType;
+  readonly message: string;
+}
+
+/** A file whose failure may pass, with all that a saga of its own needs. */
+export interface PassingFile {
+  readonly index: number;
+  readonly source: string;
+  readonly target: string;
+  /** Id of its own saga: the lock of its target. */
+  readonly workflowId: string;
+}
+
+export interface ChunkResult extends Attempted {
+  readonly counts: ChunkReport['counts'];
+  readonly sizeBytes: number;
+  readonly unchangedBytes: number;
+  readonly changed: number;
+  readonly verifiedFrom: ChunkReport['verifiedFrom'];
+  readonly failuresByType: Readonly<Partial<Record<FailureType, number>>>;
+  /** The first few failures, permanent ones first. */
+  readonly sample: readonly FailedFile[];
+  /** Failures that may pass. */
+  readonly passing: number;
+  /** Those, where they are few enough for a saga each; null where they are not, or where a name is no text. */
+  readonly singles: readonly PassingFile[] | null;
+}
+
+/** Transient failures in one chunk up to which files are tried one by one; more are tried together. */
+const MOST_SINGLES = 20;
+const SAMPLE = 20;
+/** Together far below what a payload may take: paths have up to 4 KiB each. */
+const MAX_SINGLES_BYTES = 24 * 1024;
+const MAX_TEXT_BYTES = 600;
+
+/** A chunk's report as history keeps it: numbers, and text of bounded length. */
+export function resultOf(report: ChunkReport, destination: string, storage: string): ChunkResult {
+  const failuresByType: Partial<Record<FailureType, number>> = {};
+  for (const { failure } of report.failed) failuresByType[typeOf(failure)] = (failuresByType[typeOf(failure)] ?? 0) + 1;
+  const passing = passingOf(report);
+  const permanent = report.failed.filter((entry) => !passing.includes(entry));
+  const { counts, sizeBytes, unchangedBytes, changed, verifiedFrom } = report;
+  return {
+    ...{ counts, sizeBytes, unchangedBytes, changed, verifiedFrom, failuresByType },
+    sample: [...permanent, ...passing].slice(0, SAMPLE).map(sampled),
+    passing: passing.length,
+    singles: singlesOf(passing, destination, storage),
+    attempt: attempt(),
+  };
+}
+
+/** Failures that another try may cure. A full disk has been tried as often as the input says when many files met it. */
+export function passingOf({ failed, counts }: ChunkReport): FailedEntry[] {
+  const passing = failed.filter(({ failure }) => !failureKinds[typeOf(failure)].permanent);
+  const full = passing.filter(({ failure }) => typeOf(failure) === 'NoSpace');
+  return isMany(full.length, counts.backedUp + counts.unchanged + counts.failed) ? passing.filter((entry) => !full.includes(entry)) : passing;
+}
+
+/** What blames the destination, for threads that know no failure types. */
+const destinationCodes = {
+  source: codesOf('source', (type) => failureKinds[type].blamesDestination),
+  destination: codesOf('destination', (type) => failureKinds[type].blamesDestination),
+};
+const spaceCodes = codesOf('destination', (type) => type === 'NoSpace');
+
+/** When a chunk gives up as a whole. A disk that stays full takes what fits in the end; the files that do not are failed ones. */
+export function illnessRule(): IllnessRule {
+  const { attempt: number, retryPolicy } = Context.current().info;
+  const isLast = number >= (retryPolicy?.maximumAttempts ?? Infinity);
+  return { codes: destinationCodes, borne: isLast ? spaceCodes : [], mostFailures: MOST_SINGLES };
+}
+
+function isMany(failures: number, files: number): boolean {
+  return failures > Math.min(MOST_SINGLES, files / 2);
+}
+
+function typeOf({ code, side }: FailedEntry['failure']): FailureType {
+  return failureTypeOf(code, side);
+}
+
+function sampled({ source, failure }: FailedEntry): FailedFile {
+  return { path: boundedText(source, MAX_TEXT_BYTES), type: typeOf(failure), message: boundedText(failure.message, MAX_TEXT_BYTES) };
+}
+
+function singlesOf(passing: readonly FailedEntry[], destination: string, storage: string): PassingFile[] | null {
+  if (passing.length > MOST_SINGLES || passing.some(({ isText }) => !isText)) return null;
+  const singles = passing.map(({ index, source, target }) => ({ index, source, target, workflowId: fileWorkflowId(storage, `${destination}/${target}`) }));
+  return Buffer.byteLength(JSON.stringify(singles)) <= MAX_SINGLES_BYTES ? singles : null;
+}

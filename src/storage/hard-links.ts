@@ -1,0 +1,21 @@
+import { randomUUID } from 'node:crypto';
+import * as fs from 'node:fs';
+import { isErrno } from './errors';
+import { unlinkIfPresent } from './staging';
+
+/** Tried out rather than looked up: what a file system says of itself and what a mount allows differ. */
+export function canLinkIn(directory: string): boolean {
+  const file = `${directory}/probe-${randomUUID()}`;
+  const link = `${file}-link`;
+  fs.writeFileSync(file, '', { mode: 0o600, flag: 'wx' });
+  try {
+    fs.linkSync(file, link);
+    return true;
+  } catch (error) {
+    if (isErrno(error, 'EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK', 'EINVAL')) return false;
+    throw error;
+  } finally {
+    unlinkIfPresent(file);
+    unlinkIfPresent(link);
+  }
+}

@@ -1,0 +1,27 @@
+import type { WorkflowExecutionStatusName } from '@temporalio/client';
+import { KEEP_RUNS, type ThreadPool } from '../activities';
+import type { RegisteredRun } from '../storage/staging-registry';
+
+/**
+ * Ends a run of many files that is closed and was not sealed: lets nothing publish any more, undoes it where it was all or
+ * nothing, and writes the record, so that nothing else stays. Repeated, it finds its work done.
+ */
+export async function sweepRun({ location, ground, rollBack, chunks, facts }: RegisteredRun, status: WorkflowExecutionStatusName, pool: ThreadPool): Promise<void> {
+  if (chunks === null) return pool.run('discardRun', { location, ground });
+  if (await pool.run('isForgotten', { location, ground })) return;
+  const committed = await pool.run('revokeRun', { location });
+  if (rollBack && !committed) await undo(location, chunks, pool);
+  const sealed = { ...facts, state: stateOf(status), endedAt: new Date().toISOString() };
+  await pool.run('sealRun', { location, chunks, facts: sealed, keepRuns: KEEP_RUNS });
+}
+
+async function undo(location: RegisteredRun['location'], chunks: number, pool: ThreadPool): Promise<void> {
+  for (let chunk = chunks - 1; chunk >= 0; chunk -= 1) await pool.run('undoChunk', { location, chunk });
+  await pool.run('removeCreatedDirectories', { location });
+}
+
+/** As a batch that ends by itself would say it. */
+function stateOf(status: WorkflowExecutionStatusName): string {
+  const states: Partial<Record<WorkflowExecutionStatusName, string>> = { COMPLETED: 'complete', FAILED: 'failed', CANCELLED: 'cancelled' };
+  return states[status] ?? 'terminated';
+}

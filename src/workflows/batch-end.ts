@@ -1,0 +1,74 @@
+import { ApplicationFailure, CancellationScope, log, upsertMemo, workflowInfo } from '@temporalio/workflow';
+import type { Batch, RunSummary } from '../activities';
+import type { BatchBackupOutput } from '../batch-models';
+import type { FailureType } from '../failures';
+import { batchOutput } from './batch-output';
+import { enterPhase, type BatchRun } from './batch-run';
+import { failureOf } from './failure-of';
+import { quickSteps, undoSteps } from './proxies';
+import { sealBatch } from './seal-batch';
+
+/** Where undo of many chunks heartbeats as one step. */
+const CHUNKS_PER_UNDO = 100;
+
+/** Temporal keeps memos small; all failures are in the run's failures.ndjson. */
+const MEMO_SAMPLE = 3;
+
+/** What became of a batch that did not end well. */
+interface Ending {
+  readonly rollback: BatchBackupOutput['rollback'];
+  readonly summary: RunSummary | undefined;
+  /** What else went wrong on the way. */
+  readonly trouble: string;
+}
+
+/** Ends a batch that was cancelled or failed as a whole: undone where that was asked for, sealed; answers what it ends with. */
+export async function endedBatch(run: BatchRun, error: unknown): Promise<unknown> {
+  const { type, message } = failureOf(error);
+  run.waits.clear();
+  const { rollback, summary, trouble } = await CancellationScope.nonCancellable(() => (run.batch === undefined ? discarded(run) : undoneAndSealed(run, run.batch, type)));
+  const text = [message, trouble].filter((part) => part !== '').join(' ');
+  const ending: FailureType = rollback === 'failed' ? 'RollbackFailed' : type;
+  const output = batchOutput(run, summary, { type: ending, message: text }, rollback);
+  if (CancellationScope.current().consideredCancelled) upsertMemo({ output: { ...output, failureSample: output.failureSample.slice(0, MEMO_SAMPLE) } });
+  return ending === 'Cancelled' ? error : ApplicationFailure.create({ type: ending, message: text, nonRetryable: true, details: [output], cause: error instanceof Error ? error : undefined });
+}
+
+/** Without a plan nothing was copied. What cannot be removed now is the janitor's. */
+async function discarded(run: BatchRun): Promise<Ending> {
+  try {
+    const request = { input: run.input, runId: workflowInfo().firstExecutionRunId };
+    await quickSteps.discardRun.executeWithOptions({ summary: 'remove the run that has no plan', retry: { maximumAttempts: 3, initialInterval: '1 s' } }, [request]);
+  } catch (error) {
+    log.warn('A run without a plan could not be removed', { error: failureOf(error).message });
+  }
+  return { rollback: 'notNeeded', summary: undefined, trouble: '' };
+}
+
+async function undoneAndSealed(run: BatchRun, batch: Batch, type: FailureType): Promise<Ending> {
+  const rollback = run.input.onFailure === 'rollBack' ? await undo(run, batch) : 'notNeeded';
+  // What undo could not put back is kept only here.
+  if (rollback === 'failed') return { rollback, summary: undefined, trouble: 'Undo did not finish; what it needs stays in the run\'s directory.' };
+  try {
+    return { rollback, summary: await sealBatch(run, batch, type === 'Cancelled' ? 'cancelled' : 'failed'), trouble: '' };
+  } catch (error) {
+    // The destination may be what is broken: the record in history is enough then.
+    return { rollback, summary: undefined, trouble: `The run's record could not be written: ${failureOf(error).message}` };
+  }
+}
+
+async function undo(run: BatchRun, batch: Batch): Promise<Ending['rollback']> {
+  enterPhase(run, 'undoing');
+  try {
+    const { committed } = await undoSteps.revokeRun.executeWithOptions({ summary: 'undo: let no chunk publish any more' }, [{ batch }]);
+    if (committed) return 'notNeeded';
+    for (let end = run.nextChunk; end > 0; end -= CHUNKS_PER_UNDO) {
+      const count = Math.min(CHUNKS_PER_UNDO, end);
+      await undoSteps.undoChunks.executeWithOptions({ summary: `undo: ${count} chunks` }, [{ batch, end, count }]);
+    }
+    return 'performed';
+  } catch (error) {
+    log.error('Undo failed', { error: failureOf(error).message });
+    return 'failed';
+  }
+}
