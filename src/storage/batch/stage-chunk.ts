@@ -1,4 +1,4 @@
-import * as fs from 'node:fs';
+import type * as fs from 'node:fs';
 import { rootOf } from '../../core/roots';
 import type { TransferControl } from '../control';
 import { copyContent, copyMetadata, syncCopy, type CopyOptions } from '../copy';
@@ -30,7 +30,7 @@ interface Stage {
   readonly targets: OpenDirectories;
   /** Where this attempt stages. */
   readonly directory: string;
-  readonly createdDirectories: string[];
+  readonly createdDirectories: Set<string>;
   readonly control: TransferControl;
 }
 
@@ -42,9 +42,9 @@ interface Stage {
 export function stageChunk(task: ChunkTask, control: TransferControl): StagedChunk {
   const run = runDirectory(task.settings.location);
   const { entries } = readChunk(`${run}/${runEntries.plan}`, `${run}/${runEntries.index}`, task.chunk);
-  const stage: Stage = { task, sources: new OpenDirectories('source'), targets: new OpenDirectories('destination'), directory: makeAttemptDirectory(task), createdDirectories: [], control };
+  const stage: Stage = { task, sources: new OpenDirectories('source'), targets: new OpenDirectories('destination'), directory: makeAttemptDirectory(task), createdDirectories: new Set(), control };
   try {
-    return { files: entries.map((entry, index) => stageOne(stage, new ChunkFile(entry), String(index))), createdDirectories: stage.createdDirectories };
+    return { files: entries.map((entry, index) => stageOne(stage, new ChunkFile(entry), String(index))), createdDirectories: [...stage.createdDirectories] };
   } finally {
     stage.sources.close();
     stage.targets.close();
@@ -90,6 +90,8 @@ function sourceRootOf(roots: readonly string[], source: PathBytes): string {
 function inspectTarget(stage: Stage, targetPath: PathBytes): fs.BigIntStats | undefined {
   const { directory, name } = splitPath(targetPath);
   const parent = openOrCreate(stage, directory);
+  // It was missing a moment ago; should somebody have been quicker, the link to the target says so.
+  if (typeof directory === 'string' && stage.createdDirectories.has(directory)) return undefined;
   const text = pathText(targetPath);
   return blaming('destination', text, () => {
     const stats = lstatIfPresent(parent.entry(name));
@@ -108,7 +110,7 @@ function openOrCreate({ task, targets, createdDirectories }: Stage, directory: P
     const missing = missingParents(destination, `${directory}/-`);
     // Otherwise they become durable with the staged files, all at once.
     createParents(root, missing, { sync: syncEach });
-    createdDirectories.push(...missing);
+    missing.forEach((path) => createdDirectories.add(path));
     return targets.get(root, directory);
   }
 }
