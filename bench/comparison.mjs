@@ -37,7 +37,6 @@ async function rounds({ options, workplace, contenders, data, source }) {
   const measured = { timesMs: {}, titles: {}, heartbeats: 0 };
   const sample = sampleOf(source, options.seed);
   for (let round = 0; round < options.rounds; round += 1) {
-    warm(source);
     for (const [place] of contenders.entries()) {
       // Another one is first in every round: what the one before leaves to do meets everybody in turn.
       const contender = contenders[(place + round) % contenders.length];
@@ -56,6 +55,7 @@ function stopped(measured, round) {
 
 async function one({ contender, measured, source, sample, name, destination }) {
   await contender.prepare?.({ source, destination });
+  warm(source);
   // What others left in the page cache is written now, and not at this one's cost.
   await runCommand('sync', []);
   const startMs = performance.now();

@@ -8,6 +8,9 @@ import { StepFailed } from './step-failed';
 /** Threads are plain JavaScript whatever loads this file. */
 const THREAD_FILE = resolve(__dirname, '../../lib/storage/thread.js');
 
+/** A thread compiles its code anew: those of a batch are kept for the next one. */
+const IDLE_MS = 300_000;
+
 /**
  * Threads for storage functions. File calls there are synchronous: several times faster than promises in Node, and a
  * stuck file system holds up one thread, not the worker.
@@ -17,7 +20,7 @@ export class ThreadPool {
 
   /** @param size threads at most; one is started at once, the others when they are needed */
   constructor(size: number) {
-    this.pool = new Piscina({ filename: THREAD_FILE, minThreads: 1, maxThreads: size, idleTimeout: 30_000 });
+    this.pool = new Piscina({ filename: THREAD_FILE, minThreads: 1, maxThreads: size, idleTimeout: IDLE_MS });
   }
 
   /**

@@ -31,8 +31,14 @@ interface PlanLine {
   readonly k?: KnownState;
 }
 
-/** At most so many files and bytes go into a chunk; a file that is larger makes a chunk of its own. */
-export const chunkLimits = { files: 1000, bytes: 256 * 1024 * 1024 } as const;
+/**
+ * At most so many files and bytes go into a chunk; a file that is larger makes a chunk of its own. The first chunks are
+ * smaller, so that a short list keeps all lanes busy; the later ones are larger, since every chunk costs the server.
+ */
+export const chunkLimits = { firstFiles: 500, files: 2000, bytes: 256 * 1024 * 1024 } as const;
+
+/** Chunks that a list is cut into at least, while they are not below the smallest size. */
+const FEWEST_CHUNKS = 8;
 
 /** Offset of the chunk's first line, number of its first entry, entries, bytes: four doubles. */
 const INDEX_RECORD_BYTES = 32;
@@ -56,7 +62,7 @@ export class PlanWriter {
   add(entry: PlanEntry): void {
     const target = isFullPath(entry) ? undefined : toJsonPath(entry.target);
     const line: PlanLine = { s: toJsonPath(entry.source), t: target, z: entry.sizeBytes, k: entry.known };
-    if (this.chunk.files > 0 && (this.chunk.files >= chunkLimits.files || this.chunk.bytes + entry.sizeBytes > chunkLimits.bytes)) this.endChunk();
+    if (this.chunk.files > 0 && (this.chunk.files >= filesOfChunk(this.chunk.first) || this.chunk.bytes + entry.sizeBytes > chunkLimits.bytes)) this.endChunk();
     const text = `${JSON.stringify(line)}\n`;
     this.lines.push(text);
     const length = Buffer.byteLength(text);
@@ -99,6 +105,11 @@ export class PlanWriter {
     this.lines = [];
     this.bufferedBytes = 0;
   }
+}
+
+/** How many files a chunk may have that begins with the entry of this number. */
+function filesOfChunk(first: number): number {
+  return Math.min(chunkLimits.files, Math.max(chunkLimits.firstFiles, Math.floor(first / FEWEST_CHUNKS)));
 }
 
 export interface PlannedChunk {

@@ -22,6 +22,8 @@ interface Publication {
   readonly directory: string;
   readonly targets: OpenDirectories;
   readonly verifyFrom: ReadFrom | null;
+  /** Where files were read from in fact: `cache` as soon as one was. */
+  readFrom: ReadFrom | null;
   readonly control: TransferControl;
 }
 
@@ -38,7 +40,7 @@ export function publishChunk(task: ChunkTask, { files, createdDirectories }: Sta
   if (done !== undefined && done.pass >= task.pass) return done;
   const verifyFrom = settings.verify === 'none' ? null : whereToRead(directory, settings.verify);
   const targets = new OpenDirectories('destination');
-  const publication: Publication = { task, directory, targets, verifyFrom, control };
+  const publication: Publication = { task, directory, targets, verifyFrom, readFrom: verifyFrom, control };
   try {
     for (const file of files) unlessFailed(file, () => verifyOne(publication, file));
     for (const file of files) {
@@ -46,7 +48,7 @@ export function publishChunk(task: ChunkTask, { files, createdDirectories }: Sta
       control.finishFile();
     }
     const entries = files.map((file) => file.journalEntry());
-    const outcome = outcomeOf(task.pass, entries, verifyFrom, createdDirectories);
+    const outcome = outcomeOf(task.pass, entries, publication.readFrom, createdDirectories);
     const isFirst = writePublished(publication, () => writeJournal(settings.location, task.chunk, outcome, entries, settings.syncEach ? undefined : () => requireSynced(settings.location, control)));
     removeStaging(directory);
     if (!isFirst) return readReport(settings.location, task.chunk) ?? { ...outcome, failed: [] };
@@ -62,11 +64,13 @@ function writePublished<Answer>({ task, targets }: Publication, write: () => Ans
   return write();
 }
 
-function verifyOne({ directory, verifyFrom, control }: Publication, file: ChunkFile): void {
+function verifyOne(publication: Publication, file: ChunkFile): void {
+  const { directory, verifyFrom, control } = publication;
   if (file.staged === undefined || verifyFrom === null) return;
   const target = pathText(file.target);
   control.startFile(pathText(file.source));
-  const found = blaming('destination', target, () => readBackFrom(`${directory}/${file.staged}`, verifyFrom, control));
+  const found = blaming('destination', target, () => readBackFrom(`${directory}/${file.staged}`, verifyFrom, control, file.sizeBytes));
+  if (found.from === 'cache') publication.readFrom = 'cache';
   if (found.sha256 === file.sha256 && found.sizeBytes === file.sizeBytes) return;
   throw new StorageError('ChecksumMismatch', 'destination', target, `Checksum mismatch of the copy for ${target}: expected ${file.sha256}, found ${found.sha256}`);
 }

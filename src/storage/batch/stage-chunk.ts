@@ -33,7 +33,7 @@ interface Stage {
   readonly targets: OpenDirectories;
   /** Where this attempt stages. */
   readonly directory: string;
-  readonly createdDirectories: string[];
+  readonly createdDirectories: Set<string>;
   readonly control: TransferControl;
 }
 
@@ -46,11 +46,11 @@ export function stageChunk(task: ChunkTask, control: TransferControl): StagedChu
   const { location } = task.settings;
   const run = runDirectory(location);
   const { entries } = readChunk(`${run}/${runEntries.plan}`, `${run}/${runEntries.index}`, task.chunk);
-  const stage: Stage = { task, sources: new OpenDirectories('source'), targets: new OpenDirectories('destination'), directory: makeAttemptDirectory(task), createdDirectories: [], control };
+  const stage: Stage = { task, sources: new OpenDirectories('source'), targets: new OpenDirectories('destination'), directory: makeAttemptDirectory(task), createdDirectories: new Set(), control };
   try {
     const before = task.pass === 0 ? [] : readEntries(location, task.chunk);
     const files = entries.map((entry, index) => settled(task, entry, before[index], index) ?? stageOne(stage, new ChunkFile(entry), String(index)));
-    return { files, createdDirectories: stage.createdDirectories };
+    return { files, createdDirectories: [...stage.createdDirectories] };
   } finally {
     stage.sources.close();
     stage.targets.close();
@@ -105,6 +105,8 @@ function sourceRootOf(roots: readonly string[], directory: PathBytes, source: Pa
 function inspectTarget(stage: Stage, targetPath: PathBytes): fs.BigIntStats | undefined {
   const { directory, name } = splitPath(targetPath);
   const parent = openOrCreate(stage, directory);
+  // It was missing a moment ago; should somebody have been quicker, the link to the target says so.
+  if (typeof directory === 'string' && stage.createdDirectories.has(directory)) return undefined;
   const text = pathText(targetPath);
   return blaming('destination', text, () => {
     const stats = lstatIfPresent(parent.entry(name));
@@ -126,7 +128,7 @@ function openOrCreate({ task, targets, createdDirectories }: Stage, directory: P
     if (keepPrevious) noteCreatedDirectories(location, missing);
     // Otherwise they become durable with the staged files, all at once.
     createParents(root, missing, { sync: syncEach });
-    createdDirectories.push(...missing);
+    missing.forEach((path) => createdDirectories.add(path));
     return targets.get(root, directory);
   }
 }

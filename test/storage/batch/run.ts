@@ -43,7 +43,7 @@ export class Run {
   attempt(pass = 0, only: readonly number[] = []): ChunkTask {
     const { location, rollBack: keepPrevious } = this;
     this.attempts += 1;
-    const settings = { location, sourceRoots: [location.root], verify: 'cache', onSourceChanged: 'fail', keepPrevious, syncEach: false } as const;
+    const settings = { location, sourceRoots: [location.root], verify: 'cache', onSourceChanged: 'fail', keepPrevious, syncEach: true } as const;
     return { settings, chunk: 0, attemptName: `0-${this.attempts}-test-1`, workflowId: WORKFLOW_ID, illness, pass, only };
   }
 
