@@ -1,4 +1,4 @@
-// Makes docs/images/: a finished and a rolled-back backup as the Web UI shows them, from real runs on an embedded
+// Makes docs/images/: a finished and a rolled-back backup and a batch under way as the Web UI shows them, from real runs on an embedded
 // server in a temporary folder. Needs a Chromium: CHROMIUM_PATH, or Debian's, which it installs where it may.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -30,7 +30,9 @@ try {
     environment.TEMPORAL_ADDRESS = server.first.address;
     const finished = finishedRun();
     const rolledBack = await rolledBackRun();
-    await takePictures({ 'finished-run': `${finished}/timeline`, 'rolled-back-run': `${rolledBack}/timeline`, 'finished-run-details': `${finished}/user-metadata` });
+    const batch = await runningBatch();
+    await takePictures({ 'finished-run': `${finished}/timeline`, 'rolled-back-run': `${rolledBack}/timeline`, 'finished-run-details': `${finished}/user-metadata`, 'batch-details': `${batch.webUi}/user-metadata` });
+    await batch.end();
   } finally {
     await stop(worker);
     await stop(server);
@@ -79,6 +81,29 @@ async function rolledBackRun() {
   return lastLine(output).webUi;
 }
 
+/** A batch that is paused half way, so that its picture holds still. */
+async function runningBatch() {
+  const photos = join(demo, 'photos');
+  mkdirSync(photos);
+  const names = Array.from({ length: 20_000 }, (_, index) => join(photos, `photo-${String(index).padStart(5, '0')}.jpg`));
+  names.forEach((name, index) => writeFileSync(name, Buffer.alloc(1000 + (index % 3000), name)));
+  const list = join(demo, 'list');
+  writeFileSync(list, [...names, join(photos, 'deleted.jpg')].reverse().join('\n'));
+  const batch = spawn(process.execPath, [command, 'batch', '--files-from', list, '--to', join(demo, 'backups'), '--task-queue', QUEUE, '--json', '--lanes', '2'], { env: environment, stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  for await (const chunk of batch.stdout) {
+    output += chunk;
+    if (/"doneFiles":[1-9]/.test(output)) break;
+  }
+  const { operationId } = JSON.parse(output.split('\n')[0]);
+  run('pause', operationId);
+  const end = async () => {
+    run('cancel', operationId);
+    await once(batch, 'exit');
+  };
+  return { webUi: JSON.parse(run('status', operationId, '--json')).webUi, end };
+}
+
 function run(...argv) {
   const { stdout, stderr, status } = spawnSync(process.execPath, [command, ...argv], { env: environment, encoding: 'utf8' });
   if (status !== 0) throw new Error(`file-backup ${argv.join(' ')} ended with ${status}: ${stderr}`);
@@ -94,7 +119,9 @@ async function takePictures(pages) {
   try {
     const page = await browser.newPage({ viewport: { width: 1440, height: 960 } });
     for (const [name, address] of Object.entries(pages)) {
-      await page.goto(address, { waitUntil: 'networkidle' });
+      await page.goto(address, { waitUntil: 'load' });
+      // The page of a run under way never stops asking.
+      await page.waitForLoadState('networkidle', { timeout: 8000 }).catch(() => undefined);
       await page.screenshot({ path: join(images, `${name}.png`) });
       console.error(`docs/images/${name}.png`);
     }

@@ -13,6 +13,8 @@ const SourceList = z.strictObject({
   separator: z.enum(['newline', 'nul']).default('nul'),
   /** Digest of the list, so that equal lists are known as equal. */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  /** How many there are, for people who look at the run. */
+  entries: z.int().min(1).optional(),
 });
 
 /** What to back up and how, for many files. */

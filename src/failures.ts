@@ -109,6 +109,12 @@ const destinationErrors: Readonly<Record<string, FailureType>> = {
 /** Errors of either end that pass: they mean the same read or write may work in a moment. */
 const passingErrors = ['EIO', 'ESTALE', 'EBUSY', 'EAGAIN', 'EINTR', 'ETIMEDOUT', 'EHOSTDOWN', 'EREMOTEIO', 'ENETDOWN'];
 
+/** All codes of one side whose failure type is of a kind. */
+export function codesOf(side: Side, isOfKind: (type: FailureType) => boolean): string[] {
+  const codes = [...Object.keys(failureKinds), ...passingErrors, ...Object.keys(side === 'source' ? sourceErrors : destinationErrors)];
+  return codes.filter((code) => isOfKind(failureTypeOf(code, side)));
+}
+
 /** The one table from errno names (as `ENOSPC`) to failure types. Unknown ones are retried a bounded number of times. */
 export function failureTypeOf(code: string, side: Side): FailureType {
   if (isFailureType(code)) return code;

@@ -2,11 +2,11 @@ import { Context } from '@temporalio/activity';
 import { isBelow } from '../core/roots';
 import { BatchBackupInput } from '../batch-models';
 import { failure } from '../failures';
-import type { ChunkSettings, ChunkTask, StagedChunk } from '../storage/batch/chunk';
+import type { ChunkSettings, ChunkTask } from '../storage/batch/chunk';
 import type { Amendment } from '../storage/batch/journal';
 import type { RunGround } from '../storage/batch/open-run';
 import type { RunLocation } from '../storage/batch/run-directory';
-import { illnessOf, isLastOfFullDisk, passingOf, resultOf, type ChunkResult } from './chunk-result';
+import { illnessRule, passingOf, resultOf, type ChunkResult } from './chunk-result';
 import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
 import { attempt, currentOwner, parseAs, type ActivityDependencies, type Attempted } from './operation';
 import { destinationRoot, sourceRoot } from './roots';
@@ -65,19 +65,11 @@ export function createBatchSteps({ roots, pool, clusterId, registry }: ActivityD
       const settings = settingsOf(batch, roots.sources);
       const { location } = settings;
       const workflowId = currentOwner('').workflowId;
-      return runSteps(pool, async (run, control) => {
-        const done = await run('readOutcome', { location, chunk, workflowId });
-        if (done !== undefined && done.pass >= pass) return resultOf(done, location.destination, storage);
-        const task: ChunkTask = { settings, chunk, attemptName: attemptNameOf(chunk), pass, only: done === undefined ? [] : passingOf(done).map(({ index }) => index) };
-        const staged = await run('stageChunk', task);
-        const illness = illnessOf(triedEntries(staged, task));
-        if (illness !== undefined && !isLastOfFullDisk(illness)) {
-          await run('discardAttempt', task);
-          throw illness;
-        }
-        control.enter('sync');
-        if (!settings.syncEach) await syncOf(syncs, location);
-        return resultOf(await run('publishChunk', { task, staged }), location.destination, storage);
+      return runSteps(pool, async (run) => {
+        const before = pass === 0 ? undefined : await run('readOutcome', { location, chunk, workflowId });
+        const only = before === undefined ? [] : passingOf(before).map(({ index }) => index);
+        const task: ChunkTask = { settings, chunk, attemptName: attemptNameOf(chunk), workflowId, illness: illnessRule(), pass, only };
+        return resultOf(await run('backUpChunk', task, syncs.since(location.destination)), location.destination, storage);
       });
     },
 
@@ -118,17 +110,4 @@ function createdFor({ destination }: RunLocation, { missingDirectories }: RunGro
 function attemptNameOf(chunk: number): string {
   const { attempt: number, activityId } = Context.current().info;
   return `${chunk}-${number}-${activityId}-${Date.now()}`;
-}
-
-/** The files that this pass is about. */
-function triedEntries({ entries }: StagedChunk, { pass, only }: ChunkTask): StagedChunk['entries'] {
-  return pass === 0 || only.length === 0 ? entries : only.flatMap((index) => entries[index] ?? []);
-}
-
-async function syncOf(syncs: FileSystemSync, { destination }: RunLocation): Promise<void> {
-  try {
-    await syncs.request(destination);
-  } catch (error) {
-    throw failure('DestinationError', `Syncing the file system of ${destination} failed`, { path: destination, attempt: attempt() }, error instanceof Error ? error : undefined);
-  }
 }

@@ -1,11 +1,10 @@
 import { Context } from '@temporalio/activity';
 import { boundedText } from '../core/bounded-text';
-import { failureKinds, failureTypeOf, type FailureType } from '../failures';
-import type { StagedEntry } from '../storage/batch/chunk';
+import { codesOf, failureKinds, failureTypeOf, type FailureType } from '../failures';
+import type { IllnessRule } from '../storage/batch/chunk';
 import type { ChunkReport, FailedEntry } from '../storage/batch/journal';
 import { fileWorkflowId } from '../workflow-ids';
 import { attempt, type Attempted } from './operation';
-import { StepFailed } from './step-failed';
 
 /** A failed file for people: text of bounded length. */
 export interface FailedFile {
@@ -68,18 +67,18 @@ export function passingOf({ failed, counts }: ChunkReport): FailedEntry[] {
   return isMany(full.length, counts.backedUp + counts.unchanged + counts.failed) ? passing.filter((entry) => !full.includes(entry)) : passing;
 }
 
-/** Many transient failures that blame the destination: it is ill, and the chunk as a whole waits and tries again. */
-export function illnessOf(entries: readonly StagedEntry[]): StepFailed | undefined {
-  const failures = entries.flatMap(({ failure: found }) => (found === undefined ? [] : [found]));
-  const blaming = failures.filter((failure) => failureKinds[typeOf(failure)].blamesDestination);
-  const [first] = blaming;
-  return first !== undefined && isMany(blaming.length, entries.length) ? new StepFailed({ ...first, path: '', stack: '' }) : undefined;
-}
+/** What blames the destination, for threads that know no failure types. */
+const destinationCodes = {
+  source: codesOf('source', (type) => failureKinds[type].blamesDestination),
+  destination: codesOf('destination', (type) => failureKinds[type].blamesDestination),
+};
+const spaceCodes = codesOf('destination', (type) => type === 'NoSpace');
 
-/** A disk that stays full takes what fits; the files that do not are failed ones. Other illness is waited for. */
-export function isLastOfFullDisk({ error }: StepFailed): boolean {
+/** When a chunk gives up as a whole. A disk that stays full takes what fits in the end; the files that do not are failed ones. */
+export function illnessRule(): IllnessRule {
   const { attempt: number, retryPolicy } = Context.current().info;
-  return failureTypeOf(error.code, error.side) === 'NoSpace' && number >= (retryPolicy?.maximumAttempts ?? Infinity);
+  const isLast = number >= (retryPolicy?.maximumAttempts ?? Infinity);
+  return { codes: destinationCodes, borne: isLast ? spaceCodes : [], mostFailures: MOST_SINGLES };
 }
 
 function isMany(failures: number, files: number): boolean {

@@ -12,7 +12,7 @@ const HEARTBEAT_INTERVAL_MS = 500;
 const STALL_TIMEOUT_MS = 120_000;
 
 /** Runs storage functions in threads, one after the other, under one control. */
-export type RunInThread = <Name extends StepName>(step: Name, input: StepInput<Name>) => Promise<StepResult<Name>>;
+export type RunInThread = <Name extends StepName>(step: Name, input: StepInput<Name>, sync?: () => Promise<void>) => Promise<StepResult<Name>>;
 
 /** Runs one storage function on behalf of the current activity; see `runSteps`. */
 export async function runStep<Name extends StepName>(pool: ThreadPool, step: Name, input: StepInput<Name>): Promise<StepResult<Name>> {
@@ -23,7 +23,7 @@ export async function runStep<Name extends StepName>(pool: ThreadPool, step: Nam
  * Runs storage functions in threads on behalf of the current activity: heartbeats while they make progress, passes a
  * cancellation on and waits until the thread has stopped, and turns what is thrown into a typed failure.
  */
-export async function runSteps<Result>(pool: ThreadPool, calls: (run: RunInThread, control: TransferControl) => Promise<Result>): Promise<Result> {
+export async function runSteps<Result>(pool: ThreadPool, calls: (run: RunInThread) => Promise<Result>): Promise<Result> {
   const context = Context.current();
   const control = new TransferControl();
   const stall = watchProgress(context, control);
@@ -31,7 +31,7 @@ export async function runSteps<Result>(pool: ThreadPool, calls: (run: RunInThrea
   context.cancellationSignal.addEventListener('abort', onCancel, { once: true });
   if (context.cancellationSignal.aborted) control.cancel();
   try {
-    return await Promise.race([calls((step, input) => pool.run(step, input, control), control), stall.happened]);
+    return await Promise.race([calls((step, input, sync) => pool.run(step, input, control, sync)), stall.happened]);
   } catch (error) {
     if (error instanceof StepFailed && error.error.code === 'Cancelled') return await stopped(context);
     if (error instanceof ApplicationFailure || error instanceof CancelledFailure) throw error;

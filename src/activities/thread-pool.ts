@@ -8,6 +8,9 @@ import { StepFailed } from './step-failed';
 /** Threads are plain JavaScript whatever loads this file. */
 const THREAD_FILE = resolve(__dirname, '../../lib/storage/thread.js');
 
+/** A thread compiles its code anew: those of a batch are kept for the next one. */
+const IDLE_MS = 300_000;
+
 /**
  * Threads for storage functions. File calls there are synchronous: several times faster than promises in Node, and a
  * stuck file system holds up one thread, not the worker.
@@ -17,12 +20,17 @@ export class ThreadPool {
 
   /** @param size threads at most; one is started at once, the others when they are needed */
   constructor(size: number) {
-    this.pool = new Piscina({ filename: THREAD_FILE, minThreads: 1, maxThreads: size, idleTimeout: 30_000 });
+    this.pool = new Piscina({ filename: THREAD_FILE, minThreads: 1, maxThreads: size, idleTimeout: IDLE_MS });
   }
 
-  /** @throws StepFailed with what the storage function threw */
-  async run<Name extends StepName>(step: Name, input: StepInput<Name>, control = new TransferControl()): Promise<StepResult<Name>> {
-    const answer = await this.pool.run({ step, input, memory: control.memory });
+  /**
+   * @param sync makes what the step wrote durable, as often as it asks for that
+   * @throws StepFailed with what the storage function threw
+   */
+  async run<Name extends StepName>(step: Name, input: StepInput<Name>, control = new TransferControl(), sync?: () => Promise<void>): Promise<StepResult<Name>> {
+    const running = this.pool.run({ step, input, memory: control.memory });
+    if (sync !== undefined) void control.serveSyncs(sync, running);
+    const answer = await running;
     if (!answer.ok) throw new StepFailed(answer.error);
     return answer.result as StepResult<Name>;
   }

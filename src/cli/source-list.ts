@@ -109,7 +109,7 @@ class ListWriter {
     fs.closeSync(this.open());
     fs.renameSync(this.draft, path);
     removeOldLists(this.directory);
-    return { entries, roots, request: { sourceList: { path, separator: 'nul', sha256 } }, discard: () => fs.rmSync(path, { force: true }) };
+    return { entries, roots, request: { sourceList: { path, separator: 'nul', sha256, entries } }, discard: () => fs.rmSync(path, { force: true }) };
   }
 
   abandon(): void {

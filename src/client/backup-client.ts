@@ -172,8 +172,9 @@ export class BackupClient {
   }
 
   private async startBatch(input: BatchBackupInput, mayBeRepeated: boolean): Promise<BatchBackupHandle> {
-    const { backupDir, operationId, metadata, sources, layout, onFailure } = input;
-    const files = sources === undefined ? 'a list of files' : `${sources.length} file${sources.length === 1 ? '' : 's'}`;
+    const { backupDir, operationId, metadata, sources, sourceList, layout, onFailure } = input;
+    const count = sources?.length ?? sourceList?.entries;
+    const files = count === undefined ? 'a list of files' : `${count} file${count === 1 ? '' : 's'}`;
     const run = await this.start({
       workflowType: BACKUP_BATCH_WORKFLOW,
       workflowId: batchWorkflowId(this.storage, input),

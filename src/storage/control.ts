@@ -12,10 +12,18 @@ const FILES = 2;
 /** Odd while the path is being written. */
 const PATH_VERSION = 3;
 const PATH_LENGTH = 4;
-const WORDS_BYTES = 24;
+const SYNCS_ASKED = 5;
+/** Number of the last sync that was answered; negative when it failed. */
+const SYNCS_ANSWERED = 6;
+const WORDS_BYTES = 32;
 const COUNTER_BYTES = 8;
 /** The end of a path says which file it is. */
 const PATH_BYTES = 512;
+
+/** Part of every Node, but not yet of TypeScript's library. */
+interface WaitAsync {
+  waitAsync(words: Int32Array, index: number, value: number): { readonly async: false } | { readonly async: true; readonly value: Promise<unknown> };
+}
 
 /**
  * Progress and cancellation of one step, in memory that is shared between the thread that copies and the one that
@@ -81,5 +89,44 @@ export class TransferControl {
     const version = Atomics.load(this.words, PATH_VERSION);
     const path = this.pathBytes.toString('utf8', 0, Atomics.load(this.words, PATH_LENGTH));
     return version % 2 === 0 && Atomics.load(this.words, PATH_VERSION) === version ? path : '';
+  }
+
+  /**
+   * In the thread: waits until the file system was synced on its behalf, together with what other threads ask for.
+   * False when that failed.
+   */
+  awaitSync(): boolean {
+    this.enter('sync');
+    const number = Atomics.add(this.words, SYNCS_ASKED, 1) + 1;
+    Atomics.notify(this.words, SYNCS_ASKED);
+    for (;;) {
+      const answered = Atomics.load(this.words, SYNCS_ANSWERED);
+      if (Math.abs(answered) === number) {
+        this.enter('idle');
+        return answered > 0;
+      }
+      Atomics.wait(this.words, SYNCS_ANSWERED, answered);
+    }
+  }
+
+  /** On the other side: performs the syncs that the thread waits for, until its step is over, however that ends. */
+  async serveSyncs(sync: () => Promise<void>, step: Promise<unknown>): Promise<void> {
+    let isOver = false;
+    const end = (): void => {
+      isOver = true;
+      Atomics.notify(this.words, SYNCS_ASKED);
+    };
+    step.then(end, end);
+    for (let answered = 0; ; answered += 1) {
+      const asked = (Atomics as unknown as WaitAsync).waitAsync(this.words, SYNCS_ASKED, answered);
+      if (asked.async) await asked.value;
+      if (isOver) return;
+      const succeeded = await sync().then(
+        () => true,
+        () => false,
+      );
+      Atomics.store(this.words, SYNCS_ANSWERED, succeeded ? answered + 1 : -answered - 1);
+      Atomics.notify(this.words, SYNCS_ANSWERED);
+    }
   }
 }

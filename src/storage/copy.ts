@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash as hashAtOnce, type Hash } from 'node:crypto';
 import * as fs from 'node:fs';
 import type { TransferControl } from './control';
 import { blaming, StorageError } from './errors';
-import { fileStat, isUnchanged, timeInSeconds, type FileStat } from './file-stat';
+import { fileStat, isSameState, timeInSeconds, type FileStat } from './file-stat';
 import type { OpenSource } from './source';
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -32,32 +32,47 @@ export interface Copied {
   readonly ownerKept: boolean;
 }
 
+/** A copy with its file as it is now, but for what owner and mode still changed. */
+export interface CopiedInto {
+  readonly copied: Copied;
+  readonly target: fs.BigIntStats;
+}
+
 /**
  * Copies an open source into an open, empty target: bytes with their SHA-256, then owner, mode and times, then a sync.
  * The source is looked at before and after, so a copy of a moving target is never taken for good.
  * @throws StorageError `SourceChanged`, `Cancelled`, errno names
  */
-export function copyInto(target: number, { descriptor, stat }: OpenSource, options: CopyOptions): Copied {
-  const { targetPath, control } = options;
-  const limitBytes = options.onSourceChanged === 'accept' && stat.sizeBytes > 0 ? stat.sizeBytes : Infinity;
-  const { sha256, sizeBytes } = copyBytes(descriptor, target, stat, limitBytes, options);
-  const changed = judgeChange(descriptor, stat, sizeBytes, options);
-  const ownerKept = blaming('destination', targetPath, () => copyMetadata(target, stat));
-  if (options.sync) {
-    control.enter('sync');
-    blaming('destination', targetPath, () => fs.fsyncSync(target));
-  }
+export function copyInto(target: number, source: OpenSource, options: CopyOptions): CopiedInto {
+  const { sha256, sizeBytes, changed } = copyContent(target, source, options);
+  const { ownerKept, stats } = blaming('destination', options.targetPath, () => copyMetadata(target, source.stats));
+  if (options.sync) syncCopy(target, options);
+  return { copied: { sha256, sizeBytes, source: fileStat(source.stats), changed, ownerKept }, target: stats };
+}
+
+/** The first half of `copyInto`, for callers that copy the metadata themselves. */
+export function copyContent(target: number, { descriptor, stats }: OpenSource, options: CopyOptions): Pick<Copied, 'sha256' | 'sizeBytes' | 'changed'> {
+  const expectedBytes = Number(stats.size);
+  const limitBytes = options.onSourceChanged === 'accept' && expectedBytes > 0 ? expectedBytes : Infinity;
+  const { sha256, sizeBytes } = copyBytes(descriptor, target, expectedBytes, limitBytes, options);
+  options.control.enter('idle');
+  return { sha256, sizeBytes, changed: judgeChange(descriptor, stats, sizeBytes, options) };
+}
+
+/** Makes a copy durable. A sync may be silent for long, and that is no stall. */
+export function syncCopy(target: number, { control, targetPath }: CopyOptions): void {
+  control.enter('sync');
+  blaming('destination', targetPath, () => fs.fsyncSync(target));
   control.enter('idle');
-  return { sha256, sizeBytes, source: stat, changed, ownerKept };
 }
 
 /** One per thread: threads run one step at a time. */
 let buffer: Buffer | undefined;
 
-function copyBytes(source: number, target: number, stat: FileStat, limitBytes: number, options: CopyOptions): { sha256: string; sizeBytes: number } {
+function copyBytes(source: number, target: number, expectedBytes: number, limitBytes: number, options: CopyOptions): { sha256: string; sizeBytes: number } {
   const { control, sourcePath, targetPath, onSourceChanged } = options;
-  const hash = createHash('sha256');
   const bytes = (buffer ??= Buffer.allocUnsafeSlow(CHUNK_BYTES));
+  let hash: Hash | undefined;
   let sizeBytes = 0;
   control.enter('transfer');
   while (sizeBytes < limitBytes) {
@@ -65,16 +80,19 @@ function copyBytes(source: number, target: number, stat: FileStat, limitBytes: n
     const wanted = Math.min(bytes.length, limitBytes - sizeBytes);
     const count = blaming('source', sourcePath, () => fs.readSync(source, bytes, 0, wanted, sizeBytes));
     if (count === 0) break;
-    hash.update(bytes.subarray(0, count));
     blaming('destination', targetPath, () => writeFully(target, bytes, count));
     sizeBytes += count;
     control.moved(count);
     // All that was there at first, and the read came back short: whether there is more by now, the second look says.
-    if (count < wanted && sizeBytes === stat.sizeBytes) break;
+    const isLast = count < wanted && sizeBytes === expectedBytes;
+    // Most files are read at once, and hashing at once costs half.
+    if (isLast && hash === undefined) return { sha256: hashAtOnce('sha256', bytes.subarray(0, count), 'hex'), sizeBytes };
+    hash = (hash ?? createHash('sha256')).update(bytes.subarray(0, count));
+    if (isLast) break;
     // A file that grows as fast as it is read would never end. Files of size 0 may still hold data (/proc).
-    if (onSourceChanged === 'fail' && stat.sizeBytes > 0 && sizeBytes > stat.sizeBytes) throw sourceChanged(sourcePath, 'it grew');
+    if (onSourceChanged === 'fail' && expectedBytes > 0 && sizeBytes > expectedBytes) throw sourceChanged(sourcePath, 'it grew');
   }
-  return { sha256: hash.digest('hex'), sizeBytes };
+  return { sha256: (hash ?? createHash('sha256')).digest('hex'), sizeBytes };
 }
 
 function writeFully(target: number, buffer: Buffer, count: number): void {
@@ -83,33 +101,40 @@ function writeFully(target: number, buffer: Buffer, count: number): void {
   }
 }
 
-function judgeChange(descriptor: number, before: FileStat, copiedBytes: number, { sourcePath, onSourceChanged }: CopyOptions): boolean {
-  const now = blaming('source', sourcePath, () => fileStat(fs.fstatSync(descriptor, { bigint: true })));
-  const complete = before.sizeBytes === 0 || copiedBytes === before.sizeBytes;
-  if (isUnchanged(before, now) && complete) return false;
-  const grew = now.sizeBytes >= before.sizeBytes && complete;
+function judgeChange(descriptor: number, before: fs.BigIntStats, copiedBytes: number, { sourcePath, onSourceChanged }: CopyOptions): boolean {
+  const now = blaming('source', sourcePath, () => fs.fstatSync(descriptor, { bigint: true }));
+  const expectedBytes = Number(before.size);
+  const complete = expectedBytes === 0 || copiedBytes === expectedBytes;
+  if (isSameState(before, now) && complete) return false;
+  const grew = now.size >= before.size && complete;
   if (onSourceChanged === 'accept' && grew) return true;
-  throw sourceChanged(sourcePath, `size ${before.sizeBytes} became ${now.sizeBytes}, ${copiedBytes} bytes were read`);
+  throw sourceChanged(sourcePath, `size ${before.size} became ${now.size}, ${copiedBytes} bytes were read`);
 }
 
 function sourceChanged(path: string, how: string): StorageError {
   return new StorageError('SourceChanged', 'source', path, `Source ${path} changed while it was read: ${how}`);
 }
 
-/** Owner first, since changing it may clear mode bits. Owner is best effort: only root may give files away. */
-function copyMetadata(target: number, stat: FileStat): boolean {
-  const ownerKept = copyOwner(target, stat);
-  fs.fchmodSync(target, stat.mode & PERMISSION_BITS);
-  const mtimeSeconds = timeInSeconds(BigInt(stat.mtimeNs));
+/**
+ * Mode, times and, where it is not right from the start, the owner, which is best effort: only root may give files away.
+ * Answers the file as it is then, but for what giving it away changed.
+ */
+export function copyMetadata(target: number, source: fs.BigIntStats): { readonly ownerKept: boolean; readonly stats: fs.BigIntStats } {
+  const mode = Number(source.mode) & PERMISSION_BITS;
+  const mtimeSeconds = timeInSeconds(source.mtimeNs);
+  fs.fchmodSync(target, mode);
   fs.futimesSync(target, mtimeSeconds, mtimeSeconds);
-  return ownerKept;
+  const stats = fs.fstatSync(target, { bigint: true });
+  if (stats.uid === source.uid && stats.gid === source.gid) return { ownerKept: true, stats };
+  const ownerKept = copyOwner(target, source);
+  // Changing the owner may have cleared mode bits.
+  fs.fchmodSync(target, mode);
+  return { ownerKept, stats };
 }
 
-function copyOwner(target: number, stat: FileStat): boolean {
-  const now = fs.fstatSync(target);
-  if (now.uid === stat.userId && now.gid === stat.groupId) return true;
+function copyOwner(target: number, source: fs.BigIntStats): boolean {
   try {
-    fs.fchownSync(target, stat.userId, stat.groupId);
+    fs.fchownSync(target, Number(source.uid), Number(source.gid));
     return true;
   } catch {
     // Not root, or a file system without owners: recorded in the result as a warning, and no reason to lose the backup.

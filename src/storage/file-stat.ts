@@ -36,14 +36,9 @@ export function isSameInode(a: fs.BigIntStats, b: fs.BigIntStats): boolean {
   return a.dev === b.dev && a.ino === b.ino;
 }
 
-/** Same content as far as metadata can tell: size and modification time, and the inode unless the devices were renumbered. */
-export function isUnchanged(before: FileStat, now: FileStat): boolean {
-  return (
-    before.sizeBytes === now.sizeBytes &&
-    before.mtimeNs === now.mtimeNs &&
-    before.ctimeNs === now.ctimeNs &&
-    before.inode === now.inode
-  );
+/** Two looks at one open file: same content as far as metadata can tell. */
+export function isSameState(before: fs.BigIntStats, now: fs.BigIntStats): boolean {
+  return before.size === now.size && before.mtimeNs === now.mtimeNs && before.ctimeNs === now.ctimeNs && before.ino === now.ino;
 }
 
 /** Still the target that was there before? ctime is left out: keeping a link of it changes that. */

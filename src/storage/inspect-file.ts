@@ -32,7 +32,7 @@ export interface Inspected {
 export function inspectFile(pair: FilePair): Inspected {
   refuseSameFile(pair);
   refuseLongNames(pair.targetPath);
-  const source = withSource(pair.sourceRoot, pair.sourcePath, ({ stat }) => stat);
+  const source = withSource(pair.sourceRoot, pair.sourcePath, ({ stats }) => fileStat(stats));
   requireRoot(pair.targetRoot);
   const missingDirectories = missingParents(pair.targetRoot, pair.targetPath);
   const existing = dirname(missingDirectories[0] ?? pair.targetPath);

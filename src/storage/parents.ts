@@ -25,8 +25,11 @@ function isPresent(path: string): boolean {
   });
 }
 
-/** Creates the directories in order, each one durable before the next. Directories that exist already are left alone. */
-export function createParents(root: string, directories: readonly string[]): void {
+/**
+ * Creates the directories in order, each one durable before the next, unless the caller makes them durable itself.
+ * Directories that exist already are left alone.
+ */
+export function createParents(root: string, directories: readonly string[], { sync } = { sync: true }): void {
   for (const path of directories) {
     inParent(root, path, 'destination', (parent, name) => {
       blaming('destination', path, () => {
@@ -35,7 +38,7 @@ export function createParents(root: string, directories: readonly string[]): voi
         } catch (error) {
           if (!isErrno(error, 'EEXIST')) throw error;
         }
-        parent.sync();
+        if (sync) parent.sync();
       });
     });
   }

@@ -131,7 +131,7 @@ function copyPrevious(target: string, stats: fs.BigIntStats, kept: string, locat
     if (!isSameInode(stats, opened)) throw conflict(location, 'it was replaced meanwhile');
     const descriptor = fs.openSync(draft, O_WRONLY | O_CREAT | O_EXCL, 0o600);
     try {
-      copyOfTarget(descriptor, { descriptor: source, stat: fileStat(opened) }, location, control);
+      copyOfTarget(descriptor, { descriptor: source, stats: opened }, location, control);
       // Its own file comes back, with every bit that it had.
       fs.fchmodSync(descriptor, Number(opened.mode) & 0o7777);
       fs.fsyncSync(descriptor);

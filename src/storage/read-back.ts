@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, hash as hashAtOnce, type Hash } from 'node:crypto';
 import * as fs from 'node:fs';
 import type { TransferControl } from './control';
 import { isErrno } from './errors';
@@ -6,6 +6,8 @@ import type { PathBytes } from './path-bytes';
 
 const { O_RDONLY, O_NOFOLLOW, O_DIRECT, O_NONBLOCK } = fs.constants;
 const CHUNK_BYTES = 1024 * 1024;
+/** At least a block of any device. */
+const READ_UNIT_BYTES = 16 * 1024;
 const WEBASSEMBLY_PAGE_BYTES = 64 * 1024;
 
 /** Part of every Node, but typed only in the library for browsers. */
@@ -36,14 +38,17 @@ export function whereToRead(path: PathBytes, prefer: ReadFrom): ReadFrom {
   return prefer === 'device' && O_DIRECT !== undefined && !memoryFileSystems.includes(fs.statfsSync(path).type) ? 'device' : 'cache';
 }
 
-/** As `readBack`, for callers that have asked `whereToRead` already. */
-export function readBackFrom(path: PathBytes, where: ReadFrom, control: TransferControl): ReadBack {
+/**
+ * As `readBack`, for callers that have asked `whereToRead` already.
+ * @param expectedBytes how long the file should be, where that is known: less is read then beyond its end
+ */
+export function readBackFrom(path: PathBytes, where: ReadFrom, control: TransferControl, expectedBytes = Infinity): ReadBack {
   const [descriptor, from] = openFor(path, where);
   try {
-    return digest(descriptor, from, control);
+    return digest(descriptor, from, control, expectedBytes);
   } catch (error) {
     // Some file systems accept O_DIRECT when opening and refuse it when reading.
-    if (from === 'device' && isErrno(error, 'EINVAL')) return readBackFrom(path, 'cache', control);
+    if (from === 'device' && isErrno(error, 'EINVAL')) return readBackFrom(path, 'cache', control, expectedBytes);
     throw error;
   } finally {
     fs.closeSync(descriptor);
@@ -63,23 +68,32 @@ function openFor(path: PathBytes, where: ReadFrom): [number, ReadFrom] {
 }
 
 /** Digests an open file from its start; `device` is for descriptors opened with O_DIRECT. */
-export function digest(descriptor: number, from: ReadFrom, control: TransferControl): ReadBack {
-  const hash = createHash('sha256');
-  const sizeBytes = hashInto(hash, descriptor, from === 'device' ? alignedBuffer() : plainBuffer(), control);
-  return { sha256: hash.digest('hex'), sizeBytes, from };
-}
-
-function hashInto(hash: Hash, descriptor: number, buffer: Uint8Array, control: TransferControl): number {
-  control.enter('transfer');
+export function digest(descriptor: number, from: ReadFrom, control: TransferControl, expectedBytes = Infinity): ReadBack {
+  const buffer = from === 'device' ? alignedBuffer() : plainBuffer();
+  let hash: Hash | undefined;
   let sizeBytes = 0;
+  control.enter('transfer');
   for (;;) {
     control.throwIfCancelled();
-    const count = fs.readSync(descriptor, buffer, 0, buffer.length, sizeBytes);
-    if (count === 0) return sizeBytes;
-    hash.update(buffer.subarray(0, count));
+    const wanted = wantedBytes(buffer, expectedBytes - sizeBytes);
+    const count = fs.readSync(descriptor, buffer, 0, wanted, sizeBytes);
+    const data = buffer.subarray(0, count);
     sizeBytes += count;
     control.moved(count);
+    // A read that comes back short has seen the end. Where that is not where it should be, it is looked for once more.
+    const isLast = count === 0 || (count < wanted && sizeBytes === expectedBytes);
+    if (isLast && hash === undefined) return { sha256: hashAtOnce('sha256', data, 'hex'), sizeBytes, from };
+    hash = (hash ?? createHash('sha256')).update(data);
+    if (isLast) return { sha256: hash.digest('hex'), sizeBytes, from };
   }
+}
+
+/**
+ * More than the rest, so that a file which is too long shows, but not much: Linux fills the buffer with zeros from the
+ * end of the file on, which takes longer for a megabyte than reading a small file. In whole blocks, as O_DIRECT wants it.
+ */
+function wantedBytes(buffer: Uint8Array, restBytes: number): number {
+  return Math.min(buffer.length, (Math.floor(restBytes / READ_UNIT_BYTES) + 1) * READ_UNIT_BYTES);
 }
 
 let aligned: Uint8Array | undefined;

@@ -1,14 +1,15 @@
 import * as fs from 'node:fs';
 import { inParent, type OpenDirectory } from './directory';
 import { blaming, StorageError } from './errors';
-import { fileStat, kindOf, type FileStat } from './file-stat';
+import { kindOf } from './file-stat';
 import type { PathBytes } from './path-bytes';
 
 const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = fs.constants;
 
 export interface OpenSource {
   readonly descriptor: number;
-  readonly stat: FileStat;
+  /** The source as it was when it was opened. */
+  readonly stats: fs.BigIntStats;
 }
 
 /**
@@ -30,7 +31,7 @@ export function withSourceIn<T>(parent: OpenDirectory, name: PathBytes, path: st
   try {
     const stats = blaming('source', path, () => fs.fstatSync(descriptor, { bigint: true }));
     refuseOtherKinds(stats, path);
-    return calls({ descriptor, stat: fileStat(stats) });
+    return calls({ descriptor, stats });
   } finally {
     fs.closeSync(descriptor);
   }

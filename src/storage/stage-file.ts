@@ -37,7 +37,7 @@ export function stageFile(request: StageRequest, control: TransferControl): Stag
       const name = `${request.attemptName}-${randomUUID().slice(0, 8)}`;
       const path = staging.entry(name);
       return writing(path, location.targetPath, (target) => {
-        const copied = copyInto(target, source, { sourcePath, targetPath: location.targetPath, onSourceChanged, control, sync: true });
+        const { copied } = copyInto(target, source, { sourcePath, targetPath: location.targetPath, onSourceChanged, control, sync: true });
         staging.sync();
         return { name, ...copied };
       });

@@ -8,16 +8,15 @@ import type { ReadFrom } from './read-back';
 import { stageFile, type StageRequest } from './stage-file';
 import type { StagingLocation } from './staging';
 import { discardStaging, finalizeFile, unpublishFile, type Published } from './unpublish-file';
+import { backUpChunk } from './batch/backup-chunk';
 import { removeCreatedDirectories } from './batch/created-directories';
 import { discardRun, isForgotten } from './batch/discard-run';
 import { amendJournal, readReport, type Amendment } from './batch/journal';
-import type { ChunkTask, StagedChunk } from './batch/chunk';
+import type { ChunkTask } from './batch/chunk';
 import { inspectRun, openRun, requireOwner, type OpenRunRequest, type RunGround } from './batch/open-run';
 import { planBatch, type PlanRequest } from './batch/plan-batch';
-import { publishChunk } from './batch/publish-chunk';
 import type { RunLocation } from './batch/run-directory';
 import { isCommitted, sealRun, type SealRequest } from './batch/seal-run';
-import { discardAttempt, stageChunk } from './batch/stage-chunk';
 import { revokeRun, undoChunk } from './batch/undo-chunk';
 import { verifyStagedFile, verifyTarget, type ExpectedContent } from './verify-file';
 import { writeTarget, type WriteRequest } from './write-target';
@@ -47,9 +46,7 @@ export const steps = {
     requireOwner(input.location, input.workflowId);
     return readReport(input.location, input.chunk);
   },
-  stageChunk: (input: ChunkTask, control: TransferControl) => stageChunk(input, control),
-  discardAttempt: (input: ChunkTask) => discardAttempt(input),
-  publishChunk: (input: { task: ChunkTask; staged: StagedChunk }, control: TransferControl) => publishChunk(input.task, input.staged, control),
+  backUpChunk: (input: ChunkTask, control: TransferControl) => backUpChunk(input, control),
   amendJournal: (input: { location: RunLocation; chunk: number; amendments: readonly Amendment[] }) => amendJournal(input.location, input.chunk, input.amendments),
   /** Answers whether the run is committed: then there is nothing to undo any more. */
   revokeRun: (input: { location: RunLocation }) => {

@@ -3,7 +3,7 @@ import type { TransferControl } from './control';
 import { copyInto, type Copied, type OnSourceChanged } from './copy';
 import { inParent } from './directory';
 import { blaming, StorageError } from './errors';
-import { lstatIfPresent, type FileStat } from './file-stat';
+import { fileStat, lstatIfPresent, type FileStat } from './file-stat';
 import { requireReplaceable } from './inspect-file';
 import { createParents } from './parents';
 import { withSource } from './source';
@@ -32,9 +32,9 @@ export function writeTarget(request: WriteRequest, control: TransferControl): Co
   createParents(root, request.missingDirectories);
   return inParent(root, targetPath, 'destination', (parent, name) =>
     withSource(sourceRoot, sourcePath, (source) => {
-      const target = openTarget(parent.entry(name), targetPath, source.stat);
+      const target = openTarget(parent.entry(name), targetPath, fileStat(source.stats));
       try {
-        const copied = copyInto(target, source, { sourcePath, targetPath, onSourceChanged, control, sync: true });
+        const { copied } = copyInto(target, source, { sourcePath, targetPath, onSourceChanged, control, sync: true });
         parent.sync();
         return copied;
       } finally {

@@ -1,4 +1,5 @@
 import type { OnSourceChanged } from '../copy';
+import type { Side } from '../errors';
 import type { ReadFrom } from '../read-back';
 import type { JsonPath } from '../path-bytes';
 import type { RunLocation } from './run-directory';
@@ -15,11 +16,23 @@ export interface ChunkSettings {
   readonly syncEach: boolean;
 }
 
+/** When a chunk is given up as a whole: the destination is ill, and waiting is better than many failures. */
+export interface IllnessRule {
+  /** Codes of failures that blame the destination. */
+  readonly codes: Readonly<Record<Side, readonly string[]>>;
+  /** Those that are borne all the same. */
+  readonly borne: readonly string[];
+  /** So many, or half of a chunk, are not an illness yet. */
+  readonly mostFailures: number;
+}
+
 export interface ChunkTask {
   readonly settings: ChunkSettings;
   readonly chunk: number;
   /** Names what this attempt stages; attempts may overlap. */
   readonly attemptName: string;
+  readonly workflowId: string;
+  readonly illness: IllnessRule;
   /** 0 for the whole chunk; further passes try the files of `only` again and keep what the journal says of the others. */
   readonly pass: number;
   readonly only: readonly number[];
@@ -31,7 +44,7 @@ export type FileState = 'backedUp' | 'unchanged' | 'failed';
 /** Why a file failed, in storage's terms. */
 export interface EntryFailure {
   readonly code: string;
-  readonly side: 'source' | 'destination';
+  readonly side: Side;
   readonly message: string;
 }
 
@@ -53,18 +66,6 @@ export interface JournalEntry {
   readonly failure?: EntryFailure;
   /** Set when a target was replaced and its previous content is kept under this name. */
   readonly kept?: string;
-}
-
-/** A file of a chunk between staging and publishing. */
-export interface StagedEntry extends JournalEntry {
-  /** Name in the attempt's staging directory; absent when there is nothing to publish. */
-  readonly staged?: string;
-  readonly targetExisted: boolean;
-}
-
-export interface StagedChunk {
-  readonly entries: readonly StagedEntry[];
-  readonly createdDirectories: readonly string[];
 }
 
 /** What a chunk came to; counts add up to its files. */

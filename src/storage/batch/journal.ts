@@ -11,9 +11,10 @@ import { journalName, runDirectory, runEntries, type RunLocation } from './run-d
 /**
  * Writes what became of a chunk, at once and for good: its presence means that the chunk is done. First line the sums,
  * then a line for each file. Of two attempts at once the first one counts.
+ * @param durable makes the draft durable, before it gets its name; a sync of this file alone unless the caller knows better
  * @returns false when another attempt has written it already
  */
-export function writeJournal(location: RunLocation, chunk: number, outcome: ChunkOutcome, entries: readonly JournalEntry[]): boolean {
+export function writeJournal(location: RunLocation, chunk: number, outcome: ChunkOutcome, entries: readonly JournalEntry[], durable: (draft: string) => void = syncFile): boolean {
   const directory = `${runDirectory(location)}/${runEntries.journal}`;
   const draft = `${directory}/.${randomUUID()}`;
   const lines = [JSON.stringify(outcome), ...entries.map((entry) => JSON.stringify(entry))];
@@ -25,6 +26,12 @@ export function writeJournal(location: RunLocation, chunk: number, outcome: Chun
     // The disk is full of backups: what was set aside for this is enough to say so.
     unlinkIfPresent(`${runDirectory(location)}/${runEntries.reserve}`);
     writeDraft(draft, text);
+  }
+  try {
+    durable(draft);
+  } catch (error) {
+    unlinkIfPresent(draft);
+    throw error;
   }
   const isFirst = giveName(draft, `${directory}/${journalName(chunk)}`, outcome.pass, outcome.pass === 0 ? undefined : readOutcome(location, chunk)?.pass);
   syncDirectory(directory);
@@ -50,9 +57,18 @@ function giveName(draft: string, path: string, pass: number, passBefore: number 
   return true;
 }
 
+function syncFile(path: string): void {
+  const descriptor = fs.openSync(path, 'r');
+  try {
+    fs.fsyncSync(descriptor);
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
 function writeDraft(path: string, text: string): void {
   try {
-    fs.writeFileSync(path, text, { mode: 0o600, flag: 'wx', flush: true });
+    fs.writeFileSync(path, text, { mode: 0o600, flag: 'wx' });
   } catch (error) {
     unlinkIfPresent(path);
     throw error;
@@ -61,18 +77,34 @@ function writeDraft(path: string, text: string): void {
 
 /** The sums of a chunk that is done, or undefined. */
 export function readOutcome(location: RunLocation, chunk: number): ChunkOutcome | undefined {
-  const text = readIfPresent(location, chunk);
-  return text === undefined ? undefined : (JSON.parse(text.slice(0, text.indexOf('\n'))) as ChunkOutcome);
+  return readLines(location, chunk)?.outcome;
 }
 
 export function readEntries(location: RunLocation, chunk: number): JournalEntry[] {
-  const lines = (readIfPresent(location, chunk) ?? '').split('\n').slice(1);
-  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as JournalEntry);
+  const found = readLines(location, chunk);
+  return found === undefined ? [] : parseLines(found.lines);
 }
 
-function readIfPresent(location: RunLocation, chunk: number): string | undefined {
+/** A chunk's lines as they were written, without the sums; undefined when the chunk is not done. */
+export function readLines(location: RunLocation, chunk: number): { readonly outcome: ChunkOutcome; readonly lines: Buffer } | undefined {
+  const data = readIfPresent(location, chunk);
+  if (data === undefined) return undefined;
+  const end = data.indexOf('\n');
+  return { outcome: JSON.parse(data.toString('utf8', 0, end)) as ChunkOutcome, lines: data.subarray(end + 1) };
+}
+
+/** The entries that are written in lines. */
+export function parseLines(lines: Buffer): JournalEntry[] {
+  return lines
+    .toString('utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as JournalEntry);
+}
+
+function readIfPresent(location: RunLocation, chunk: number): Buffer | undefined {
   try {
-    return fs.readFileSync(`${runDirectory(location)}/${runEntries.journal}/${journalName(chunk)}`, 'utf8');
+    return fs.readFileSync(`${runDirectory(location)}/${runEntries.journal}/${journalName(chunk)}`);
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined;
     throw error;
@@ -96,9 +128,10 @@ export interface ChunkReport extends ChunkOutcome {
 
 /** What is known of a chunk that is done; undefined when it is not. */
 export function readReport(location: RunLocation, chunk: number): ChunkReport | undefined {
-  const outcome = readOutcome(location, chunk);
-  if (outcome === undefined) return undefined;
-  return { ...outcome, failed: outcome.counts.failed === 0 ? [] : failedEntries(readEntries(location, chunk)) };
+  const found = readLines(location, chunk);
+  if (found === undefined) return undefined;
+  const { outcome, lines } = found;
+  return { ...outcome, failed: outcome.counts.failed === 0 ? [] : failedEntries(parseLines(lines)) };
 }
 
 export function failedEntries(entries: readonly JournalEntry[]): FailedEntry[] {

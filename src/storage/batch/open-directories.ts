@@ -8,6 +8,7 @@ const LIMIT = 32;
 /** Directories opened without following links, kept open for the next file in them. */
 export class OpenDirectories {
   private readonly open = new Map<string, OpenDirectory>();
+  private readonly unsynced = new Set<OpenDirectory>();
 
   constructor(private readonly side: Side) {}
 
@@ -21,6 +22,16 @@ export class OpenDirectories {
     return directory;
   }
 
+  /** Names in it have changed: `sync` makes them durable, or what closes it before. */
+  touch(directory: OpenDirectory): void {
+    this.unsynced.add(directory);
+  }
+
+  /** Makes the names in all touched directories durable. */
+  sync(): void {
+    for (const directory of this.unsynced) this.syncOne(directory);
+  }
+
   close(): void {
     for (const directory of this.open.values()) directory.close();
     this.open.clear();
@@ -28,9 +39,14 @@ export class OpenDirectories {
 
   private closeOldest(): void {
     for (const [key, directory] of this.open) {
+      this.syncOne(directory);
       this.open.delete(key);
       directory.close();
       return;
     }
+  }
+
+  private syncOne(directory: OpenDirectory): void {
+    if (this.unsynced.delete(directory)) directory.sync();
   }
 }

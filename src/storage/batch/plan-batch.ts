@@ -1,7 +1,7 @@
+import * as fs from 'node:fs';
 import type { TransferControl } from '../control';
 import { syncDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
-import { lstatIfPresent } from '../file-stat';
 import { appendToPath, pathText, splitPath, type PathBytes } from '../path-bytes';
 import { readEntryAt, readList, type Separator } from './list-reader';
 import { LastRun } from './last-run';
@@ -84,8 +84,8 @@ function targetOf(source: PathBytes, layout: Layout): PathBytes {
 /** For cutting chunks only: what is wrong with a source is found when it is copied. */
 function sizeOf(source: PathBytes): number {
   try {
-    const stats = lstatIfPresent(source);
-    return stats?.isFile() === true ? Number(stats.size) : 0;
+    const stats = fs.lstatSync(source, { throwIfNoEntry: false });
+    return stats?.isFile() === true ? stats.size : 0;
   } catch (error) {
     if (isErrno(error, 'ENOTDIR', 'EACCES', 'ELOOP', 'ENAMETOOLONG', 'EIO', 'ESTALE')) return 0;
     throw error;
@@ -101,8 +101,7 @@ class SeenTargets {
 
   /** @throws StorageError `TargetCollision` */
   isDuplicate(source: PathBytes, target: PathBytes, position: number, layout: Layout): boolean {
-    const earlier = this.positions.get(target);
-    this.positions.add(target, position);
+    const earlier = this.positions.add(target, position);
     if (earlier === undefined) return false;
     const other = sourceAt(this.list, earlier);
     if (Buffer.from(other).equals(Buffer.from(source))) {

@@ -20,18 +20,25 @@ export interface PlanEntry {
   /** Size when it was planned; 0 when it could not be looked at. */
   readonly sizeBytes: number;
   /** Present when source and target look as the last run left them. */
-  readonly known?: KnownState;
+  readonly known: KnownState | undefined;
 }
 
 interface PlanLine {
   readonly s: JsonPath;
-  readonly t: JsonPath;
+  /** Left out where it is the source's path without its first slash. */
+  readonly t?: JsonPath;
   readonly z: number;
   readonly k?: KnownState;
 }
 
-/** At most so many files and bytes go into a chunk; a file that is larger makes a chunk of its own. */
-export const chunkLimits = { files: 1000, bytes: 256 * 1024 * 1024 } as const;
+/**
+ * At most so many files and bytes go into a chunk; a file that is larger makes a chunk of its own. The first chunks are
+ * smaller, so that a short list keeps all lanes busy; the later ones are larger, since every chunk costs the server.
+ */
+export const chunkLimits = { firstFiles: 500, files: 2000, bytes: 256 * 1024 * 1024 } as const;
+
+/** Chunks that a list is cut into at least, while they are not below the smallest size. */
+const FEWEST_CHUNKS = 8;
 
 /** Offset of the chunk's first line, number of its first entry, entries, bytes: four doubles. */
 const INDEX_RECORD_BYTES = 32;
@@ -53,8 +60,9 @@ export class PlanWriter {
   }
 
   add(entry: PlanEntry): void {
-    const line: PlanLine = { s: toJsonPath(entry.source), t: toJsonPath(entry.target), z: entry.sizeBytes, ...(entry.known === undefined ? {} : { k: entry.known }) };
-    if (this.chunk.files > 0 && (this.chunk.files >= chunkLimits.files || this.chunk.bytes + entry.sizeBytes > chunkLimits.bytes)) this.endChunk();
+    const target = isFullPath(entry) ? undefined : toJsonPath(entry.target);
+    const line: PlanLine = { s: toJsonPath(entry.source), t: target, z: entry.sizeBytes, k: entry.known };
+    if (this.chunk.files > 0 && (this.chunk.files >= filesOfChunk(this.chunk.first) || this.chunk.bytes + entry.sizeBytes > chunkLimits.bytes)) this.endChunk();
     const text = `${JSON.stringify(line)}\n`;
     this.lines.push(text);
     const length = Buffer.byteLength(text);
@@ -99,6 +107,11 @@ export class PlanWriter {
   }
 }
 
+/** How many files a chunk may have that begins with the entry of this number. */
+function filesOfChunk(first: number): number {
+  return Math.min(chunkLimits.files, Math.max(chunkLimits.firstFiles, Math.floor(first / FEWEST_CHUNKS)));
+}
+
 export interface PlannedChunk {
   readonly first: number;
   readonly sizeBytes: number;
@@ -138,5 +151,11 @@ function readIndex(indexPath: string, chunk: number): [{ offset: number; first: 
 
 function parseLine(line: string): PlanEntry {
   const { s, t, z, k } = JSON.parse(line) as PlanLine;
-  return { source: fromJsonPath(s), target: fromJsonPath(t), sizeBytes: z, ...(k === undefined ? {} : { known: k }) };
+  const source = fromJsonPath(s);
+  return { source, target: t === undefined ? source.slice(1) : fromJsonPath(t), sizeBytes: z, known: k };
+}
+
+/** Of paths that are text; the rare others are always written out. */
+function isFullPath({ source, target }: PlanEntry): boolean {
+  return typeof source === 'string' && typeof target === 'string' && source.length === target.length + 1 && source.endsWith(target);
 }

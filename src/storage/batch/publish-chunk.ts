@@ -2,35 +2,37 @@ import * as fs from 'node:fs';
 import type { TransferControl } from '../control';
 import { blaming, isErrno, StorageError } from '../errors';
 import { isSameInode, lstatIfPresent } from '../file-stat';
-import { fromJsonPath, joinPath, pathText, splitPath, type PathBytes } from '../path-bytes';
+import { joinPath, pathText, splitPath, type PathBytes } from '../path-bytes';
 import { readBackFrom, whereToRead, type ReadFrom } from '../read-back';
-import type { ChunkTask, JournalEntry, StagedChunk, StagedEntry } from './chunk';
+import { namesIn, removeStaging } from '../staging';
+import { attemptDirectory } from './attempt-directory';
+import type { ChunkTask } from './chunk';
+import type { ChunkFile } from './chunk-file';
+import { requireSynced } from './group-sync';
 import { failedEntries, readReport, writeJournal, type ChunkReport } from './journal';
 import { keepPrevious, keptName } from './kept-files';
-import { outcomeOf } from './outcome';
-import { OpenDirectories } from './open-directories';
-import { attemptDirectory, failureOf } from './stage-chunk';
-import type { OpenDirectory } from '../directory';
-import { namesIn, removeStaging } from '../staging';
 import { requireRun } from './open-run';
+import { OpenDirectories } from './open-directories';
+import { outcomeOf } from './outcome';
 import { runDirectory, runEntries } from './run-directory';
+import type { StagedChunk } from './stage-chunk';
 
 interface Publication {
   readonly task: ChunkTask;
   readonly directory: string;
   readonly targets: OpenDirectories;
-  /** Directories whose names have to be made durable. */
-  readonly touched: Set<OpenDirectory>;
   readonly verifyFrom: ReadFrom | null;
+  /** Where files were read from in fact: `cache` as soon as one was. */
+  readFrom: ReadFrom | null;
   readonly control: TransferControl;
 }
 
 /**
  * The second half of the work on a chunk, after its staged files were made durable: reads them back, gives them their
- * names, makes the names durable, and writes the journal. Repeated, it finds the journal and does nothing.
- * @throws StorageError `StagingRevoked`, `Cancelled`, errno names of the run's own files
+ * names, makes the names durable, and writes the journal.
+ * @throws StorageError `StagingRevoked`, `Cancelled`, `DestinationError`, errno names of the run's own files
  */
-export function publishChunk(task: ChunkTask, staged: StagedChunk, control: TransferControl): ChunkReport {
+export function publishChunk(task: ChunkTask, { files, createdDirectories }: StagedChunk, control: TransferControl): ChunkReport {
   const { settings } = task;
   const directory = attemptDirectory(task);
   const done = readReport(settings.location, task.chunk);
@@ -38,17 +40,16 @@ export function publishChunk(task: ChunkTask, staged: StagedChunk, control: Tran
   if (done !== undefined && done.pass >= task.pass) return done;
   const verifyFrom = settings.verify === 'none' ? null : whereToRead(directory, settings.verify);
   const targets = new OpenDirectories('destination');
-  const publication: Publication = { task, directory, targets, touched: new Set(), verifyFrom, control };
+  const publication: Publication = { task, directory, targets, verifyFrom, readFrom: verifyFrom, control };
   try {
-    const verified = staged.entries.map((entry) => verifyOne(publication, entry));
-    const entries = verified.map((entry) => {
-      const published = publishOne(publication, entry);
+    for (const file of files) unlessFailed(file, () => verifyOne(publication, file));
+    for (const file of files) {
+      unlessFailed(file, () => publishOne(publication, file));
       control.finishFile();
-      return published;
-    });
-    for (const parent of publication.touched) parent.sync();
-    const outcome = outcomeOf(task.pass, entries, verifyFrom, staged.createdDirectories);
-    const isFirst = writeJournal(settings.location, task.chunk, outcome, entries);
+    }
+    const entries = files.map((file) => file.journalEntry());
+    const outcome = outcomeOf(task.pass, entries, publication.readFrom, createdDirectories);
+    const isFirst = writePublished(publication, () => writeJournal(settings.location, task.chunk, outcome, entries, settings.syncEach ? undefined : () => requireSynced(settings.location, control)));
     removeStaging(directory);
     if (!isFirst) return readReport(settings.location, task.chunk) ?? { ...outcome, failed: [] };
     return { ...outcome, failed: failedEntries(entries) };
@@ -57,35 +58,38 @@ export function publishChunk(task: ChunkTask, staged: StagedChunk, control: Tran
   }
 }
 
-function verifyOne({ directory, verifyFrom, control }: Publication, entry: StagedEntry): StagedEntry {
-  if (entry.staged === undefined || verifyFrom === null) return entry;
-  const target = pathText(fromJsonPath(entry.target));
-  return unlessFailed(entry, () => {
-    control.startFile(target);
-    const found = blaming('destination', target, () => readBackFrom(`${directory}/${entry.staged}`, verifyFrom, control));
-    if (found.sha256 === entry.sha256 && found.sizeBytes === entry.sizeBytes) return entry;
-    throw new StorageError('ChecksumMismatch', 'destination', target, `Checksum mismatch of the copy for ${target}: expected ${entry.sha256}, found ${found.sha256}`);
-  });
+/** The new names are durable before the journal says so: one directory after the other, or together with its draft. */
+function writePublished<Answer>({ task, targets }: Publication, write: () => Answer): Answer {
+  if (task.settings.syncEach) targets.sync();
+  return write();
 }
 
-function publishOne(publication: Publication, entry: StagedEntry): JournalEntry {
-  const { staged, targetExisted, ...journal } = entry;
-  if (staged === undefined) return journal;
-  const { task, control } = publication;
+function verifyOne(publication: Publication, file: ChunkFile): void {
+  const { directory, verifyFrom, control } = publication;
+  if (file.staged === undefined || verifyFrom === null) return;
+  const target = pathText(file.target);
+  control.startFile(pathText(file.source));
+  const found = blaming('destination', target, () => readBackFrom(`${directory}/${file.staged}`, verifyFrom, control, file.sizeBytes));
+  if (found.from === 'cache') publication.readFrom = 'cache';
+  if (found.sha256 === file.sha256 && found.sizeBytes === file.sizeBytes) return;
+  throw new StorageError('ChecksumMismatch', 'destination', target, `Checksum mismatch of the copy for ${target}: expected ${file.sha256}, found ${found.sha256}`);
+}
+
+function publishOne(publication: Publication, file: ChunkFile): void {
+  const { staged } = file;
+  if (staged === undefined) return;
+  const { task, targets, control } = publication;
+  const { location, syncEach } = task.settings;
   control.throwIfCancelled();
-  return unlessFailed<JournalEntry>(journal, () => {
-    const targetPath = joinPath(task.settings.location.destination, fromJsonPath(entry.target));
-    const text = pathText(targetPath);
-    return blaming('destination', text, () => {
-      const { directory, name } = splitPath(targetPath);
-      const parent = publication.targets.get(task.settings.location.root, directory);
-      const target = parent.entry(name);
-      const path = `${publication.directory}/${staged}`;
-      const kept = targetExisted ? replace(publication, path, target, staged) : create(publication, path, target, staged, text);
-      publication.touched.add(parent);
-      const stats = fs.lstatSync(target, { bigint: true });
-      return { ...journal, targetInode: String(stats.ino), targetMtimeNs: String(stats.mtimeNs), ...(kept === undefined ? {} : { kept }) };
-    });
+  const targetPath = joinPath(location.destination, file.target);
+  const text = pathText(targetPath);
+  blaming('destination', text, () => {
+    const { directory, name } = splitPath(targetPath);
+    const parent = targets.get(location.root, directory);
+    const path = `${publication.directory}/${staged}`;
+    if (file.targetExisted) file.kept = replace(publication, path, parent.entry(name), staged);
+    else file.kept = create(publication, path, parent.entry(name), staged, text);
+    if (syncEach) targets.touch(parent);
   });
 }
 
@@ -93,13 +97,13 @@ function publishOne(publication: Publication, entry: StagedEntry): JournalEntry 
 function create(publication: Publication, staged: string, target: PathBytes, name: string, text: string): string | undefined {
   try {
     fs.linkSync(staged, target);
+    return undefined;
   } catch (error) {
     if (isErrno(error, 'EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK')) return renameNew(staged, target, text);
     if (!isErrno(error, 'EEXIST')) throw explained(publication, error);
     if (isOfOtherAttempt(publication, target, name)) return replace(publication, staged, target, name);
     throw new StorageError('DestinationConflict', 'destination', text, `Target ${text} was created meanwhile`, {}, { cause: error });
   }
-  return undefined;
 }
 
 /** An attempt that was taken for lost has published the file meanwhile: it still has its staged link. */
@@ -117,7 +121,6 @@ function isSame(found: fs.BigIntStats, staged: fs.BigIntStats | undefined): bool
 function renameNew(staged: string, target: PathBytes, text: string): undefined {
   if (lstatIfPresent(target) !== undefined) throw new StorageError('DestinationConflict', 'destination', text, `Target ${text} was created meanwhile`);
   fs.renameSync(staged, target);
-  return undefined;
 }
 
 function replace(publication: Publication, staged: string, target: PathBytes, name: string): string | undefined {
@@ -139,11 +142,11 @@ function explained({ task, directory }: Publication, error: unknown): unknown {
   return new StorageError('StagingRevoked', 'destination', '', 'The staging directory of the run is gone', {}, { cause: error });
 }
 
-function unlessFailed<Entry extends JournalEntry>(entry: Entry, calls: () => Entry): Entry {
+function unlessFailed(file: ChunkFile, calls: () => void): void {
   try {
-    return calls();
+    calls();
   } catch (error) {
     if (error instanceof StorageError && (error.code === 'Cancelled' || error.code === 'StagingRevoked')) throw error;
-    return { ...entry, staged: undefined, state: 'failed', failure: failureOf(error) };
+    file.fail(error);
   }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { TransferControl } from '../control';
 import { syncDirectory } from '../directory';
 import { blaming, isErrno } from '../errors';
-import { readEntries, readOutcome } from './journal';
+import { parseLines, readLines } from './journal';
 import { readChunk } from './plan';
 import { runDirectory, runEntries, runsDirectory, type RunLocation } from './run-directory';
 import { revokeRun } from './undo-chunk';
@@ -69,23 +69,27 @@ function writeRecords({ location, chunks, facts }: SealRequest, run: string, con
   const failures = new Draft(run, runEntries.failures);
   const sums = { files: 0, backedUp: 0, unchanged: 0, failed: 0, skipped: 0, changed: 0, sizeBytes: 0 };
   for (let chunk = 0; chunk < chunks; chunk += 1) {
-    const outcome = readOutcome(location, chunk);
-    for (const entry of outcome === undefined ? skippedEntries(run, chunk) : readEntries(location, chunk)) {
-      (entry.state === 'backedUp' || entry.state === 'unchanged' ? manifest : failures).add(entry);
-      sums.files += 1;
+    const journal = readLines(location, chunk);
+    if (journal === undefined) {
+      for (const entry of skippedEntries(run, chunk)) {
+        failures.add(entry);
+        sums.skipped += 1;
+      }
+    } else {
+      if (journal.outcome.counts.failed === 0) manifest.append(journal.lines);
+      else for (const entry of parseLines(journal.lines)) (entry.state === 'failed' ? failures : manifest).add(entry);
+      addUp(sums, journal.outcome);
     }
-    addUp(sums, outcome);
     control.moved(1);
   }
-  sums.skipped = sums.files - sums.backedUp - sums.unchanged - sums.failed;
+  sums.files = sums.backedUp + sums.unchanged + sums.failed + sums.skipped;
   manifest.close();
   failures.close();
   new Draft(run, runEntries.summary).write({ formatVersion: 1, ...facts, summary: sums });
   return sums;
 }
 
-function addUp(sums: { -readonly [Key in keyof RunSummary]: RunSummary[Key] }, outcome: ChunkOutcome | undefined): void {
-  if (outcome === undefined) return;
+function addUp(sums: { -readonly [Key in keyof RunSummary]: RunSummary[Key] }, outcome: ChunkOutcome): void {
   sums.backedUp += outcome.counts.backedUp;
   sums.unchanged += outcome.counts.unchanged;
   sums.failed += outcome.counts.failed;
@@ -117,6 +121,12 @@ class Draft {
     if (this.lines.length >= 5000) this.flush();
   }
 
+  /** Takes lines over as they are: a journal without failures is a part of the manifest. */
+  append(lines: Buffer): void {
+    this.flush();
+    this.writeAll(lines);
+  }
+
   write(value: unknown): void {
     this.add(value);
     this.close();
@@ -131,9 +141,12 @@ class Draft {
 
   private flush(): void {
     if (this.lines.length === 0) return;
-    const data = Buffer.from(`${this.lines.join('\n')}\n`);
-    for (let written = 0; written < data.length; ) written += fs.writeSync(this.descriptor, data, written);
+    this.writeAll(Buffer.from(`${this.lines.join('\n')}\n`));
     this.lines = [];
+  }
+
+  private writeAll(data: Buffer): void {
+    for (let written = 0; written < data.length; ) written += fs.writeSync(this.descriptor, data, written);
   }
 }
 

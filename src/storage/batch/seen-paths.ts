@@ -22,15 +22,16 @@ export class SeenPaths {
     return this.hashes[slot] === hash ? this.values[slot] : undefined;
   }
 
-  /** Keeps the first number under a path. */
-  add(path: PathBytes, value: number): void {
+  /** Keeps the first number under a path, and answers it when there was one. */
+  add(path: PathBytes, value: number): number | undefined {
     if (this.count * 2 >= this.hashes.length) this.grow();
     const hash = hashOf(path);
     const slot = this.slotOf(hash);
-    if (this.hashes[slot] === hash) return;
+    if (this.hashes[slot] === hash) return this.values[slot];
     this.hashes[slot] = hash;
     this.values[slot] = value;
     this.count += 1;
+    return undefined;
   }
 
   private slotOf(hash: number): number {

@@ -1,16 +1,18 @@
-import * as fs from 'node:fs';
+import type * as fs from 'node:fs';
 import { rootOf } from '../../core/roots';
 import type { TransferControl } from '../control';
-import { copyInto } from '../copy';
+import { copyContent, copyMetadata, syncCopy, type CopyOptions } from '../copy';
+import type { OpenDirectory } from '../directory';
 import { writing } from '../stage-file';
-import { blaming, errnoName, isErrno, StorageError } from '../errors';
+import { blaming, isErrno, StorageError } from '../errors';
 import { isSameInode, lstatIfPresent } from '../file-stat';
 import { requireReplaceable } from '../inspect-file';
 import { createParents, missingParents } from '../parents';
-import { bytewise, joinPath, pathText, splitPath, toJsonPath, type PathBytes } from '../path-bytes';
-import { removeStaging } from '../staging';
+import { bytewise, joinPath, pathText, splitPath, type PathBytes } from '../path-bytes';
 import { withSourceIn, type OpenSource } from '../source';
-import type { ChunkTask, EntryFailure, JournalEntry, StagedChunk, StagedEntry } from './chunk';
+import { makeAttemptDirectory } from './attempt-directory';
+import type { ChunkTask, JournalEntry } from './chunk';
+import { ChunkFile } from './chunk-file';
 import { noteCreatedDirectories } from './created-directories';
 import { isScarce, requireSpace } from './free-space';
 import { readEntries } from './journal';
@@ -19,6 +21,12 @@ import { requireRun } from './open-run';
 import { readChunk, type PlanEntry } from './plan';
 import { runDirectory, runEntries } from './run-directory';
 
+/** A chunk between staging and publishing. */
+export interface StagedChunk {
+  readonly files: readonly ChunkFile[];
+  readonly createdDirectories: readonly string[];
+}
+
 /** Everything that staging one chunk needs at hand. */
 interface Stage {
   readonly task: ChunkTask;
@@ -26,7 +34,7 @@ interface Stage {
   readonly targets: OpenDirectories;
   /** Where this attempt stages. */
   readonly directory: string;
-  readonly createdDirectories: string[];
+  readonly createdDirectories: Set<string>;
   /** The chunk may not fit: each file is looked at before it is copied. */
   readonly isScarce: boolean;
   readonly control: TransferControl;
@@ -41,11 +49,11 @@ export function stageChunk(task: ChunkTask, control: TransferControl): StagedChu
   const { location } = task.settings;
   const run = runDirectory(location);
   const { entries, sizeBytes } = readChunk(`${run}/${runEntries.plan}`, `${run}/${runEntries.index}`, task.chunk);
-  const stage: Stage = { task, sources: new OpenDirectories('source'), targets: new OpenDirectories('destination'), directory: makeAttemptDirectory(task), createdDirectories: [], isScarce: isScarce(location.destination, sizeBytes), control };
+  const stage: Stage = { task, sources: new OpenDirectories('source'), targets: new OpenDirectories('destination'), directory: makeAttemptDirectory(task), createdDirectories: new Set(), isScarce: isScarce(location.destination, sizeBytes), control };
   try {
     const before = task.pass === 0 ? [] : readEntries(location, task.chunk);
-    const staged = entries.map((entry, index) => settled(task, before[index], index) ?? stageOne(stage, entry, String(index)));
-    return { entries: staged, createdDirectories: stage.createdDirectories };
+    const files = entries.map((entry, index) => settled(task, entry, before[index], index) ?? stageOne(stage, new ChunkFile(entry), String(index)));
+    return { files, createdDirectories: [...stage.createdDirectories] };
   } finally {
     stage.sources.close();
     stage.targets.close();
@@ -53,63 +61,39 @@ export function stageChunk(task: ChunkTask, control: TransferControl): StagedChu
 }
 
 /** A file that an earlier pass has done with: nothing to publish. */
-function settled({ only }: ChunkTask, before: JournalEntry | undefined, index: number): StagedEntry | undefined {
-  return before === undefined || only.includes(index) ? undefined : { ...before, targetExisted: true };
+function settled({ only }: ChunkTask, entry: PlanEntry, before: JournalEntry | undefined, index: number): ChunkFile | undefined {
+  if (before === undefined || only.includes(index)) return undefined;
+  const file = new ChunkFile(entry);
+  file.settled = before;
+  return file;
 }
 
-/** The staging directory of an attempt, below the run's, which no attempt creates: it is the fence. */
-export function attemptDirectory({ settings, attemptName }: ChunkTask): string {
-  return `${runDirectory(settings.location)}/${runEntries.staging}/${attemptName}`;
-}
-
-/** Removes what an attempt staged that gave its chunk up. */
-export function discardAttempt(task: ChunkTask): void {
-  removeStaging(attemptDirectory(task));
-}
-
-function makeAttemptDirectory(task: ChunkTask): string {
-  const path = attemptDirectory(task);
-  const { destination } = task.settings.location;
-  blaming('destination', destination, () => {
-    try {
-      fs.mkdirSync(path, { mode: 0o700 });
-    } catch (error) {
-      if (!isErrno(error, 'ENOENT')) throw error;
-      requireRun(task.settings.location);
-      throw new StorageError('StagingRevoked', 'destination', destination, `The staging directory of the run in ${destination} is gone`, {}, { cause: error });
-    }
-  });
-  return path;
-}
-
-function stageOne(stage: Stage, entry: PlanEntry, name: string): StagedEntry {
-  const { source, target } = entry;
-  stage.control.startFile(pathText(source));
-  const base = { source: toJsonPath(source), target: toJsonPath(target), sizeBytes: 0, targetExisted: false };
+function stageOne(stage: Stage, file: ChunkFile, name: string): ChunkFile {
+  stage.control.startFile(pathText(file.source));
   try {
-    return { ...base, ...copyOne(stage, entry, name) };
+    copyOne(stage, file, name);
   } catch (error) {
     if (error instanceof StorageError && error.code === 'Cancelled') throw error;
-    return { ...base, state: 'failed', failure: failureOf(error) };
+    file.fail(error);
   }
+  return file;
 }
 
-function copyOne(stage: Stage, entry: PlanEntry, name: string): Omit<StagedEntry, 'source' | 'target'> {
+function copyOne(stage: Stage, file: ChunkFile, name: string): void {
   const { settings } = stage.task;
-  const targetPath = joinPath(settings.location.destination, entry.target);
+  const targetPath = joinPath(settings.location.destination, file.target);
   const targetStats = inspectTarget(stage, targetPath);
-  const text = pathText(entry.source);
-  const { directory, name: sourceName } = splitPath(entry.source);
-  const parent = stage.sources.get(sourceRootOf(settings.sourceRoots, directory, entry.source), directory);
-  return withSourceIn(parent, sourceName, text, (source) => {
-    if (targetStats !== undefined && isSameInode(fs.fstatSync(source.descriptor, { bigint: true }), targetStats)) {
+  const text = pathText(file.source);
+  const { directory, name: sourceName } = splitPath(file.source);
+  const parent = stage.sources.get(sourceRootOf(settings.sourceRoots, directory, file.source), directory);
+  withSourceIn(parent, sourceName, text, (source) => {
+    if (targetStats !== undefined && isSameInode(source.stats, targetStats)) {
       throw new StorageError('SameFile', 'destination', text, `Source ${text} and target ${pathText(targetPath)} are the same file`);
     }
-    const { sizeBytes, mtimeNs, ctimeNs, inode } = source.stat;
-    const facts = { mtimeNs, ctimeNs, inode };
-    if (isKnown(entry, source, targetStats)) return { ...facts, state: 'unchanged', sizeBytes, sha256: entry.known?.sha256, targetInode: entry.known?.targetInode, targetMtimeNs: entry.known?.targetMtimeNs, targetExisted: true };
-    const copied = writeStaged(stage, source, name, text, pathText(targetPath));
-    return { ...facts, state: 'backedUp', sizeBytes: copied.sizeBytes, sha256: copied.sha256, changed: copied.changed, staged: name, targetExisted: targetStats !== undefined };
+    file.sourceStats = source.stats;
+    file.targetExisted = targetStats !== undefined;
+    if (isKnown(file.entry, source, targetStats)) takeKnown(file);
+    else writeStaged(stage, source, file, name, text, pathText(targetPath));
   });
 }
 
@@ -124,6 +108,8 @@ function sourceRootOf(roots: readonly string[], directory: PathBytes, source: Pa
 function inspectTarget(stage: Stage, targetPath: PathBytes): fs.BigIntStats | undefined {
   const { directory, name } = splitPath(targetPath);
   const parent = openOrCreate(stage, directory);
+  // It was missing a moment ago; should somebody have been quicker, the link to the target says so.
+  if (typeof directory === 'string' && stage.createdDirectories.has(directory)) return undefined;
   const text = pathText(targetPath);
   return blaming('destination', text, () => {
     const stats = lstatIfPresent(parent.entry(name));
@@ -132,8 +118,8 @@ function inspectTarget(stage: Stage, targetPath: PathBytes): fs.BigIntStats | un
   });
 }
 
-function openOrCreate({ task, targets, createdDirectories }: Stage, directory: PathBytes): ReturnType<OpenDirectories['get']> {
-  const { location, keepPrevious } = task.settings;
+function openOrCreate({ task, targets, createdDirectories }: Stage, directory: PathBytes): OpenDirectory {
+  const { location, keepPrevious, syncEach } = task.settings;
   const { root, destination } = location;
   try {
     return targets.get(root, directory);
@@ -143,36 +129,52 @@ function openOrCreate({ task, targets, createdDirectories }: Stage, directory: P
     requireRun(location);
     const missing = missingParents(destination, `${directory}/-`);
     if (keepPrevious) noteCreatedDirectories(location, missing);
-    createParents(root, missing);
-    createdDirectories.push(...missing);
+    // Otherwise they become durable with the staged files, all at once.
+    createParents(root, missing, { sync: syncEach });
+    missing.forEach((path) => createdDirectories.add(path));
     return targets.get(root, directory);
   }
 }
 
 /** The source is as the last run copied it, and the target is as it published it: nothing to do. */
-function isKnown({ known }: PlanEntry, { stat }: OpenSource, target: fs.BigIntStats | undefined): boolean {
+function isKnown({ known }: PlanEntry, { stats }: OpenSource, target: fs.BigIntStats | undefined): boolean {
   return (
     known !== undefined &&
     target !== undefined &&
-    known.sizeBytes === stat.sizeBytes &&
-    known.mtimeNs === stat.mtimeNs &&
-    known.ctimeNs === stat.ctimeNs &&
-    known.inode === stat.inode &&
+    known.sizeBytes === Number(stats.size) &&
+    known.mtimeNs === String(stats.mtimeNs) &&
+    known.ctimeNs === String(stats.ctimeNs) &&
+    known.inode === String(stats.ino) &&
     String(target.ino) === known.targetInode &&
-    Number(target.size) === stat.sizeBytes &&
+    target.size === stats.size &&
     String(target.mtimeNs) === known.targetMtimeNs
   );
 }
 
-function writeStaged({ task, directory, isScarce: mayBeFull, control }: Stage, source: OpenSource, name: string, sourcePath: string, targetPath: string) {
-  if (mayBeFull) requireSpace(task.settings.location.destination, targetPath, source.stat.sizeBytes);
-  const path = `${directory}/${name}`;
-  const { onSourceChanged, syncEach } = task.settings;
-  return writing(path, targetPath, (descriptor) => copyInto(descriptor, source, { sourcePath, targetPath, onSourceChanged, control, sync: syncEach }));
+function takeKnown(file: ChunkFile): void {
+  const { known } = file.entry;
+  file.state = 'unchanged';
+  file.sizeBytes = known?.sizeBytes ?? 0;
+  file.sha256 = known?.sha256;
+  file.targetInode = known?.targetInode;
+  file.targetMtimeNs = known?.targetMtimeNs;
 }
 
-/** What went wrong with one file, as the journal keeps it. */
-export function failureOf(error: unknown): EntryFailure {
-  if (error instanceof StorageError) return { code: error.code, side: error.side, message: error.message };
-  return { code: errnoName(error) ?? 'UnexpectedError', side: 'destination', message: error instanceof Error ? error.message : String(error) };
+function writeStaged({ task, directory, isScarce: mayBeFull, control }: Stage, source: OpenSource, file: ChunkFile, name: string, sourcePath: string, targetPath: string): void {
+  if (mayBeFull) requireSpace(task.settings.location.destination, targetPath, Number(source.stats.size));
+  const { onSourceChanged, syncEach } = task.settings;
+  const options: CopyOptions = { sourcePath, targetPath, onSourceChanged, control, sync: syncEach };
+  writing(`${directory}/${name}`, targetPath, (descriptor) => {
+    const { sha256, sizeBytes, changed } = copyContent(descriptor, source, options);
+    const { stats } = blaming('destination', targetPath, () => copyMetadata(descriptor, source.stats));
+    if (syncEach) syncCopy(descriptor, options);
+    // Neither link nor rename changes them.
+    file.targetInode = String(stats.ino);
+    file.targetMtimeNs = String(stats.mtimeNs);
+    file.sha256 = sha256;
+    file.sizeBytes = sizeBytes;
+    file.changed = changed;
+  });
+  file.state = 'backedUp';
+  file.staged = name;
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import type { ChunkTask, StagedChunk } from '../../../src/storage/batch/chunk';
+import type { ChunkTask } from '../../../src/storage/batch/chunk';
 import { removeCreatedDirectories } from '../../../src/storage/batch/created-directories';
 import type { ChunkReport } from '../../../src/storage/batch/journal';
 import { inspectRun, openRun } from '../../../src/storage/batch/open-run';
@@ -8,9 +8,12 @@ import { planBatch, type Layout } from '../../../src/storage/batch/plan-batch';
 import { publishChunk } from '../../../src/storage/batch/publish-chunk';
 import { runDirectory, type RunLocation } from '../../../src/storage/batch/run-directory';
 import { sealRun, type RunSummary } from '../../../src/storage/batch/seal-run';
-import { stageChunk } from '../../../src/storage/batch/stage-chunk';
+import { stageChunk, type StagedChunk } from '../../../src/storage/batch/stage-chunk';
 import { revokeRun, undoChunk } from '../../../src/storage/batch/undo-chunk';
 import { TransferControl } from '../../../src/storage/control';
+
+const WORKFLOW_ID = 'batch';
+const illness = { codes: { source: [], destination: [] }, borne: [], mostFailures: 20 };
 
 /** Storage's side of a batch whose files fit into one chunk, step by step. */
 export class Run {
@@ -31,7 +34,7 @@ export class Run {
   }
 
   plan(sources: readonly string[], layout: Layout = 'flat'): void {
-    const owner = { clusterId: 'cluster', namespace: 'default', workflowId: 'batch', runId: this.location.runId };
+    const owner = { clusterId: 'cluster', namespace: 'default', workflowId: WORKFLOW_ID, runId: this.location.runId };
     openRun({ location: this.location, owner, ground: inspectRun(this.location), needsHardLinks: this.rollBack });
     planBatch({ location: this.location, owner, list: { sources }, layout, rehash: false }, this.control);
   }
@@ -40,8 +43,8 @@ export class Run {
   attempt(pass = 0, only: readonly number[] = []): ChunkTask {
     const { location, rollBack: keepPrevious } = this;
     this.attempts += 1;
-    const settings = { location, sourceRoots: [location.root], verify: 'cache', onSourceChanged: 'fail', keepPrevious, syncEach: false } as const;
-    return { settings, chunk: 0, attemptName: `0-${this.attempts}-test-1`, pass, only };
+    const settings = { location, sourceRoots: [location.root], verify: 'cache', onSourceChanged: 'fail', keepPrevious, syncEach: true } as const;
+    return { settings, chunk: 0, attemptName: `0-${this.attempts}-test-1`, workflowId: WORKFLOW_ID, illness, pass, only };
   }
 
   stage(task: ChunkTask): StagedChunk {

@@ -1,0 +1,89 @@
+import { caseOf, roomOf } from './cases.mjs';
+import { checkCopies, sampleOf } from './check.mjs';
+import { heartbeatsOf, historyFacts } from './history.mjs';
+import { judge } from './requirements.mjs';
+import { runCommand } from './run-command.mjs';
+import { makeSourceTree, warm } from './source-tree.mjs';
+import { historyLine, requirementsTable, timesTable } from './tables.mjs';
+
+/** Runs every case, prints its tables, and answers nothing: the figures are for people. */
+export async function compare(options, workplace, contenders, service) {
+  const willing = contenders.filter((contender) => isWilling(contender, options));
+  await warmUp(workplace, willing, options);
+  for (const name of options.cases) {
+    const data = caseOf(name, options.scale);
+    console.error(`Making ${data.title}…`);
+    const source = makeSourceTree(workplace.sources, data, options.seed);
+    const measured = await rounds({ options, workplace, contenders: willing, data, source });
+    print(data, measured);
+    if (measured.workflowId !== undefined) await printHistory(await service.get(), measured, data);
+  }
+}
+
+function isWilling(contender, { contenders: chosen }) {
+  if (chosen !== undefined && !chosen.includes(contender.key)) return false;
+  const reason = contender.missing?.();
+  if (reason !== undefined) console.log(`Skipped: ${contender.title}: ${reason}.`);
+  return reason === undefined;
+}
+
+/** A small run of each of ours: threads are started and code is compiled, as in a service that is up. */
+async function warmUp(workplace, contenders, { seed }) {
+  const source = makeSourceTree(workplace.sources, { name: 'warm-up', files: 2000, sizeBytes: [100, 5000] }, seed);
+  for (const { key, warmUp: run } of contenders) await run?.({ source, destination: workplace.folder(`destinations/warm-up-${key}`) });
+}
+
+async function rounds({ options, workplace, contenders, data, source }) {
+  const measured = { timesMs: {}, titles: {}, heartbeats: 0 };
+  const sample = sampleOf(source, options.seed);
+  for (let round = 0; round < options.rounds; round += 1) {
+    for (const [place] of contenders.entries()) {
+      // Another one is first in every round: what the one before leaves to do meets everybody in turn.
+      const contender = contenders[(place + round) % contenders.length];
+      if (!workplace.hasRoomFor(2 * roomOf(data))) return stopped(measured, round);
+      const name = `${data.name}-${round}-${contender.key}`;
+      await one({ contender, measured, source, sample, name, destination: workplace.folder(`destinations/${name}`) });
+    }
+  }
+  return measured;
+}
+
+function stopped(measured, round) {
+  console.log(`Stopped in round ${round + 1}: the disk is nearly full.`);
+  return measured;
+}
+
+async function one({ contender, measured, source, sample, name, destination }) {
+  await contender.prepare?.({ source, destination });
+  warm(source);
+  // What others left in the page cache is written now, and not at this one's cost.
+  await runCommand('sync', []);
+  const startMs = performance.now();
+  const { without, workflowId } = (await contender.run({ source, destination, name })) ?? {};
+  const ms = performance.now() - startMs;
+  console.error(`  ${name}: ${(ms / 1000).toFixed(2)} s`);
+  await (contender.check ?? checkTree)({ contender, source, destination, sample });
+  add(measured, contender.key, contender.title, ms);
+  if (without !== undefined) add(measured, without.key, without.title, ms - without.ms);
+  if (contender.key === 'temporal-device') measured.workflowId = workflowId;
+}
+
+function checkTree({ contender, source, destination, sample }) {
+  checkCopies(source, contender.copies({ source, destination }), sample);
+}
+
+function add({ timesMs, titles }, key, title, ms) {
+  titles[key] = title;
+  (timesMs[key] ??= []).push(ms);
+}
+
+function print(data, { timesMs, titles }) {
+  console.log(`\n### ${data.title}\n\n${timesTable(titles, timesMs)}`);
+  const judged = judge(data.name, timesMs);
+  if (judged.length > 0) console.log(`\n${requirementsTable(judged)}`);
+}
+
+async function printHistory([server, worker], { workflowId }, data) {
+  const heartbeats = await heartbeatsOf(worker);
+  console.log(`\n${historyLine({ ...(await historyFacts(server, workflowId, data.files)), heartbeats })}`);
+}

@@ -1,0 +1,32 @@
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Left free on the disk whatever happens. */
+const SPARE_BYTES = 6 * 1024 ** 3;
+
+/**
+ * The folder that holds everything. Nothing in it is deleted before the end: file systems create files several times
+ * more slowly for a while after many were deleted, which would be charged to whoever comes next.
+ */
+export function openWorkplace(parent) {
+  mkdirSync(parent, { recursive: true });
+  const directory = realpathSync(mkdtempSync(join(parent, 'file-backup-bench-')));
+  const folder = (name) => {
+    const path = join(directory, name);
+    mkdirSync(path, { recursive: true });
+    return path;
+  };
+  return {
+    directory,
+    folder,
+    sources: folder('sources'),
+    destinations: folder('destinations'),
+    hasRoomFor: (bytes) => freeBytes(directory) - bytes > SPARE_BYTES,
+    remove: () => rmSync(directory, { recursive: true, force: true, maxRetries: 3 }),
+  };
+}
+
+function freeBytes(directory) {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize;
+}

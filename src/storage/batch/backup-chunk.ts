@@ -1,0 +1,42 @@
+import type { TransferControl } from '../control';
+import { StorageError } from '../errors';
+import { discardAttempt } from './attempt-directory';
+import type { ChunkTask, EntryFailure, IllnessRule } from './chunk';
+import type { ChunkFile } from './chunk-file';
+import { readReport, type ChunkReport } from './journal';
+import { requireOwner } from './open-run';
+import { publishChunk } from './publish-chunk';
+import { stageChunk, type StagedChunk } from './stage-chunk';
+import { requireSynced } from './group-sync';
+
+/**
+ * Backs one chunk up: stages its files, makes them durable at once, reads them back, publishes them and writes the
+ * journal, all in one thread, so that nothing of a thousand files travels between threads. A chunk whose journal is
+ * there is done, and is not done again.
+ * @throws StorageError `StagingRevoked`, `Cancelled`, what made the destination ill, errno names of the run's own files
+ */
+export function backUpChunk(task: ChunkTask, control: TransferControl): ChunkReport {
+  const { location, syncEach } = task.settings;
+  requireOwner(location, task.workflowId);
+  const done = readReport(location, task.chunk);
+  if (done !== undefined && done.pass >= task.pass) return done;
+  const staged = stageChunk(task, control);
+  giveUpIfIll(task, staged);
+  if (!syncEach) requireSynced(location, control);
+  return publishChunk(task, staged, control);
+}
+
+function giveUpIfIll(task: ChunkTask, { files }: StagedChunk): void {
+  const illness = illnessOf(files.filter(({ settled }) => settled === undefined), task.illness);
+  if (illness === undefined) return;
+  discardAttempt(task);
+  throw new StorageError(illness.code, illness.side, '', illness.message);
+}
+
+/** Many failures that blame the destination: the chunk as a whole waits and is tried again. */
+function illnessOf(files: readonly ChunkFile[], { codes, borne, mostFailures }: IllnessRule): EntryFailure | undefined {
+  const failures = files.flatMap(({ failure }) => (failure !== undefined && codes[failure.side].includes(failure.code) ? [failure] : []));
+  const [first] = failures;
+  if (first === undefined || failures.length <= Math.min(mostFailures, files.length / 2)) return undefined;
+  return borne.includes(first.code) ? undefined : first;
+}
