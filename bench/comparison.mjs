@@ -1,6 +1,6 @@
 import { caseOf, roomOf } from './cases.mjs';
 import { checkCopies, sampleOf } from './check.mjs';
-import { heartbeatsOf, historyFacts } from './history.mjs';
+import { historyFacts } from './history.mjs';
 import { judge } from './requirements.mjs';
 import { runCommand } from './run-command.mjs';
 import { makeSourceTree, warm } from './source-tree.mjs';
@@ -34,7 +34,7 @@ async function warmUp(workplace, contenders, { seed }) {
 }
 
 async function rounds({ options, workplace, contenders, data, source }) {
-  const measured = { timesMs: {}, titles: {}, heartbeats: 0 };
+  const measured = { timesMs: {}, titles: {} };
   const sample = sampleOf(source, options.seed);
   for (let round = 0; round < options.rounds; round += 1) {
     for (const [place] of contenders.entries()) {
@@ -58,6 +58,7 @@ async function one({ contender, measured, source, sample, name, destination }) {
   warm(source);
   // What others left in the page cache is written now, and not at this one's cost.
   await runCommand('sync', []);
+  const heartbeatsBefore = await contender.heartbeats?.();
   const startMs = performance.now();
   const { without, workflowId } = (await contender.run({ source, destination, name })) ?? {};
   const ms = performance.now() - startMs;
@@ -65,7 +66,7 @@ async function one({ contender, measured, source, sample, name, destination }) {
   await (contender.check ?? checkTree)({ contender, source, destination, sample });
   add(measured, contender.key, contender.title, ms);
   if (without !== undefined) add(measured, without.key, without.title, ms - without.ms);
-  if (contender.key === 'temporal-device') measured.workflowId = workflowId;
+  if (contender.key === 'temporal-device') Object.assign(measured, { workflowId, heartbeats: (await contender.heartbeats()) - heartbeatsBefore });
 }
 
 function checkTree({ contender, source, destination, sample }) {
@@ -83,7 +84,6 @@ function print(data, { timesMs, titles }) {
   if (judged.length > 0) console.log(`\n${requirementsTable(judged)}`);
 }
 
-async function printHistory([server, worker], { workflowId }, data) {
-  const heartbeats = await heartbeatsOf(worker);
+async function printHistory([server], { workflowId, heartbeats }, data) {
   console.log(`\n${historyLine({ ...(await historyFacts(server, workflowId, data.files)), heartbeats })}`);
 }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { COMMAND } from './project.mjs';
 import { root } from '../scripts/setup.mjs';
 import { join } from 'node:path';
+import { heartbeatsOf } from './history.mjs';
 import { openEngine } from './engine.mjs';
 import { runCommand } from './run-command.mjs';
 import { runBatch, startServer, startWorker } from './temporal.mjs';
@@ -28,6 +29,7 @@ const byTree = { copies: ({ source, destination }) => join(destination, source.d
 function through(service, verifyFrom) {
   return {
     ...byTree,
+    heartbeats: async () => heartbeatsOf((await service.get())[1]),
     warmUp: async (run) => void (await runBatch(...(await service.get()), { ...run, list: run.source.lists.nul, verifyFrom })),
     async run({ source, destination }) {
       const [server, worker] = await service.get();

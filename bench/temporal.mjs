@@ -20,10 +20,10 @@ export async function startServer(workplace) {
     address: server.address,
     stateDirectory,
     client: new Client({ connection }),
-    async stop() {
+    stop: workplace.owns(async () => {
       await connection.close();
       await server.release();
-    },
+    }),
   };
 }
 
@@ -40,6 +40,10 @@ export async function startWorker(workplace, server) {
   const child = spawn(process.execPath, [...nodeOptions, COMMAND, ...args, ...roots], { stdio: ['ignore', log, log] });
   closeSync(log);
   const exited = once(child, 'exit');
+  const stop = workplace.owns(async () => {
+    child.kill('SIGTERM');
+    await exited;
+  });
   await until(async () => {
     if (child.exitCode !== null) throw new Error(`The worker ended at once: see ${logPath}`);
     return (await pollers(server.client, taskQueue)) > 0;
@@ -48,10 +52,7 @@ export async function startWorker(workplace, server) {
     taskQueue,
     metricsPort,
     processId: child.pid,
-    async stop() {
-      child.kill('SIGTERM');
-      await exited;
-    },
+    stop,
   };
 }
 

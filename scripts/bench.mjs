@@ -14,7 +14,7 @@ import { ensureBuilt, ensureInstalled } from './setup.mjs';
 
 const options = readOptions();
 if (options.help) console.log(USAGE);
-else await main();
+else await main().catch(fail);
 
 async function main() {
   ensureInstalled();
@@ -26,8 +26,13 @@ async function main() {
   } finally {
     await own.close();
     console.error('Removing the data…');
-    workplace.remove();
+    await workplace.remove();
   }
+}
+
+function fail(error) {
+  console.error(process.exitCode === 130 ? error.message : error);
+  process.exit(process.exitCode ?? 1);
 }
 
 async function run(workplace, { contenders, service }) {

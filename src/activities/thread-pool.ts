@@ -11,6 +11,12 @@ const THREAD_FILE = resolve(__dirname, '../../lib/storage/thread.js');
 /** A thread compiles its code anew: those of a batch are kept for the next one. */
 const IDLE_MS = 300_000;
 
+/** V8 would take 48 MiB in each thread for objects that live for a moment. */
+const YOUNG_GENERATION_MIB = 12;
+
+/** A chunk of the longest paths needs a third of it. With the usual limit of gigabytes V8 lets garbage lie for long. */
+const OLD_GENERATION_MIB = 128;
+
 /**
  * Threads for storage functions. File calls there are synchronous: several times faster than promises in Node, and a
  * stuck file system holds up one thread, not the worker.
@@ -20,7 +26,8 @@ export class ThreadPool {
 
   /** @param size threads at most; one is started at once, the others when they are needed */
   constructor(size: number) {
-    this.pool = new Piscina({ filename: THREAD_FILE, minThreads: 1, maxThreads: size, idleTimeout: IDLE_MS });
+    const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB, maxOldGenerationSizeMb: OLD_GENERATION_MIB };
+    this.pool = new Piscina({ filename: THREAD_FILE, minThreads: 1, maxThreads: size, idleTimeout: IDLE_MS, resourceLimits });
   }
 
   /**

@@ -93,6 +93,7 @@ export function digest(descriptor: number, from: ReadFrom, control: TransferCont
  * end of the file on, which takes longer for a megabyte than reading a small file. In whole blocks, as O_DIRECT wants it.
  */
 function wantedBytes(buffer: Uint8Array, restBytes: number): number {
+  if (restBytes < 0) return buffer.length;
   return Math.min(buffer.length, (Math.floor(restBytes / READ_UNIT_BYTES) + 1) * READ_UNIT_BYTES);
 }
 

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { TransferControl } from '../../src/storage/control';
-import { readBack } from '../../src/storage/read-back';
+import { readBack, readBackFrom } from '../../src/storage/read-back';
 import { contentOf, hasMemoryFolder, makeFolder, memoryFolder, openDescriptors, removeFolder, sha256, useFolder } from '../helpers/files';
 import { codeOf } from './operation';
 import { errnoError, withPatched } from './patched-fs';
@@ -30,6 +30,26 @@ test.each([0, 1, 511, 512, 4095, 4096, 4097, 1024 * 1024 - 1, 1024 * 1024, 1024 
   expect(readBack(file(), 'device', control)).toMatchObject({ sha256: sha256(content), sizeBytes });
   expect(readBack(file(), 'cache', control)).toEqual({ sha256: sha256(content), sizeBytes, from: 'cache' });
   expect(control.phase).toBe('transfer');
+});
+
+describe.each(['device', 'cache'] as const)('a file that should be of a certain length, read from the %s', (where) => {
+  test.each([
+    [0, 0],
+    [1, 0],
+    [100, 4096],
+    [4096, 4096],
+    [16 * 1024, 16 * 1024],
+    [16 * 1024 + 1, 16 * 1024],
+    [50_000, 16 * 1024],
+    [1024 * 1024, 1024 * 1024],
+    [1024 * 1024 + 1, 1024 * 1024],
+    [3 * 1024 * 1024 + 7, 3 * 1024 * 1024 + 7],
+    [100, 3 * 1024 * 1024],
+  ])('has %d bytes where %d are expected, and is digested whole', (sizeBytes, expectedBytes) => {
+    const content = contentOf(sizeBytes + 1, sizeBytes);
+    fs.writeFileSync(file(), content, { flush: true });
+    expect(readBackFrom(file(), where, new TransferControl(), expectedBytes)).toMatchObject({ sha256: sha256(content), sizeBytes });
+  });
 });
 
 test('reads from the device where the file system takes direct reads, and says so', () => {

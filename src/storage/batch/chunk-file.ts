@@ -15,7 +15,8 @@ export class ChunkFile {
   changed: boolean | undefined;
   failure: EntryFailure | undefined;
   kept: string | undefined;
-  sourceStats: BigIntStats | undefined;
+  /** Of the source as it was copied; not all of its stats, since a chunk holds thousands of these. */
+  sourceState: Pick<BigIntStats, 'mtimeNs' | 'ctimeNs' | 'ino'> | undefined;
   targetInode: string | undefined;
   targetMtimeNs: string | undefined;
   targetExisted = false;
@@ -46,16 +47,16 @@ export class ChunkFile {
 
   journalEntry(): JournalEntry {
     if (this.settled !== undefined) return this.settled;
-    const { state, sizeBytes, sha256, changed, failure, kept, sourceStats, targetInode, targetMtimeNs } = this;
+    const { state, sizeBytes, sha256, changed, failure, kept, sourceState, targetInode, targetMtimeNs } = this;
     return {
       source: toJsonPath(this.source),
       target: toJsonPath(this.target),
       state,
       sizeBytes,
       sha256,
-      mtimeNs: sourceStats && String(sourceStats.mtimeNs),
-      ctimeNs: sourceStats && String(sourceStats.ctimeNs),
-      inode: sourceStats && String(sourceStats.ino),
+      mtimeNs: sourceState && String(sourceState.mtimeNs),
+      ctimeNs: sourceState && String(sourceState.ctimeNs),
+      inode: sourceState && String(sourceState.ino),
       targetInode,
       targetMtimeNs,
       changed,

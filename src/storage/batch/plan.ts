@@ -35,7 +35,7 @@ interface PlanLine {
  * At most so many files and bytes go into a chunk; a file that is larger makes a chunk of its own. The first chunks are
  * smaller, so that a short list keeps all lanes busy; the later ones are larger, since every chunk costs the server.
  */
-export const chunkLimits = { firstFiles: 500, files: 2000, bytes: 256 * 1024 * 1024 } as const;
+export const chunkLimits = { firstFiles: 500, files: 1000, bytes: 256 * 1024 * 1024 } as const;
 
 /** Chunks that a list is cut into at least, while they are not below the smallest size. */
 const FEWEST_CHUNKS = 8;

@@ -90,7 +90,8 @@ function copyOne(stage: Stage, file: ChunkFile, name: string): void {
     if (targetStats !== undefined && isSameInode(source.stats, targetStats)) {
       throw new StorageError('SameFile', 'destination', text, `Source ${text} and target ${pathText(targetPath)} are the same file`);
     }
-    file.sourceStats = source.stats;
+    const { mtimeNs, ctimeNs, ino } = source.stats;
+    file.sourceState = { mtimeNs, ctimeNs, ino };
     file.targetExisted = targetStats !== undefined;
     if (isKnown(file.entry, source, targetStats)) takeKnown(file);
     else writeStaged(stage, source, file, name, text, pathText(targetPath));
