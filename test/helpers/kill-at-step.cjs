@@ -1,4 +1,5 @@
-// Preloaded into a worker process (node --require) that reads FAULTS: a JSON file of faults by target path. A fault says
+// Preloaded into a worker process (node --require) that reads FAULTS: a JSON file of faults by target path, and for the
+// steps of a batch by the directory that gets its targets. A fault says
 // at which file system call of which step it happens, and what then: `block` stops the thread there for ever, so that
 // the test can kill the process with every thread exactly where it should be; `kill` ends the process at once; `append`
 // lets a file grow; any other action is the name of an error to throw. Each happens once.
@@ -9,7 +10,7 @@ const { join } = require('node:path');
 const { isMainThread } = require('node:worker_threads');
 
 /** Calls that change something, and the reads that lie between them. */
-const CALLS = ['mkdirSync', 'linkSync', 'renameSync', 'unlinkSync', 'rmdirSync', 'openSync', 'writeSync', 'writeFileSync', 'fsyncSync', 'readSync', 'readdirSync', 'fchmodSync', 'futimesSync', 'statfsSync'];
+const CALLS = ['mkdirSync', 'linkSync', 'renameSync', 'unlinkSync', 'rmdirSync', 'rmSync', 'openSync', 'writeSync', 'writeFileSync', 'fsyncSync', 'readSync', 'readdirSync', 'fchmodSync', 'futimesSync', 'statfsSync'];
 
 const original = Object.fromEntries([...CALLS, 'readlinkSync', 'readFileSync'].map((name) => [name, fs[name]]));
 const { faults, reached } = JSON.parse(original.readFileSync(process.env.FAULTS, 'utf8'));
@@ -24,7 +25,7 @@ if (!isMainThread) watchSteps(require('../../lib/storage/steps.js').steps);
 function watchSteps(steps) {
   for (const [name, run] of Object.entries(steps)) {
     steps[name] = (input, control) => {
-      current = (faults[input.location?.targetPath ?? input.targetPath] ?? []).filter(({ step }) => step === name).map(unseen);
+      current = (faults[placeOf(input)] ?? []).filter(({ step }) => step === name).map(unseen);
       happen(current.filter(({ call, when }) => call === undefined && when === 'before'));
       const result = run(input, control);
       happen(current.filter(({ call, when }) => call === undefined && when === 'after'));
@@ -32,6 +33,11 @@ function watchSteps(steps) {
       return result;
     };
   }
+}
+
+function placeOf({ location, targetPath, settings, task }) {
+  const { targetPath: path = targetPath, destination } = location ?? settings?.location ?? task?.settings.location ?? {};
+  return path ?? destination;
 }
 
 function atCall(name, args) {

@@ -34,7 +34,7 @@ export interface WorkerProcessOptions {
   readonly directory: string;
   readonly stateDirectory: string;
   readonly taskQueue: string;
-  /** By target path; `main` for those outside the steps' threads. */
+  /** By target path, or the destination of a batch; `main` for those outside the steps' threads. */
   readonly faults?: Readonly<Record<string, readonly Fault[]>>;
   /** Steps, and threads, at a time. */
   readonly concurrency?: number;
@@ -50,7 +50,7 @@ export interface WorkerProcess {
   /** Everything that it logged so far. */
   log(): string;
   /** Resolves once the faults of these ids have happened. */
-  reached(ids: readonly string[]): Promise<void>;
+  reached(ids: readonly string[], withinMs?: number): Promise<void>;
   /** SIGKILL. */
   kill(): Promise<void>;
   /** SIGTERM, and waits for the end. */
@@ -60,9 +60,9 @@ export interface WorkerProcess {
 }
 
 /** A folder, a state folder and a queue without a worker: for worker processes, and to start harnesses alike. */
-export async function startPlace(): Promise<Harness> {
-  const directory = realpathSync(mkdtempSync(join(tmpdir(), 'file-backup-test-')));
-  const stateDirectory = realpathSync(mkdtempSync(join(tmpdir(), 'file-backup-state-')));
+export async function startPlace(parent = tmpdir()): Promise<Harness> {
+  const directory = realpathSync(mkdtempSync(join(parent, 'file-backup-test-')));
+  const stateDirectory = realpathSync(mkdtempSync(join(parent, 'file-backup-state-')));
   const taskQueue = `test-${randomUUID()}`;
   const connection = await Connection.connect({ address: testServerAddress() });
   const namespace = 'default';
@@ -108,7 +108,7 @@ export function startWorkerProcess(options: WorkerProcessOptions): WorkerProcess
   return {
     pid: child.pid ?? 0,
     log: () => logged,
-    reached: (ids) => untilReached(ids, reachedDirectory, child, () => logged),
+    reached: (ids, withinMs) => untilReached(ids, reachedDirectory, child, () => logged, withinMs),
     kill: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),
     ended,
@@ -128,13 +128,13 @@ function send(child: ChildProcess, signal: NodeJS.Signals, isGroup: boolean): vo
   else child.kill(signal);
 }
 
-async function untilReached(ids: readonly string[], directory: string, child: ChildProcess, log: () => string): Promise<void> {
+async function untilReached(ids: readonly string[], directory: string, child: ChildProcess, log: () => string, withinMs?: number): Promise<void> {
   const missing = (): string[] => ids.filter((id) => !existsSync(directory) || !readdirSync(directory).includes(id));
   try {
     await until('every fault has happened', () => {
       if (child.exitCode !== null) throw new Error(`The worker ended with ${child.exitCode}`);
       return missing().length === 0;
-    });
+    }, withinMs);
   } catch (error) {
     throw new Error(`${String(error)}; missing: ${missing().join(', ')}\n${log().slice(-4000)}`, { cause: error });
   }

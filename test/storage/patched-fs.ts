@@ -80,7 +80,7 @@ export function withoutHardLinks<T>(calls: () => T): T {
 /** Stands for the death of the process: nobody catches it, and clean-up code runs into it as well. */
 export class Crash extends Error {}
 
-const changing = ['mkdirSync', 'writeFileSync', 'linkSync', 'renameSync', 'unlinkSync', 'rmdirSync', 'openSync', 'writeSync', 'fchmodSync', 'fchownSync', 'futimesSync', 'ftruncateSync', 'fsyncSync', 'copyFileSync'];
+const changing = ['mkdirSync', 'writeFileSync', 'linkSync', 'renameSync', 'unlinkSync', 'rmdirSync', 'openSync', 'writeSync', 'fchmodSync', 'fchownSync', 'futimesSync', 'ftruncateSync', 'fsyncSync', 'copyFileSync', 'rmSync'];
 
 /**
  * Lets the process die before the n-th call that changes something, counted over all calls, or in the middle of it
@@ -111,7 +111,18 @@ function isChanging(name: string, args: readonly unknown[]): boolean {
 
 function doHalf(name: string, args: readonly unknown[]): void {
   const [first, second] = args as [string & number, string & Buffer];
-  if (name === 'writeFileSync') fs.writeFileSync(first, second.slice(0, second.length / 2), { mode: 0o600 });
+  const { flag } = (args[2] ?? {}) as { flag?: string };
+  if (name === 'writeFileSync') fs.writeFileSync(first, second.slice(0, second.length / 2), { mode: 0o600, flag });
   if (name === 'copyFileSync') fs.writeFileSync(second, fs.readFileSync(first).subarray(0, 10));
-  if (name === 'writeSync') fs.writeSync(first, second, args[2] as number, Math.floor((args[3] as number) / 2));
+  if (name === 'rmSync') removeHalf(first);
+  if (name === 'writeSync') {
+    const [, , offset = 0, length = second.length - offset] = args as [number, Buffer, number?, number?];
+    fs.writeSync(first, second, offset, Math.floor(length / 2));
+  }
+}
+
+function removeHalf(directory: string): void {
+  if (fs.statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) return;
+  const names = fs.readdirSync(directory);
+  for (const name of names.slice(0, names.length / 2)) fs.rmSync(`${directory}/${name}`, { recursive: true });
 }

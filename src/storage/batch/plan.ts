@@ -47,6 +47,7 @@ const INDEX_RECORD_BYTES = 32;
 export class PlanWriter {
   private readonly plan: number;
   private readonly index: number;
+  private readonly open: number[] = [];
   private lines: string[] = [];
   private bufferedBytes = 0;
   private offset = 0;
@@ -56,7 +57,9 @@ export class PlanWriter {
 
   constructor(planPath: string, indexPath: string) {
     this.plan = fs.openSync(planPath, 'w', 0o600);
+    this.open.push(this.plan);
     this.index = fs.openSync(indexPath, 'w', 0o600);
+    this.open.push(this.index);
   }
 
   add(entry: PlanEntry): void {
@@ -78,16 +81,14 @@ export class PlanWriter {
   close(): number {
     if (this.chunk.files > 0) this.endChunk();
     this.flush();
-    for (const descriptor of [this.plan, this.index]) {
-      fs.fsyncSync(descriptor);
-      fs.closeSync(descriptor);
-    }
+    for (const descriptor of [this.plan, this.index]) fs.fsyncSync(descriptor);
+    this.abandon();
     return this.chunks;
   }
 
-  /** Closes without a result, after a failure. */
+  /** Closes both files, each once: another thread may have its number by then. */
   abandon(): void {
-    for (const descriptor of [this.plan, this.index]) fs.closeSync(descriptor);
+    for (let descriptor = this.open.pop(); descriptor !== undefined; descriptor = this.open.pop()) fs.closeSync(descriptor);
   }
 
   private endChunk(): void {

@@ -1,15 +1,16 @@
-import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import type { TransferControl } from '../control';
 import { syncDirectory } from '../directory';
 import { blaming, isErrno } from '../errors';
+import { isDraft, withDraft, type Draft } from './draft';
 import { parseLines, readLines } from './journal';
 import { readChunk } from './plan';
 import { runDirectory, runEntries, runsDirectory, type RunLocation } from './run-directory';
 import { revokeRun } from './undo-chunk';
 import type { ChunkOutcome, JournalEntry } from './chunk';
 import { toJsonPath } from '../path-bytes';
+import { namesIn } from '../staging';
 
 /** What a run came to. Counts add up to its files. */
 export interface RunSummary {
@@ -43,7 +44,8 @@ export function sealRun(request: SealRequest, control: TransferControl): RunSumm
     revokeRun(location);
     fs.rmSync(join(run, runEntries.reserve), { force: true });
     const summary = readSummary(run) ?? writeRecords(request, run, control);
-    for (const name of [runEntries.revoked, runEntries.journal, runEntries.plan, runEntries.index]) fs.rmSync(join(run, name), { recursive: true, force: true });
+    const working = [runEntries.revoked, runEntries.journal, runEntries.plan, runEntries.index, ...namesIn(run).filter(isDraft)];
+    for (const name of working) fs.rmSync(join(run, name), { recursive: true, force: true });
     syncDirectory(run);
     removeOldRuns(location, request.keepRuns);
     return summary;
@@ -64,9 +66,19 @@ function readSummary(run: string): RunSummary | undefined {
   }
 }
 
-function writeRecords({ location, chunks, facts }: SealRequest, run: string, control: TransferControl): RunSummary {
-  const manifest = new Draft(run, runEntries.manifest);
-  const failures = new Draft(run, runEntries.failures);
+function writeRecords(request: SealRequest, run: string, control: TransferControl): RunSummary {
+  return withDraft(run, runEntries.manifest, (manifest) =>
+    withDraft(run, runEntries.failures, (failures) => {
+      const sums = writeEntries(request, run, { manifest, failures }, control);
+      manifest.close();
+      failures.close();
+      withDraft(run, runEntries.summary, (summary) => summary.write({ formatVersion: 1, ...request.facts, summary: sums }));
+      return sums;
+    }),
+  );
+}
+
+function writeEntries({ location, chunks }: SealRequest, run: string, { manifest, failures }: Readonly<Record<'manifest' | 'failures', Draft>>, control: TransferControl): RunSummary {
   const sums = { files: 0, backedUp: 0, unchanged: 0, failed: 0, skipped: 0, changed: 0, sizeBytes: 0 };
   for (let chunk = 0; chunk < chunks; chunk += 1) {
     const journal = readLines(location, chunk);
@@ -83,9 +95,6 @@ function writeRecords({ location, chunks, facts }: SealRequest, run: string, con
     control.moved(1);
   }
   sums.files = sums.backedUp + sums.unchanged + sums.failed + sums.skipped;
-  manifest.close();
-  failures.close();
-  new Draft(run, runEntries.summary).write({ formatVersion: 1, ...facts, summary: sums });
   return sums;
 }
 
@@ -100,54 +109,6 @@ function addUp(sums: { -readonly [Key in keyof RunSummary]: RunSummary[Key] }, o
 function skippedEntries(run: string, chunk: number): (Omit<JournalEntry, 'state'> & { state: 'skipped'; reason: string })[] {
   const { entries } = readChunk(join(run, runEntries.plan), join(run, runEntries.index), chunk);
   return entries.map(({ source, target }) => ({ source: toJsonPath(source), target: toJsonPath(target), state: 'skipped', sizeBytes: 0, reason: 'the run ended before it' }));
-}
-
-/** A file that is written aside and gets its name when it is complete and synced. */
-class Draft {
-  private readonly path: string;
-  private readonly descriptor: number;
-  private lines: string[] = [];
-
-  constructor(
-    private readonly run: string,
-    private readonly name: string,
-  ) {
-    this.path = join(run, `.${randomUUID()}`);
-    this.descriptor = fs.openSync(this.path, 'wx', 0o600);
-  }
-
-  add(value: unknown): void {
-    this.lines.push(JSON.stringify(value));
-    if (this.lines.length >= 5000) this.flush();
-  }
-
-  /** Takes lines over as they are: a journal without failures is a part of the manifest. */
-  append(lines: Buffer): void {
-    this.flush();
-    this.writeAll(lines);
-  }
-
-  write(value: unknown): void {
-    this.add(value);
-    this.close();
-  }
-
-  close(): void {
-    this.flush();
-    fs.fsyncSync(this.descriptor);
-    fs.closeSync(this.descriptor);
-    fs.renameSync(this.path, join(this.run, this.name));
-  }
-
-  private flush(): void {
-    if (this.lines.length === 0) return;
-    this.writeAll(Buffer.from(`${this.lines.join('\n')}\n`));
-    this.lines = [];
-  }
-
-  private writeAll(data: Buffer): void {
-    for (let written = 0; written < data.length; ) written += fs.writeSync(this.descriptor, data, written);
-  }
 }
 
 function removeOldRuns({ destination }: RunLocation, keep: number): void {
