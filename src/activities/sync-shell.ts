@@ -10,7 +10,7 @@ const IDLE_MS = 30_000;
 
 /**
  * Runs coreutils' `sync -f` through a shell that stays for a while: starting a process from a large one copies its page
- * tables, which cost more than the sync of a chunk of small files. One sync at a time. The shell ends with us, since it
+ * tables, and every thread then faults on the pages that it writes. One sync at a time. The shell ends with us, since it
  * reads from a pipe of ours.
  */
 export class SyncShell {

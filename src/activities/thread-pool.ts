@@ -11,10 +11,10 @@ const THREAD_FILE = resolve(__dirname, '../../lib/storage/thread.js');
 /** A thread compiles its code anew: those of a batch are kept for the next one. */
 const IDLE_MS = 300_000;
 
-/** V8 would take 48 MiB in each thread for objects that live for a moment. */
+/** V8 lets each thread take several times as much for objects that live for a moment. */
 const YOUNG_GENERATION_MIB = 12;
 
-/** A chunk of the longest paths needs a third of it. With the usual limit of gigabytes V8 lets garbage lie for long. */
+/** With the usual limit of gigabytes V8 lets garbage lie for long. */
 const OLD_GENERATION_MIB = 128;
 
 /**

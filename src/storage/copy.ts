@@ -85,7 +85,7 @@ function copyBytes(source: number, target: number, expectedBytes: number, limitB
     control.moved(count);
     // All that was there at first, and the read came back short: whether there is more by now, the second look says.
     const isLast = count < wanted && sizeBytes === expectedBytes;
-    // Most files are read at once, and hashing at once costs half.
+    // Most files are read at once, and need no hash object then.
     if (isLast && hash === undefined) return { sha256: hashAtOnce('sha256', bytes.subarray(0, count), 'hex'), sizeBytes };
     hash = (hash ?? createHash('sha256')).update(bytes.subarray(0, count));
     if (isLast) break;
