@@ -1,7 +1,6 @@
 import * as fs from 'node:fs';
-import { basename, dirname } from 'node:path';
 import { isBelow } from '../core/roots';
-import { bytewise, joinPath, pathOf, pathText, type PathBytes } from './path-bytes';
+import { bytewise, joinPath, pathOf, pathText, splitPath, type PathBytes } from './path-bytes';
 import { blaming, isErrno, StorageError, type Side } from './errors';
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
@@ -57,7 +56,7 @@ export class OpenDirectory {
 }
 
 /** Opens a directory, hands it to the calls and closes it in any case. */
-export function inDirectory<T>(root: string, path: string, side: Side, calls: (directory: OpenDirectory) => T): T {
+export function inDirectory<T>(root: string, path: PathBytes, side: Side, calls: (directory: OpenDirectory) => T): T {
   const directory = OpenDirectory.open(root, path, side);
   try {
     return calls(directory);
@@ -67,8 +66,10 @@ export function inDirectory<T>(root: string, path: string, side: Side, calls: (d
 }
 
 /** Opens the directory that holds `path` and hands it over with the last component's name. */
-export function inParent<T>(root: string, path: string, side: Side, calls: (parent: OpenDirectory, name: string) => T): T {
-  return inDirectory(root, dirname(path), side, (parent) => calls(parent, basename(path)));
+export function inParent<T, Path extends PathBytes>(root: string, path: Path, side: Side, calls: (parent: OpenDirectory, name: Path) => T): T {
+  const { directory, name } = splitPath(path);
+  // Part of a text is text.
+  return inDirectory(root, directory, side, (parent) => calls(parent, name as Path));
 }
 
 /** Syncs a directory by descriptor path or name. */

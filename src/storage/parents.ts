@@ -1,26 +1,28 @@
 import * as fs from 'node:fs';
-import { dirname } from 'node:path';
 import { blaming, isErrno, StorageError } from './errors';
 import { lstatIfPresent } from './file-stat';
 import { inParent } from './directory';
+import { pathText, splitPath, type PathBytes } from './path-bytes';
 
 /** The directories between `root` and the target that do not exist, nearest to the root first. */
-export function missingParents(root: string, targetPath: string): string[] {
-  const missing: string[] = [];
-  for (let path = dirname(targetPath); path !== root; path = dirname(path)) {
+export function missingParents<Path extends PathBytes>(root: string, targetPath: Path): Path[] {
+  const missing: PathBytes[] = [];
+  for (let path = splitPath(targetPath).directory; path !== root; path = splitPath(path).directory) {
     if (isPresent(path)) break;
     missing.unshift(path);
   }
-  return missing;
+  // Parents of a text are text.
+  return missing as Path[];
 }
 
-function isPresent(path: string): boolean {
-  return blaming('destination', path, () => {
+function isPresent(path: PathBytes): boolean {
+  const text = pathText(path);
+  return blaming('destination', text, () => {
     try {
       return lstatIfPresent(path) !== undefined;
     } catch (error) {
       if (!isErrno(error, 'ENOTDIR')) throw error;
-      throw new StorageError('TargetInvalid', 'destination', path, `A parent of ${path} is not a directory`, {}, { cause: error });
+      throw new StorageError('TargetInvalid', 'destination', text, `A parent of ${text} is not a directory`, {}, { cause: error });
     }
   });
 }
@@ -29,10 +31,10 @@ function isPresent(path: string): boolean {
  * Creates the directories in order, each one durable before the next, unless the caller makes them durable itself.
  * Directories that exist already are left alone.
  */
-export function createParents(root: string, directories: readonly string[], { sync } = { sync: true }): void {
+export function createParents(root: string, directories: readonly PathBytes[], { sync } = { sync: true }): void {
   for (const path of directories) {
     inParent(root, path, 'destination', (parent, name) => {
-      blaming('destination', path, () => {
+      blaming('destination', pathText(path), () => {
         try {
           fs.mkdirSync(parent.entry(name));
         } catch (error) {
@@ -45,7 +47,7 @@ export function createParents(root: string, directories: readonly string[], { sy
 }
 
 /** Removes the directories again, deepest first; one that holds something, or is gone, stays as it is. */
-export function removeEmptyParents(root: string, directories: readonly string[]): void {
+export function removeEmptyParents(root: string, directories: readonly PathBytes[]): void {
   for (const path of [...directories].reverse()) {
     try {
       inParent(root, path, 'destination', (parent, name) => {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { COMMAND, createWorkplace, jsonLines, onTestServer, type CommandEnd, type Workplace } from './run-command';
 
@@ -99,6 +99,23 @@ test('names that are no UTF-8 are copied byte for byte, below directories with n
   expect(end.code).toBe(0);
   expect(resultOf(end)).toMatchObject({ totalFiles: 2, successfulFiles: 2 });
   expect(backups()).toEqual(names.map((name) => Buffer.concat([name, Buffer.from('.backup')]).toString('hex')).sort());
+});
+
+test('directories whose names are no UTF-8 are made anew in the layout tree', async () => {
+  const directory = Buffer.concat([Buffer.from(`${place.path('files')}/`), Buffer.from([0xe4, 0x2f, 0xfc])]);
+  mkdirSync(directory, { recursive: true });
+  const path = Buffer.concat([directory, Buffer.from('/file')]);
+  writeFileSync(path, 'content');
+  const end = await batch(Buffer.concat([path, Buffer.from('\n')]), '--layout', 'tree', '--json');
+  expect(end.code).toBe(0);
+  expect(readFileSync(Buffer.concat([Buffer.from(place.path('backups')), path]), 'utf8')).toBe('content');
+});
+
+test('a file that cannot be read leaves no empty directories', async () => {
+  write('a');
+  const end = await batch('files/a\nelsewhere/missing\n', '--layout', 'tree', '--json');
+  expect(end.code).toBe(3);
+  expect(existsSync(join(place.path('backups'), place.path('elsewhere')))).toBe(false);
 });
 
 test('directories, missing files and other kinds in a list fail by name', async () => {

@@ -78,6 +78,4 @@ export interface ChunkOutcome {
   readonly unchangedBytes: number;
   readonly changed: number;
   readonly verifiedFrom: ReadFrom | null;
-  /** Parents of targets that were created, nearest to the destination first. */
-  readonly createdDirectories: readonly string[];
 }

@@ -159,7 +159,7 @@ export function amendJournal(location: RunLocation, chunk: number, amendments: r
     entries[index] = { ...before, failure: undefined, ...entry };
   }
   // Counted as a pass of its own, after which no late attempt can put its journal in this one's place.
-  const amended = outcomeOf(AMENDED, entries, outcome?.verifiedFrom ?? null, outcome?.createdDirectories ?? []);
+  const amended = outcomeOf(AMENDED, entries, outcome?.verifiedFrom ?? null);
   writeJournal(location, chunk, amended, entries);
   return { ...amended, failed: failedEntries(entries) };
 }

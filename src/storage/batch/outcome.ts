@@ -2,7 +2,7 @@ import type { ReadFrom } from '../read-back';
 import type { ChunkOutcome, FileState, JournalEntry } from './chunk';
 
 /** Adds a chunk's entries up. */
-export function outcomeOf(pass: number, entries: readonly JournalEntry[], verifiedFrom: ReadFrom | null, createdDirectories: readonly string[]): ChunkOutcome {
+export function outcomeOf(pass: number, entries: readonly JournalEntry[], verifiedFrom: ReadFrom | null): ChunkOutcome {
   const counts: Record<FileState, number> = { backedUp: 0, unchanged: 0, failed: 0 };
   let [sizeBytes, unchangedBytes] = [0, 0];
   let changed = 0;
@@ -12,5 +12,5 @@ export function outcomeOf(pass: number, entries: readonly JournalEntry[], verifi
     if (entry.state === 'unchanged') unchangedBytes += entry.sizeBytes;
     if (entry.changed === true) changed += 1;
   }
-  return { pass, counts, sizeBytes, unchangedBytes, changed, verifiedFrom, createdDirectories };
+  return { pass, counts, sizeBytes, unchangedBytes, changed, verifiedFrom };
 }

@@ -1,4 +1,6 @@
 import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { syncDirectory } from '../directory';
 import type { TransferControl } from '../control';
 import { blaming, isErrno, StorageError } from '../errors';
 import { isSameInode, lstatIfPresent } from '../file-stat';
@@ -10,7 +12,7 @@ import type { ChunkTask } from './chunk';
 import type { ChunkFile } from './chunk-file';
 import { requireSynced } from './group-sync';
 import { failedEntries, readReport, writeJournal, type ChunkReport } from './journal';
-import { keepPrevious, keptName } from './kept-files';
+import { keepPrevious, keptDirectory, keptName } from './kept-files';
 import { requireRun } from './open-run';
 import { OpenDirectories } from './open-directories';
 import { outcomeOf } from './outcome';
@@ -32,7 +34,7 @@ interface Publication {
  * names, makes the names durable, and writes the journal.
  * @throws StorageError `StagingRevoked`, `Cancelled`, `DestinationError`, errno names of the run's own files
  */
-export function publishChunk(task: ChunkTask, { files, createdDirectories }: StagedChunk, control: TransferControl): ChunkReport {
+export function publishChunk(task: ChunkTask, { files }: StagedChunk, control: TransferControl): ChunkReport {
   const { settings } = task;
   const directory = attemptDirectory(task);
   const done = readReport(settings.location, task.chunk);
@@ -43,12 +45,13 @@ export function publishChunk(task: ChunkTask, { files, createdDirectories }: Sta
   const publication: Publication = { task, directory, targets, verifyFrom, readFrom: verifyFrom, control };
   try {
     for (const file of files) unlessFailed(file, () => verifyOne(publication, file));
+    if (settings.keepPrevious) keepAll(publication, files);
     for (const file of files) {
       unlessFailed(file, () => publishOne(publication, file));
       control.finishFile();
     }
     const entries = files.map((file) => file.journalEntry());
-    const outcome = outcomeOf(task.pass, entries, publication.readFrom, createdDirectories);
+    const outcome = outcomeOf(task.pass, entries, publication.readFrom);
     const isFirst = writePublished(publication, () => writeJournal(settings.location, task.chunk, outcome, entries, settings.syncEach ? undefined : () => requireSynced(settings.location, control)));
     removeStaging(directory);
     if (!isFirst) return readReport(settings.location, task.chunk) ?? { ...outcome, failed: [] };
@@ -75,6 +78,28 @@ function verifyOne(publication: Publication, file: ChunkFile): void {
   throw new StorageError('ChecksumMismatch', 'destination', target, `Checksum mismatch of the copy for ${target}: expected ${file.sha256}, found ${found.sha256}`);
 }
 
+/** All previous targets are kept, and that is durable, before the first of them is replaced: a crash between would lose it. */
+function keepAll(publication: Publication, files: readonly ChunkFile[]): void {
+  const { task, directory, control } = publication;
+  const { location, syncEach } = task.settings;
+  const replacing = files.filter(({ staged, targetExisted }) => staged !== undefined && targetExisted);
+  for (const file of replacing) unlessFailed(file, () => keepOne(publication, file));
+  const staging = join(directory, '..');
+  if (!replacing.some(({ kept }) => kept !== undefined)) return;
+  if (!syncEach) return requireSynced(location, control);
+  blaming('destination', location.destination, () => [join(staging, keptDirectory(task.chunk)), staging].forEach(syncDirectory));
+}
+
+function keepOne(publication: Publication, file: ChunkFile): void {
+  const { task, targets, directory } = publication;
+  const { location } = task.settings;
+  const { directory: parent, name } = splitPath(joinPath(location.destination, file.target));
+  const { staged = '' } = file;
+  blaming('destination', pathText(file.target), () => {
+    file.kept = keep(publication, `${directory}/${staged}`, targets.get(location.root, parent).entry(name), staged);
+  });
+}
+
 function publishOne(publication: Publication, file: ChunkFile): void {
   const { staged } = file;
   if (staged === undefined) return;
@@ -87,7 +112,7 @@ function publishOne(publication: Publication, file: ChunkFile): void {
     const { directory, name } = splitPath(targetPath);
     const parent = targets.get(location.root, directory);
     const path = `${publication.directory}/${staged}`;
-    if (file.targetExisted) file.kept = replace(publication, path, parent.entry(name), staged);
+    if (file.targetExisted) replace(publication, path, parent.entry(name));
     else file.kept = create(publication, path, parent.entry(name), staged, text);
     if (syncEach) targets.touch(parent);
   });
@@ -101,7 +126,12 @@ function create(publication: Publication, staged: string, target: PathBytes, nam
   } catch (error) {
     if (isErrno(error, 'EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK')) return renameNew(staged, target, text);
     if (!isErrno(error, 'EEXIST')) throw explained(publication, error);
-    if (isOfOtherAttempt(publication, target, name)) return replace(publication, staged, target, name);
+    if (isOfOtherAttempt(publication, target, name)) {
+      // What lies there is ours already, and undo tells it from what was there before the run.
+      const kept = keep(publication, staged, target, name);
+      replace(publication, staged, target);
+      return kept;
+    }
     throw new StorageError('DestinationConflict', 'destination', text, `Target ${text} was created meanwhile`, {}, { cause: error });
   }
 }
@@ -123,12 +153,21 @@ function renameNew(staged: string, target: PathBytes, text: string): undefined {
   fs.renameSync(staged, target);
 }
 
-function replace(publication: Publication, staged: string, target: PathBytes, name: string): string | undefined {
-  const { task, directory } = publication;
-  const kept = task.settings.keepPrevious ? keptName(task.chunk, task.attemptName, name) : undefined;
+function replace(publication: Publication, staged: string, target: PathBytes): void {
   try {
-    if (kept !== undefined) keepPrevious(`${directory}/..`, kept, target, staged);
     fs.renameSync(staged, target);
+  } catch (error) {
+    throw explained(publication, error);
+  }
+}
+
+/** Keeps what lies at the target, if the run is all or nothing, and answers its name. */
+function keep(publication: Publication, staged: string, target: PathBytes, name: string): string | undefined {
+  const { task, directory } = publication;
+  if (!task.settings.keepPrevious) return undefined;
+  const kept = keptName(task.chunk, task.attemptName, name);
+  try {
+    keepPrevious(`${directory}/..`, kept, target, staged);
   } catch (error) {
     throw explained(publication, error);
   }

@@ -24,7 +24,6 @@ import { runDirectory, runEntries } from './run-directory';
 /** A chunk between staging and publishing. */
 export interface StagedChunk {
   readonly files: readonly ChunkFile[];
-  readonly createdDirectories: readonly string[];
 }
 
 /** Everything that staging one chunk needs at hand. */
@@ -34,6 +33,7 @@ interface Stage {
   readonly targets: OpenDirectories;
   /** Where this attempt stages. */
   readonly directory: string;
+  /** Directories that this attempt has made, byte by byte. */
   readonly createdDirectories: Set<string>;
   /** The chunk may not fit: each file is looked at before it is copied. */
   readonly isScarce: boolean;
@@ -53,7 +53,7 @@ export function stageChunk(task: ChunkTask, control: TransferControl): StagedChu
   try {
     const before = task.pass === 0 ? [] : readEntries(location, task.chunk);
     const files = entries.map((entry, index) => settled(task, entry, before[index], index) ?? stageOne(stage, new ChunkFile(entry), String(index)));
-    return { files, createdDirectories: [...stage.createdDirectories] };
+    return { files };
   } finally {
     stage.sources.close();
     stage.targets.close();
@@ -82,11 +82,12 @@ function stageOne(stage: Stage, file: ChunkFile, name: string): ChunkFile {
 function copyOne(stage: Stage, file: ChunkFile, name: string): void {
   const { settings } = stage.task;
   const targetPath = joinPath(settings.location.destination, file.target);
-  const targetStats = inspectTarget(stage, targetPath);
   const text = pathText(file.source);
   const { directory, name: sourceName } = splitPath(file.source);
   const parent = stage.sources.get(sourceRootOf(settings.sourceRoots, directory, file.source), directory);
   withSourceIn(parent, sourceName, text, (source) => {
+    // After the source: what cannot be read leaves no empty directory behind.
+    const targetStats = inspectTarget(stage, targetPath);
     if (targetStats !== undefined && isSameInode(source.stats, targetStats)) {
       throw new StorageError('SameFile', 'destination', text, `Source ${text} and target ${pathText(targetPath)} are the same file`);
     }
@@ -110,7 +111,7 @@ function inspectTarget(stage: Stage, targetPath: PathBytes): fs.BigIntStats | un
   const { directory, name } = splitPath(targetPath);
   const parent = openOrCreate(stage, directory);
   // It was missing a moment ago; should somebody have been quicker, the link to the target says so.
-  if (typeof directory === 'string' && stage.createdDirectories.has(directory)) return undefined;
+  if (stage.createdDirectories.size > 0 && stage.createdDirectories.has(bytewise(directory))) return undefined;
   const text = pathText(targetPath);
   return blaming('destination', text, () => {
     const stats = lstatIfPresent(parent.entry(name));
@@ -125,14 +126,14 @@ function openOrCreate({ task, targets, createdDirectories }: Stage, directory: P
   try {
     return targets.get(root, directory);
   } catch (error) {
-    if (!isErrno(error, 'ENOENT') || directory === destination || typeof directory !== 'string') throw error;
+    if (!isErrno(error, 'ENOENT') || directory === destination) throw error;
     // Missing because the whole disk is away? Nothing is created below its mount point.
     requireRun(location);
-    const missing = missingParents(destination, `${directory}/-`);
+    const missing = missingParents(destination, joinPath(directory, '-'));
     if (keepPrevious) noteCreatedDirectories(location, missing);
     // Otherwise they become durable with the staged files, all at once.
     createParents(root, missing, { sync: syncEach });
-    missing.forEach((path) => createdDirectories.add(path));
+    missing.forEach((path) => createdDirectories.add(bytewise(path)));
     return targets.get(root, directory);
   }
 }
