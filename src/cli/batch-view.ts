@@ -1,5 +1,5 @@
 import { doneSoFar, type LiveBatchProgress } from '../client/batch-progress';
-import type { RateMeter } from './rate-meter';
+import { workOf, type RateMeter } from '../core/rate-meter';
 
 /** A batch as a person wants to see it: the object of a `status` line with `--json`. */
 export interface BatchView {
@@ -18,16 +18,12 @@ export interface BatchView {
   readonly waitingFor: string | null;
 }
 
-/** A small file costs about as much as so many bytes of a large one. */
-const BYTES_A_FILE = 16 * 1024;
-
 export function batchView(progress: LiveBatchProgress, meter: RateMeter, atMs: number): BatchView {
   const { files, sizeBytes } = doneSoFar(progress);
   const doneFiles = Math.min(files, progress.files);
   const doneBytes = Math.min(sizeBytes, progress.sizeBytes);
-  const work = doneBytes + doneFiles * BYTES_A_FILE;
-  const allWork = progress.sizeBytes + progress.files * BYTES_A_FILE;
-  const { bytesPerSecond, remainingMs } = meter.measure({ atMs, sizeBytes: doneBytes, work }, allWork - work);
+  const all = workOf(progress);
+  const { bytesPerSecond, remainingMs } = meter.measure({ atMs, files: doneFiles, sizeBytes: doneBytes }, progress);
   const [planning] = progress.underWay.filter(({ step }) => step === 'planBatch');
   return {
     state: progress.state,
@@ -38,9 +34,9 @@ export function batchView(progress: LiveBatchProgress, meter: RateMeter, atMs: n
     unchangedFiles: progress.unchanged,
     totalBytes: progress.sizeBytes,
     doneBytes,
-    fraction: allWork === 0 ? 0 : work / allWork,
-    bytesPerSecond: Math.round(bytesPerSecond),
-    remainingMs: remainingMs === undefined ? undefined : Math.round(remainingMs),
+    fraction: all === 0 ? 0 : workOf({ files: doneFiles, sizeBytes: doneBytes }) / all,
+    bytesPerSecond,
+    remainingMs,
     currentFiles: progress.underWay.flatMap(({ path }) => (path === undefined ? [] : [path])),
     waitingFor: progress.waitingFor ?? progress.underWay.find(({ lastFailure }) => lastFailure !== undefined)?.lastFailure ?? null,
   };

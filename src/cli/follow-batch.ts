@@ -2,12 +2,15 @@ import { MultiBar, type SingleBar } from 'cli-progress';
 import type { BackupClient, BatchBackupHandle } from '../client/backup-client';
 import type { BatchBackupOutput } from '../batch-models';
 import { formatBytes, formatDuration, printablePath } from '../core/format';
+import { RateMeter } from '../core/rate-meter';
 import { batchView, type BatchView } from './batch-view';
 import type { Output } from './output';
-import { RateMeter } from './rate-meter';
 import { isOver } from './wait';
 
 const POLL_INTERVAL_MS = 500;
+
+/** Long enough to smooth chunks, short enough to follow a disk that slows down. */
+const RATE_WINDOW_MS = 15_000;
 
 /** Files under way that are named on a terminal. */
 const SHOWN_FILES = 4;
@@ -19,7 +22,7 @@ const LINE_EVERY_MS = 60_000;
 /** Shows a batch while it lasts and answers its record: a bar on a terminal, objects with `--json`, a few lines otherwise. */
 export async function followBatch(client: BackupClient, handle: BatchBackupHandle, output: Output): Promise<BatchBackupOutput> {
   const show = output.isJson ? createObjects(output) : process.stderr.isTTY ? createBars() : createLines(output);
-  const meter = new RateMeter();
+  const meter = new RateMeter(RATE_WINDOW_MS);
   const result = handle.result();
   result.catch(() => undefined);
   try {

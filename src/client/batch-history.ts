@@ -24,7 +24,7 @@ export async function progressFromHistory(client: Client, workflowId: string, ru
   const { events = [] } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
   const carried = at<Partial<BatchState>>(events?.[0]?.workflowExecutionStartedEventAttributes?.input, 2);
   const read = readEvents(events ?? [], carried);
-  return { ...noSums(), ...read.sums, ...planned(read.plan), state: stateOf(read.plan, carried), current: [], retryCount: 0, waitingFor: null, startedAtMs: carried?.startedAtMs ?? startedAtMs(events ?? []) };
+  return { ...noSums(), ...read.sums, ...planned(read.plan), state: stateOf(read.plan, carried), current: [], bytesPerSecond: 0, remainingMs: null, retryCount: 0, waitingFor: null, startedAtMs: carried?.startedAtMs ?? startedAtMs(events ?? []) };
 }
 
 function readEvents(events: readonly Event[], carried: Partial<BatchState> | undefined) {

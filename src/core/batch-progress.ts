@@ -24,6 +24,10 @@ export interface BatchProgress {
   readonly unchangedBytes: number;
   /** How often each byte is read: 2 with verification. What steps under way have moved counts as so much less. */
   readonly passes: number;
+  /** Over the chunks that were finished lately. */
+  readonly bytesPerSecond: number;
+  /** Null until enough is finished to tell. */
+  readonly remainingMs: number | null;
   readonly failuresByType: Readonly<Record<string, number>>;
   /** The first few failed files. */
   readonly sample: readonly { readonly path: string; readonly type: string; readonly message: string }[];

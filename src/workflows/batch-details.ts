@@ -1,5 +1,5 @@
 import type { BatchProgress } from '../core/batch-progress';
-import { formatBytes, printablePath } from '../core/format';
+import { formatBytes, formatDuration, printablePath } from '../core/format';
 
 /** The batch's page in the Web UI, as markdown. */
 export function renderBatch(progress: BatchProgress, backupDir: string): string {
@@ -9,10 +9,15 @@ export function renderBatch(progress: BatchProgress, backupDir: string): string 
     `- **Destination**: \`${printablePath(backupDir)}\``,
     `- **State**: ${progress.state}${progress.waitingFor === null ? '' : ` (${progress.waitingFor})`}`,
     `- **Files**: ${done} of ${progress.files} (${percent} %): ${progress.backedUp} backed up, ${progress.unchanged} unchanged, ${progress.failed} failed`,
-    `- **Bytes**: ${formatBytes(progress.copiedBytes)} of ${formatBytes(progress.sizeBytes)}`,
+    `- **Bytes**: ${formatBytes(progress.copiedBytes + progress.unchangedBytes)} of ${formatBytes(progress.sizeBytes)}${rateText(progress)}`,
     `- **Chunks**: ${progress.finishedChunks} of ${progress.chunks}, ${progress.current.length} under way`,
   ];
   for (const [type, count] of Object.entries(progress.failuresByType)) lines.push(`- **${type}**: ${count}`);
   for (const { path, type } of progress.sample.slice(0, 5)) lines.push(`  - \`${printablePath(path).replaceAll('`', "'")}\`: ${type}`);
   return lines.join('\n');
+}
+
+function rateText({ state, bytesPerSecond, remainingMs }: BatchProgress): string {
+  if (state !== 'running' || remainingMs === null) return '';
+  return `, ${formatBytes(bytesPerSecond)}/s, about ${formatDuration(remainingMs)} to go`;
 }

@@ -4,6 +4,7 @@ import type { Batch, ChunkResult } from '../activities';
 import type { BatchBackupInput } from '../batch-models';
 import type { BatchProgress } from '../core/batch-progress';
 import { addChunkTo, noSums, type BatchSums } from '../core/batch-sums';
+import { RateMeter, type Rate } from '../core/rate-meter';
 import { renderBatch } from './batch-details';
 import { pauseUpdate, progressQuery, resumeUpdate, setLanesUpdate } from './messages';
 import { presentableOperationId, presentablePath } from './presentable';
@@ -49,10 +50,15 @@ export interface BatchRun extends BatchState {
   /** Ends the sagas of files, and nothing else. */
   readonly sagaScope: CancellationScope;
   readonly inTurn: ReturnType<typeof createTurns>;
+  readonly meter: RateMeter;
+  rate: Rate;
 }
 
 /** Sagas of files at a time. */
 const MOST_SAGAS = 4;
+
+/** A chunk takes a second or so. */
+const RATE_WINDOW_MS = 60_000;
 
 /** Takes up the state of the execution before, or starts afresh; registers queries and updates before anything is awaited. */
 export function startBatchRun(given: unknown, carried: BatchState | undefined): BatchRun {
@@ -79,6 +85,8 @@ export function startBatchRun(given: unknown, carried: BatchState | undefined): 
     escalated: 0,
     sagaScope: new CancellationScope(),
     inTurn: createTurns(MOST_SAGAS),
+    meter: new RateMeter(RATE_WINDOW_MS),
+    rate: { bytesPerSecond: 0, remainingMs: undefined },
   };
   setHandler(progressQuery, () => progressOf(run), { description: 'How far the batch is' });
   setHandler(pauseUpdate, () => setPaused(run, true), { description: 'Let the chunks under way finish and start no more', validator: () => refuseUnless(!run.paused, 'The batch is paused already') });
@@ -93,7 +101,7 @@ function presentable(input: unknown): BatchBackupInput {
 }
 
 /** The part that the next execution needs. */
-export function carriedState({ input: _input, current: _current, stopping: _stopping, phase: _phase, waits: _waits, waitsUntilMs: _waitsUntilMs, escalated: _escalated, sagaScope: _sagaScope, inTurn: _inTurn, ...state }: BatchRun): BatchState {
+export function carriedState({ input: _input, current: _current, stopping: _stopping, phase: _phase, waits: _waits, waitsUntilMs: _waitsUntilMs, escalated: _escalated, sagaScope: _sagaScope, inTurn: _inTurn, meter: _meter, rate: _rate, ...state }: BatchRun): BatchState {
   return state;
 }
 
@@ -113,6 +121,8 @@ export function progressOf(run: BatchRun): BatchProgress {
     copiedBytes: run.copiedBytes,
     unchangedBytes: run.unchangedBytes,
     passes: run.input.verifyBackup ? 2 : 1,
+    bytesPerSecond: run.rate.bytesPerSecond,
+    remainingMs: run.rate.remainingMs ?? null,
     failuresByType: run.failuresByType,
     sample: run.sample,
     lanes: run.lanes,
@@ -143,6 +153,9 @@ export function showWait(run: BatchRun, key: unknown, reason: string | null): vo
 /** Adds a finished chunk to the sums. */
 export function addChunk(run: BatchRun, result: ChunkResult): void {
   addChunkTo(run, result);
+  const { backedUp, unchanged, failed, copiedBytes, unchangedBytes, batch } = run;
+  const done = { files: backedUp + unchanged + failed, sizeBytes: copiedBytes + unchangedBytes };
+  run.rate = run.meter.measure({ ...done, atMs: Date.now() }, batch ?? done);
   show(run);
 }
 

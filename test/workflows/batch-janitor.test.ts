@@ -200,7 +200,7 @@ describe('what is none of its business stays', () => {
     const { place, runDirectory } = await terminatedAt('backupChunk', 'before', 2);
     changeEntry(place, (entry) => ({ ...entry, owner: { ...entry.owner, workflowId: 'unknown' } }));
     expect(await sweep(place)).toEqual([expect.objectContaining({ msg: 'Staging directory of a run that this server does not know stays' })]);
-    expect(existsSync(join(runDirectory, 'plan.ndjson'))).toBe(true);
+    expect(existsSync(join(runDirectory, 'plan'))).toBe(true);
     expect(registered(place)).toHaveLength(1);
   });
 

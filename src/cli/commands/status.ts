@@ -1,11 +1,11 @@
 import type { LiveBatchProgress } from '../../client/batch-progress';
 import type { BackupDescription } from '../../client/runs';
 import { formatBytes, printablePath } from '../../core/format';
+import { RateMeter } from '../../core/rate-meter';
 import { withClient } from '../client-session';
 import { batchView, type BatchView } from '../batch-view';
 import { describeView } from '../follow-batch';
 import { serverCommand } from '../options';
-import { RateMeter } from '../rate-meter';
 
 export const statusCommand = serverCommand('status')
   .description('show one backup; needs no worker')
@@ -15,7 +15,9 @@ export const statusCommand = serverCommand('status')
       const run = await client.describe(id);
       const webUi = server.webUi(run);
       const progress = run.kind === 'batch' ? await client.batchProgress({ ...run, runId: run.firstRunId }) : undefined;
-      const view = progress && batchView(progress, new RateMeter(), 0);
+      // One look measures no rate: the workflow's own stands in the progress.
+      const measured = progress && batchView(progress, new RateMeter(1), 0);
+      const view = measured && progress && { ...measured, bytesPerSecond: progress.bytesPerSecond, remainingMs: progress.remainingMs ?? undefined };
       output.result('status', { ...run, ...(progress === undefined ? {} : { progress, view }), webUi }, describe(run, webUi, progress, view));
     }),
   );

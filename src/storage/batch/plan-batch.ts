@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
+import { join } from 'node:path';
 import type { TransferControl } from '../control';
 import { syncDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
@@ -32,18 +34,61 @@ export interface Planned {
   readonly duplicates: number;
 }
 
+/** Written last into a plan's directory. */
+const PLANNED = 'planned.json';
+
 /**
  * Turns a list of sources into a plan on the destination: looks at each source once, names its target, cuts the list
- * into chunks. Nothing else is written. Repeated, it makes the same plan anew.
+ * into chunks. Nothing else is written. The plan gets its name when it is complete, and the first one counts: repeated,
+ * or late, this answers what is there.
  * @throws StorageError `TargetCollision` naming two sources that would meet in one target, `InvalidInput`, errno names
  */
 export function planBatch(request: PlanRequest, control: TransferControl): Planned {
   const run = runDirectory(request.location);
-  const writer = blaming('destination', run, () => new PlanWriter(`${run}/${runEntries.plan}`, `${run}/${runEntries.index}`));
+  const draft = join(run, `.${randomUUID()}`);
+  return blaming('destination', run, () => {
+    const earlier = readPlanned(run);
+    if (earlier !== undefined) return earlier;
+    fs.mkdirSync(draft, { mode: 0o700 });
+    try {
+      fs.writeFileSync(join(draft, PLANNED), JSON.stringify(writePlan(request, draft, control)), { mode: 0o600, flush: true });
+      syncDirectory(draft);
+      giveName(draft, join(run, runEntries.plan));
+      syncDirectory(run);
+    } finally {
+      fs.rmSync(draft, { recursive: true, force: true });
+    }
+    return readPlanned(run) ?? gone(request.location);
+  });
+}
+
+function readPlanned(run: string): Planned | undefined {
+  try {
+    return JSON.parse(fs.readFileSync(join(run, runEntries.plan, PLANNED), 'utf8')) as Planned;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+/** A directory is renamed over an empty one only: another attempt's plan stays. */
+function giveName(draft: string, path: string): void {
+  try {
+    fs.renameSync(draft, path);
+  } catch (error) {
+    if (!isErrno(error, 'ENOTEMPTY', 'EEXIST')) throw error;
+  }
+}
+
+function gone({ destination }: RunLocation): never {
+  throw new StorageError('StagingRevoked', 'destination', destination, `The run in ${destination} ended while it was planned`);
+}
+
+function writePlan(request: PlanRequest, draft: string, control: TransferControl): Planned {
+  const writer = new PlanWriter(draft);
   const lastRun = request.rehash ? undefined : LastRun.open(request.location);
   const seen = new SeenTargets(request.list);
   let [files, sizeBytes] = [0, 0];
-  let complete = false;
   try {
     for (const [position, source] of sourcesOf(request.list)) {
       control.throwIfCancelled();
@@ -55,12 +100,9 @@ export function planBatch(request: PlanRequest, control: TransferControl): Plann
       sizeBytes += size;
       control.finishFile();
     }
-    const chunks = writer.close();
-    complete = true;
-    syncDirectory(run);
-    return { files, sizeBytes, chunks, duplicates: seen.duplicates };
+    return { files, sizeBytes, chunks: writer.close(), duplicates: seen.duplicates };
   } finally {
-    if (!complete) writer.abandon();
+    writer.abandon();
     lastRun?.close();
   }
 }

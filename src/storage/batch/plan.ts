@@ -1,4 +1,6 @@
 import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { runDirectory, runEntries, type RunLocation } from './run-directory';
 import { fromJsonPath, toJsonPath, type JsonPath, type PathBytes } from '../path-bytes';
 
 /** What an earlier run knows of a file: enough to tell that neither it nor its backup changed since. */
@@ -40,6 +42,9 @@ export const chunkLimits = { firstFiles: 500, files: 1000, bytes: 256 * 1024 * 1
 /** Chunks that a list is cut into at least, while they are not below the smallest size. */
 const FEWEST_CHUNKS = 8;
 
+/** Names inside a plan's directory. */
+const planEntries = { plan: 'plan.ndjson', index: 'plan.index' } as const;
+
 /** Offset of the chunk's first line, number of its first entry, entries, bytes: four doubles. */
 const INDEX_RECORD_BYTES = 32;
 
@@ -55,10 +60,11 @@ export class PlanWriter {
   private chunk = { offset: 0, first: 0, files: 0, bytes: 0 };
   private chunks = 0;
 
-  constructor(planPath: string, indexPath: string) {
-    this.plan = fs.openSync(planPath, 'w', 0o600);
+  /** @param directory empty, and this writer's own */
+  constructor(directory: string) {
+    this.plan = fs.openSync(join(directory, planEntries.plan), 'wx', 0o600);
     this.open.push(this.plan);
-    this.index = fs.openSync(indexPath, 'w', 0o600);
+    this.index = fs.openSync(join(directory, planEntries.index), 'wx', 0o600);
     this.open.push(this.index);
   }
 
@@ -120,7 +126,9 @@ export interface PlannedChunk {
 }
 
 /** Reads one chunk by its number, without touching the rest. */
-export function readChunk(planPath: string, indexPath: string, chunk: number): PlannedChunk {
+export function readChunk(location: RunLocation, chunk: number): PlannedChunk {
+  const directory = join(runDirectory(location), runEntries.plan);
+  const [planPath, indexPath] = [join(directory, planEntries.plan), join(directory, planEntries.index)];
   const [record, next] = readIndex(indexPath, chunk);
   const end = next ?? fs.statSync(planPath).size;
   const data = Buffer.alloc(end - record.offset);

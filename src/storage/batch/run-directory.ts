@@ -23,8 +23,8 @@ export const runEntries = {
   owner: 'owner.json',
   /** Space set aside, so that a full disk can still be written about. */
   reserve: 'reserve',
-  plan: 'plan.ndjson',
-  index: 'plan.index',
+  /** The plan with its index and sums: one directory, so that they get their name together. */
+  plan: 'plan',
   journal: 'journal',
   staging: 'staging',
   revoked: 'staging.revoked',

@@ -44,7 +44,7 @@ export function sealRun(request: SealRequest, control: TransferControl): RunSumm
     revokeRun(location);
     fs.rmSync(join(run, runEntries.reserve), { force: true });
     const summary = readSummary(run) ?? writeRecords(request, run, control);
-    const working = [runEntries.revoked, runEntries.journal, runEntries.plan, runEntries.index, ...namesIn(run).filter(isDraft)];
+    const working = [runEntries.revoked, runEntries.journal, runEntries.plan, ...namesIn(run).filter(isDraft)];
     for (const name of working) fs.rmSync(join(run, name), { recursive: true, force: true });
     syncDirectory(run);
     removeOldRuns(location, request.keepRuns);
@@ -69,7 +69,7 @@ function readSummary(run: string): RunSummary | undefined {
 function writeRecords(request: SealRequest, run: string, control: TransferControl): RunSummary {
   return withDraft(run, runEntries.manifest, (manifest) =>
     withDraft(run, runEntries.failures, (failures) => {
-      const sums = writeEntries(request, run, { manifest, failures }, control);
+      const sums = writeEntries(request, { manifest, failures }, control);
       manifest.close();
       failures.close();
       withDraft(run, runEntries.summary, (summary) => summary.write({ formatVersion: 1, ...request.facts, summary: sums }));
@@ -78,12 +78,12 @@ function writeRecords(request: SealRequest, run: string, control: TransferContro
   );
 }
 
-function writeEntries({ location, chunks }: SealRequest, run: string, { manifest, failures }: Readonly<Record<'manifest' | 'failures', Draft>>, control: TransferControl): RunSummary {
+function writeEntries({ location, chunks }: SealRequest, { manifest, failures }: Readonly<Record<'manifest' | 'failures', Draft>>, control: TransferControl): RunSummary {
   const sums = { files: 0, backedUp: 0, unchanged: 0, failed: 0, skipped: 0, changed: 0, sizeBytes: 0 };
   for (let chunk = 0; chunk < chunks; chunk += 1) {
     const journal = readLines(location, chunk);
     if (journal === undefined) {
-      for (const entry of skippedEntries(run, chunk)) {
+      for (const entry of skippedEntries(location, chunk)) {
         failures.add(entry);
         sums.skipped += 1;
       }
@@ -106,8 +106,8 @@ function addUp(sums: { -readonly [Key in keyof RunSummary]: RunSummary[Key] }, o
   sums.sizeBytes += outcome.sizeBytes;
 }
 
-function skippedEntries(run: string, chunk: number): (Omit<JournalEntry, 'state'> & { state: 'skipped'; reason: string })[] {
-  const { entries } = readChunk(join(run, runEntries.plan), join(run, runEntries.index), chunk);
+function skippedEntries(location: RunLocation, chunk: number): (Omit<JournalEntry, 'state'> & { state: 'skipped'; reason: string })[] {
+  const { entries } = readChunk(location, chunk);
   return entries.map(({ source, target }) => ({ source: toJsonPath(source), target: toJsonPath(target), state: 'skipped', sizeBytes: 0, reason: 'the run ended before it' }));
 }
 

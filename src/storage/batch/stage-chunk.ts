@@ -19,7 +19,6 @@ import { readEntries } from './journal';
 import { OpenDirectories } from './open-directories';
 import { requireRun } from './open-run';
 import { readChunk, type PlanEntry } from './plan';
-import { runDirectory, runEntries } from './run-directory';
 
 /** A chunk between staging and publishing. */
 export interface StagedChunk {
@@ -47,8 +46,7 @@ interface Stage {
  */
 export function stageChunk(task: ChunkTask, control: TransferControl): StagedChunk {
   const { location } = task.settings;
-  const run = runDirectory(location);
-  const { entries, sizeBytes } = readChunk(`${run}/${runEntries.plan}`, `${run}/${runEntries.index}`, task.chunk);
+  const { entries, sizeBytes } = readChunk(location, task.chunk);
   const stage: Stage = { task, sources: new OpenDirectories('source'), targets: new OpenDirectories('destination'), directory: makeAttemptDirectory(task), createdDirectories: new Set(), isScarce: isScarce(location.destination, sizeBytes), control };
   try {
     const before = task.pass === 0 ? [] : readEntries(location, task.chunk);

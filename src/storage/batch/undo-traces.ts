@@ -47,8 +47,7 @@ export function tracesOf(location: RunLocation, chunk: number): Trace[] {
 }
 
 function plannedTargets(location: RunLocation, chunk: number): PathBytes[] {
-  const run = runDirectory(location);
-  return readChunk(join(run, runEntries.plan), join(run, runEntries.index), chunk).entries.map(({ target }) => target);
+  return readChunk(location, chunk).entries.map(({ target }) => target);
 }
 
 function tracesFor(targets: readonly PathBytes[]): Trace[] {
