@@ -17,11 +17,12 @@ export function openEngine(workplace) {
       const location = { root: workplace.destinations, destination, runId: randomUUID() };
       const owner = { clusterId: 'none', namespace: 'none', workflowId: 'none', runId: location.runId };
       const settings = { location, sourceRoots: [workplace.sources], verify: verifyFrom, onSourceChanged: 'fail', keepPrevious: false, syncEach: false };
-      await pool.run('openRun', { location, owner });
+      const ground = await pool.run('inspectRun', { location });
+      await pool.run('openRun', { location, owner, ground, needsHardLinks: false });
       const { chunks } = await pool.run('planBatch', { location, owner, list: { path: list, separator: 'nul' }, layout: 'tree', rehash: false });
       let next = 0;
       const lane = async () => {
-        while (next < chunks) await runChunk({ settings, chunk: next, attemptName: `${next++}-1`, workflowId: owner.workflowId, illness });
+        while (next < chunks) await runChunk({ settings, chunk: next, attemptName: `${next++}-1`, workflowId: owner.workflowId, illness, pass: 0, only: [] });
       };
       await Promise.all(Array.from({ length: lanes }, lane));
       return pool.run('sealRun', { location, chunks, facts: {}, keepRuns: 30 });
