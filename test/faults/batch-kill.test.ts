@@ -1,6 +1,6 @@
 import { createWorkplace, type Workplace } from '../cli/run-command';
 import { endOf, faultsOf, makeSources, type BatchSources } from '../helpers/batch-oracle';
-import { killEverything, killServers, killWorkers, type KilledBatch } from '../helpers/batch-kills';
+import { killEverything, killOwnServer, killServers, killWorkers, type KilledBatch } from '../helpers/batch-kills';
 import { chooseSeed, describeSeed, SeededRandom } from '../helpers/seeded-random';
 
 // What takes time is that the server misses a dead worker's heartbeats for ten seconds, each time.
@@ -49,4 +49,12 @@ test.each(scenarios)(`a batch of ${FILES} files goes on to the same end when %s 
   expect([...batch.faults, ...faultsOf(destination, sources)]).toEqual([]);
   expect(endOf(destination)).toEqual(undisturbed);
   expect(batch.result).toMatchObject({ success: true, totalFiles: FILES, successfulFiles: FILES, unchangedFiles: 0, failedFiles: 0, skippedFiles: 0, totalBytes: sources.sizeBytes });
+});
+
+test('a command whose own server is killed says why it gives up, and the same command continues the batch', async () => {
+  const destination = place.path('backups');
+  const { faults, lines, result } = await killOwnServer({ place, sources, destination, random, kills: 1, lanes: 2 });
+  expect([...faults, ...faultsOf(destination, sources)]).toEqual([]);
+  expect(result).toMatchObject({ success: true, totalFiles: FILES, successfulFiles: FILES });
+  expect(lines).toEqual([expect.stringMatching(/^ended with [1-9]\d*: file-backup: .+: .*(connect|UNAVAILABLE|transport)/i)]);
 });

@@ -126,6 +126,25 @@ export async function killEverything(scenario: KillScenario): Promise<KilledBatc
   return batch;
 }
 
+/** Kills the embedded server below the command that has started it: the command gives up, and is given again. */
+export async function killOwnServer(scenario: KillScenario): Promise<KilledBatch> {
+  const { place, destination } = scenario;
+  const losses: string[] = [];
+  let command = place.start(batchArguments(scenario));
+  const batch = await killAgainAndAgain(scenario, new RunWatch(destination), {
+    chunksMeanwhile: scenario.lanes,
+    kill: () => killTogether([serverProcess(place.stateDirectory)]),
+    restart: async () => {
+      const { code, stderr } = await command.end;
+      losses.push(`ended with ${code}: ${stderr.trim()}`);
+      command = place.start(batchArguments(scenario));
+    },
+    end: () => command.end,
+  });
+  await place.serverEnd();
+  return { ...batch, lines: losses };
+}
+
 function batchArguments({ sources, destination, lanes }: KillScenario): string[] {
   return ['batch', '--files-from', sources.list, '--to', destination, '--lanes', String(lanes), '--json'];
 }
