@@ -1,13 +1,12 @@
 import { createWorkplace, type Workplace } from '../cli/run-command';
 import { endOf, faultsOf, makeSources, type BatchSources } from '../helpers/batch-oracle';
-import { killEverything, killServers, killWorkers, type KilledBatch } from '../helpers/batch-kills';
+import { killEverything, killOwnServer, killServers, killWorkers, type KilledBatch } from '../helpers/batch-kills';
 import { chooseSeed, describeSeed, SeededRandom } from '../helpers/seeded-random';
 
 // What takes time is that the server misses a dead worker's heartbeats for ten seconds, each time.
 jest.setTimeout(600_000);
 
 const FILES = 10_000;
-const LANES = 2;
 
 const seed = chooseSeed();
 const random = new SeededRandom(seed);
@@ -34,18 +33,28 @@ beforeEach(() => {
 
 afterEach(() => place.remove());
 
-const scenarios: [string, (scenario: Parameters<typeof killWorkers>[0]) => Promise<KilledBatch>, number][] = [
-  ['the worker', killWorkers, 20],
-  ['the server', killServers, 10],
-  ['the command, the worker in it and the server, all at once,', killEverything, 5],
+const scenarios: [string, (scenario: Parameters<typeof killWorkers>[0]) => Promise<KilledBatch>, number, number][] = [
+  ['the worker', killWorkers, 20, 2],
+  // The worker goes on with its chunk meanwhile: ten kills would not find one batch unfinished.
+  ['the server', killServers, 5, 1],
+  ['the server, in a second batch,', killServers, 5, 1],
+  ['the command, the worker in it and the server, all at once,', killEverything, 5, 2],
 ];
 
-test.each(scenarios)(`a batch of ${FILES} files goes on to the same end when %s is killed again and again`, async (what, killAll, kills) => {
+test.each(scenarios)(`a batch of ${FILES} files goes on to the same end when %s is killed again and again`, async (what, killAll, kills, lanes) => {
   const destination = place.path('backups');
   const startedAtMs = Date.now();
-  const batch = await killAll({ place, sources, destination, random, kills, lanes: LANES });
+  const batch = await killAll({ place, sources, destination, random, kills, lanes });
   console.log([`${kills} times ${what} in ${Math.round((Date.now() - startedAtMs) / 1000)} s, ${describeSeed(seed)}`, ...batch.lines, `retryCount ${String(batch.result.retryCount)}`].join('\n'));
   expect([...batch.faults, ...faultsOf(destination, sources)]).toEqual([]);
   expect(endOf(destination)).toEqual(undisturbed);
   expect(batch.result).toMatchObject({ success: true, totalFiles: FILES, successfulFiles: FILES, unchangedFiles: 0, failedFiles: 0, skippedFiles: 0, totalBytes: sources.sizeBytes });
+});
+
+test('a command whose own server is killed says why it gives up, and the same command continues the batch', async () => {
+  const destination = place.path('backups');
+  const { faults, lines, result } = await killOwnServer({ place, sources, destination, random, kills: 1, lanes: 2 });
+  expect([...faults, ...faultsOf(destination, sources)]).toEqual([]);
+  expect(result).toMatchObject({ success: true, totalFiles: FILES, successfulFiles: FILES });
+  expect(lines).toEqual([expect.stringMatching(/^ended with [1-9]\d*: file-backup: .+: .*(connect|UNAVAILABLE|transport)/i)]);
 });

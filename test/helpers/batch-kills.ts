@@ -31,6 +31,8 @@ export interface KilledBatch {
 
 /** What is killed, and how it comes back. */
 interface Victim {
+  /** Chunks that are finished while it is away: those that a worker has begun, when it is not the victim. */
+  readonly chunksMeanwhile: number;
   /** SIGKILL; resolves when it is dead. */
   kill(): Promise<void>;
   /** Starts what was killed. */
@@ -53,6 +55,7 @@ export async function killWorkers(scenario: KillScenario): Promise<KilledBatch> 
   let worker = startWorker();
   const command = place.start([...batchArguments(scenario), '--task-queue', taskQueue], { env: onTestServer() });
   const batch = await killAgainAndAgain(scenario, new RunWatch(destination), {
+    chunksMeanwhile: 0,
     kill: () => killProcess(worker),
     restart: () => Promise.resolve(void (worker = startWorker())),
     end: () => command.end,
@@ -76,6 +79,7 @@ export async function killServers(scenario: KillScenario): Promise<KilledBatch> 
   const worker = place.start(workerArguments(scenario, taskQueue), { env });
   const { end, losses } = followAgain(() => place.start([...batchArguments(scenario), '--task-queue', taskQueue], { env }), scenario.kills);
   const batch = await killAgainAndAgain(scenario, new RunWatch(destination), {
+    chunksMeanwhile: scenario.lanes,
     kill: async () => killTogether([serverProcess(place.stateDirectory), processOf(server)]),
     restart: async () => void (server = await startServer()),
     end: () => end,
@@ -107,6 +111,7 @@ export async function killEverything(scenario: KillScenario): Promise<KilledBatc
   };
   const watch = new RunWatch(destination);
   const batch = await killAgainAndAgain(scenario, watch, {
+    chunksMeanwhile: 0,
     kill: async () => {
       operations.push((await startedLine()).operationId);
       await killTogether([processOf(command), serverProcess(place.stateDirectory)]);
@@ -119,6 +124,25 @@ export async function killEverything(scenario: KillScenario): Promise<KilledBatc
   });
   await place.serverEnd();
   return batch;
+}
+
+/** Kills the embedded server below the command that has started it: the command gives up, and is given again. */
+export async function killOwnServer(scenario: KillScenario): Promise<KilledBatch> {
+  const { place, destination } = scenario;
+  const losses: string[] = [];
+  let command = place.start(batchArguments(scenario));
+  const batch = await killAgainAndAgain(scenario, new RunWatch(destination), {
+    chunksMeanwhile: scenario.lanes,
+    kill: () => killTogether([serverProcess(place.stateDirectory)]),
+    restart: async () => {
+      const { code, stderr } = await command.end;
+      losses.push(`ended with ${code}: ${stderr.trim()}`);
+      command = place.start(batchArguments(scenario));
+    },
+    end: () => command.end,
+  });
+  await place.serverEnd();
+  return { ...batch, lines: losses };
 }
 
 function batchArguments({ sources, destination, lanes }: KillScenario): string[] {
@@ -134,7 +158,7 @@ async function killAgainAndAgain(scenario: KillScenario, watch: RunWatch, victim
   const lines: string[] = [];
   const faults: string[] = [];
   for (let kill = 1; kill <= scenario.kills; kill += 1) {
-    const moment = chooseMoment(scenario, watch.journals().length, kill);
+    const moment = chooseMoment(scenario, watch.journals().length, kill, victim.chunksMeanwhile);
     await comeTo(moment, scenario, watch, victim);
     const repeats = watch.repeats();
     await victim.kill();
@@ -163,11 +187,12 @@ interface Moment {
 }
 
 /** Spreads the kills over the batch, so that none of them finds it over. */
-function chooseMoment({ random, sources, kills, lanes }: KillScenario, doneChunks: number, kill: number): Moment {
+function chooseMoment({ random, sources, kills, lanes }: KillScenario, doneChunks: number, kill: number, chunksMeanwhile: number): Moment {
   const staged = random.whole(1, MOST_STAGED);
   if (kill === 1 && kills > 1) return { title: 'while it plans', kind: 'planning', chunks: 0, staged };
-  const spare = Math.max(0, Math.ceil(sources.paths.length / runNames.chunkFiles) - doneChunks - lanes);
-  const chunks = Math.floor(spare / (kills - kill + 1) + random.next());
+  const left = kills - kill + 1;
+  const spare = Math.max(0, Math.ceil(sources.paths.length / runNames.chunkFiles) - doneChunks - lanes - left * chunksMeanwhile);
+  const chunks = Math.floor(spare / left + random.next());
   const kind = spare === 0 ? 'staging' : random.pick(['staging', 'publishing', ...(chunks > 0 ? (['journaled'] as const) : [])] as const);
   const what = { staging: `when ${staged} more files are staged`, publishing: 'while it publishes', journaled: 'when a chunk is done' }[kind];
   return { title: `${what}, ${chunks} chunks later`, kind, chunks: Math.min(chunks, spare), staged };

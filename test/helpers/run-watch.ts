@@ -125,7 +125,7 @@ function identityOf(path: string): string {
 }
 
 /** None when the directory is not there, or not any more. */
-function namesIn(directory: string): string[] {
+export function namesIn(directory: string): string[] {
   try {
     return fs.readdirSync(directory);
   } catch (error) {
