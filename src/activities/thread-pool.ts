@@ -12,7 +12,7 @@ const THREAD_FILE = resolve(__dirname, '../../lib/storage/thread.js');
 const IDLE_MS = 300_000;
 
 /** V8 lets each thread take several times as much for objects that live for a moment. */
-const YOUNG_GENERATION_MIB = 12;
+const YOUNG_GENERATION_MIB = 2;
 
 /** With the usual limit of gigabytes V8 lets garbage lie for long. */
 const OLD_GENERATION_MIB = 128;
