@@ -26,6 +26,11 @@ function helpOf(done: string, failed: readonly string[]): string {
   ].join('\n');
 }
 
+/** The run could not be followed to its end: exit 130, since it is not over. */
+export class LostRunError extends Error {
+  override readonly name = 'LostRunError';
+}
+
 /** Input of a person that is wrong: exit 2, nothing was started. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';

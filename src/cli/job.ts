@@ -2,9 +2,12 @@ import { hostname } from 'node:os';
 import type { BackupClient, RunHandle } from '../client/backup-client';
 import { hostTaskQueue, operationTaskQueue } from '../core/names';
 import { connectTo } from './connect';
+import { errorText } from './error-text';
+import { LostRunError } from './exit-codes';
 import type { ServerOptions } from './options';
 import type { Output } from './output';
 import { startOwnWorker, type OwnWorker } from './own-worker';
+import { whoContinues } from './report';
 import type { ServerSession } from './server-session';
 
 /** A backup that a command starts and follows to its end. */
@@ -65,15 +68,17 @@ export async function runThere<Result>(job: Job<Result>, taskQueue: string): Pro
   const client = new Client({ connection, namespace: server.namespace, taskQueue });
   const handle = await job.start(client);
   // The connection is left to the end of the process: closed amid a call, this client crashes on its own retry.
-  return { handle, result: await followed(client, handle, job, []) };
+  return { handle, result: await followed(client, handle, job, [], taskQueue) };
 }
 
-async function followed<Result>(client: BackupClient, handle: RunHandle<Result>, { output, follow, interrupted }: Job<Result>, workers: readonly OwnWorker[]): Promise<Result | undefined> {
+async function followed<Result>(client: BackupClient, handle: RunHandle<Result>, { output, follow, interrupted }: Job<Result>, workers: readonly OwnWorker[], taskQueue?: string): Promise<Result | undefined> {
   const { workflowId, runId, operationId, attached } = handle;
   if (output.isJson || attached) output.event('started', { workflowId, runId, operationId, attached }, `Continuing operation ${operationId}, which is under way already`);
   const attributes = await client.searchAttributes();
   if (!attributes.registered) output.note(`Search attributes could not be registered, so searches and byte totals miss this run: ${attributes.reason}`);
-  const result = follow(client, handle);
+  const result = follow(client, handle).catch((error: unknown) => {
+    throw new LostRunError(`Operation ${operationId} could not be followed: ${errorText(error)}. It is not finished: ${whoContinues(taskQueue)}.`, { cause: error });
+  });
   result.catch(() => undefined);
   const stopped = [interrupted, ...workers.map((worker) => worker.ended)].map((end) => end.then(() => undefined));
   return Promise.race([result, ...stopped]);

@@ -11,7 +11,8 @@ import { serverCommandLine } from './commands/server';
 import { statsCommand } from './commands/stats';
 import { statusCommand } from './commands/status';
 import { workerCommand } from './commands/worker';
-import { exitCodes, UsageError, type ExitCode } from './exit-codes';
+import { errorText } from './error-text';
+import { exitCodes, LostRunError, UsageError, type ExitCode } from './exit-codes';
 import { version } from '../version';
 
 const program = new Command('file-backup')
@@ -42,16 +43,11 @@ program
 function exitCodeOf(error: unknown): ExitCode {
   // The parser has printed its message, or the help that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
-  process.stderr.write(`file-backup: ${textOf(error)}\n`);
+  process.stderr.write(`file-backup: ${errorText(error)}\n`);
   if (error instanceof UsageError) return exitCodes.usage;
+  if (error instanceof LostRunError) return exitCodes.interrupted;
   if (error instanceof NoTemporalServerError || isConnectionError(error)) return exitCodes.noServer;
   return exitCodes.failed;
-}
-
-/** Temporal's client says which call failed, and only the cause says why. */
-function textOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.name === 'ServiceError' && error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
 }
 
 /** Both of Temporal's clients say it their own way. */

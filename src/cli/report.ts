@@ -5,9 +5,13 @@ import type { ServerSession } from './server-session';
 
 /** Says who continues a run that a person has left, and sets the exit code. */
 export function reportInterrupted({ workflowId, runId, operationId }: StartedRun, server: ServerSession, output: Output, taskQueue: string | undefined): void {
-  const next = taskQueue === undefined ? 'the same command continues it' : `the workers of ${taskQueue} go on with it`;
-  output.event('interrupted', { workflowId, runId, operationId, webUi: server.webUi({ workflowId, runId }) }, `Interrupted. Operation ${operationId} is not finished: ${next}.`);
+  output.event('interrupted', { workflowId, runId, operationId, webUi: server.webUi({ workflowId, runId }) }, `Interrupted. Operation ${operationId} is not finished: ${whoContinues(taskQueue)}.`);
   process.exitCode = exitCodes.interrupted;
+}
+
+/** In words, after "it is not finished". */
+export function whoContinues(taskQueue: string | undefined): string {
+  return taskQueue === undefined ? 'the same command continues it' : `the workers of ${taskQueue} go on with it`;
 }
 
 /** Where a person can look at the run. */
