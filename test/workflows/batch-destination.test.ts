@@ -1,8 +1,12 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { failure } from '../../src/failures';
 import { backups, expectAddsUp, makeSources, outputOf, progressOf, recordOf, runBatch, startBatch, targetOf, writeList } from '../helpers/batch';
+import { chunkLimits } from '../../src/storage/batch/plan';
 import { startHarness, type Around, type Harness } from '../helpers/backup-harness';
 import { until } from '../helpers/target-state';
+
+/** Files of the first chunks of a list. */
+const CHUNK = chunkLimits.firstFiles;
 
 let harness: Harness;
 
@@ -94,8 +98,8 @@ describe('a destination that is gone', () => {
 
   test('is not waited for where that was asked, and the counts are those of the history', async () => {
     harness = await startHarness({ around: before('backupChunk', 2, unmount) });
-    const output = await runBatch(harness, { sourceList: writeList(harness, makeSources(harness, 2500)), lanes: 1, maxRetries: 0, onCircuitOpen: 'fail' });
-    expect(output).toMatchObject({ errorCode: 'DestinationGone', totalFiles: 2500, successfulFiles: 1000, failedFiles: 0, skippedFiles: 1500 });
+    const output = await runBatch(harness, { sourceList: writeList(harness, makeSources(harness, 5 * CHUNK)), lanes: 1, maxRetries: 0, onCircuitOpen: 'fail' });
+    expect(output).toMatchObject({ errorCode: 'DestinationGone', totalFiles: 5 * CHUNK, successfulFiles: CHUNK, failedFiles: 0, skippedFiles: 4 * CHUNK });
     expect(output.errorMessage).toContain('could not be written');
     mount();
     // The next worker's janitor writes the record.

@@ -4,8 +4,12 @@ import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { PAUSE_UPDATE } from '../../src/core/names';
 import { failure } from '../../src/failures';
 import { backups, expectAddsUp, keepChanging, makeSources, outputOf, progressOf, recordFiles, recordOf, runBatch, startBatch, targetOf, writeList } from '../helpers/batch';
+import { chunkLimits } from '../../src/storage/batch/plan';
 import { startHarness, type Around, type Harness } from '../helpers/backup-harness';
 import { registered, until } from '../helpers/target-state';
+
+/** Files of the first chunks of a list. */
+const CHUNK = chunkLimits.firstFiles;
 
 let harness: Harness;
 let stopChanging = (): void => undefined;
@@ -60,14 +64,14 @@ describe('files that failed in passing', () => {
   test('have their sagas four at a time, and the lane goes on with its next chunks meanwhile', async () => {
     const sagas = holdSagas(0);
     harness = await startHarness({ around: sagas.around });
-    const sources = makeChanging(10, 3000);
+    const sources = makeChanging(10, 3 * CHUNK);
     const handle = await startBatch(harness, { sourceList: writeList(harness, sources), lanes: 1 });
     await until('the other chunks are finished', async () => (await progressOf(handle)).finishedChunks === 2);
-    expect(await progressOf(handle)).toMatchObject({ state: 'running', current: [0], backedUp: 2000, failed: 0 });
+    expect(await progressOf(handle)).toMatchObject({ state: 'running', current: [0], backedUp: 2 * CHUNK, failed: 0 });
     await until('four sagas are under way', () => sagas.held() === 4);
     sagas.release();
     const output = await outputOf(handle);
-    expect(output).toMatchObject({ success: true, successfulFiles: 3000, failedFiles: 0 });
+    expect(output).toMatchObject({ success: true, successfulFiles: 3 * CHUNK, failedFiles: 0 });
     expect(sagas.mostHeld()).toBe(4);
     expectAddsUp(output);
   });
@@ -152,15 +156,15 @@ describe('a batch that is cancelled', () => {
     };
     let handle: WorkflowHandle | undefined = undefined as WorkflowHandle | undefined;
     harness = await startHarness({ around });
-    handle = await startBatch(harness, { sourceList: writeList(harness, makeSources(harness, 4000)), lanes: 1, onFailure });
+    handle = await startBatch(harness, { sourceList: writeList(harness, makeSources(harness, 4 * CHUNK)), lanes: 1, onFailure });
     await until('a chunk is finished', () => finished === 1);
     await handle.executeUpdate(PAUSE_UPDATE);
     await until('nothing is under way', async () => (await progressOf(handle)).current.length === 0);
     await handle.cancel();
     await expectCancelled(handle);
     const output = await outputOf(handle);
-    const kept = onFailure === 'continue' ? 2000 : 0;
-    expect(output).toMatchObject({ errorCode: 'Cancelled', totalFiles: 4000, successfulFiles: kept, skippedFiles: 4000 - kept, failedFiles: 0, rollback: kept > 0 ? 'notNeeded' : 'performed' });
+    const kept = onFailure === 'continue' ? 2 * CHUNK : 0;
+    expect(output).toMatchObject({ errorCode: 'Cancelled', totalFiles: 4 * CHUNK, successfulFiles: kept, skippedFiles: 4 * CHUNK - kept, failedFiles: 0, rollback: kept > 0 ? 'notNeeded' : 'performed' });
     expect(backups(harness)).toHaveLength(kept);
     expect(recordOf(output, 'failures.ndjson').length).toBeGreaterThan(0);
   });

@@ -9,9 +9,13 @@ import type { BatchBackupRequest } from '../../src/batch-models';
 import { StagingRegistry, type RegisteredRun } from '../../src/storage/staging-registry';
 import { sweepStaging } from '../../src/worker/janitor';
 import { backups, makeSources, recordFiles, startBatch, targetOf, writeList } from '../helpers/batch';
+import { chunkLimits } from '../../src/storage/batch/plan';
 import { startHarness, testServerAddress, type Around, type Harness } from '../helpers/backup-harness';
 import { registered, until, writePrevious } from '../helpers/target-state';
 import { startPlace } from '../helpers/worker-process';
+
+/** Files of the first chunks of a list. */
+const CHUNK = chunkLimits.firstFiles;
 
 /** A batch that was terminated while its worker stood at a step. */
 interface Terminated {
@@ -61,12 +65,12 @@ function stopAt(step: string, when: 'before' | 'after', nth: number) {
   return { reached, around };
 }
 
-/** 1,500 files in two chunks, one after the other; some of their targets are there before. */
+/** Two chunks, one after the other; some of their targets are there before. */
 async function terminatedAt(step: string, when: 'before' | 'after', nth: number, request: Partial<BatchBackupRequest> = {}): Promise<Terminated> {
   const place = await newPlace();
-  const sources = makeSources(place, 1500);
+  const sources = makeSources(place, 2 * CHUNK);
   mkdirSync(place.path('backups'));
-  for (const index of [3, 1200]) writePrevious(targetOf(place, sources[index] ?? ''));
+  for (const index of [3, CHUNK + 200]) writePrevious(targetOf(place, sources[index] ?? ''));
   const stop = stopAt(step, when, nth);
   const worker = await startHarness({ like: place, around: stop.around });
   const handle = await startBatch(place, { sourceList: writeList(place, sources), lanes: 1, ...request });
@@ -103,11 +107,11 @@ describe('a batch that was terminated', () => {
     const { place, sources, runDirectory } = await terminatedAt('backupChunk', 'before', 2);
     await restartWorker(place);
     expect(readdirSync(runDirectory).sort()).toEqual(recordFiles);
-    expect(summaryOf(runDirectory)).toMatchObject({ state: 'terminated', summary: { files: 1500, backedUp: 1000, skipped: 500, failed: 0 } });
-    expect([linesOf(runDirectory, 'manifest.ndjson'), linesOf(runDirectory, 'failures.ndjson')]).toEqual([1000, 500]);
+    expect(summaryOf(runDirectory)).toMatchObject({ state: 'terminated', summary: { files: 2 * CHUNK, backedUp: CHUNK, skipped: CHUNK, failed: 0 } });
+    expect([linesOf(runDirectory, 'manifest.ndjson'), linesOf(runDirectory, 'failures.ndjson')]).toEqual([CHUNK, CHUNK]);
     expect(registered(place)).toEqual([]);
-    for (const source of sources.slice(0, 1000)) expect(readFileSync(targetOf(place, source)).equals(readFileSync(source))).toBe(true);
-    expect(backups(place)).toHaveLength(1001);
+    for (const source of sources.slice(0, CHUNK)) expect(readFileSync(targetOf(place, source)).equals(readFileSync(source))).toBe(true);
+    expect(backups(place)).toHaveLength(CHUNK + 1);
   });
 
   test.each([
@@ -116,7 +120,7 @@ describe('a batch that was terminated', () => {
     ['sealRun', 'before', 1],
   ] as const)('and was to be all or nothing is undone, when it ended at %s, %s (%i)', async (step, when, nth) => {
     const { place, sources, runDirectory } = await terminatedAt(step, when, nth, { onFailure: 'rollBack' });
-    const [kept] = [3, 1200].map((index) => targetOf(place, sources[index] ?? ''));
+    const [kept] = [3, CHUNK + 200].map((index) => targetOf(place, sources[index] ?? ''));
     expect(backups(place).length).toBeGreaterThan(2);
     await restartWorker(place);
     expect(backups(place)).toEqual(['file-00003.backup', 'file-01200.backup']);
@@ -128,8 +132,8 @@ describe('a batch that was terminated', () => {
   test('after it was committed is not undone', async () => {
     const { place, runDirectory } = await terminatedAt('sealRun', 'after', 1, { onFailure: 'rollBack' });
     await restartWorker(place);
-    expect(backups(place)).toHaveLength(1500);
-    expect(summaryOf(runDirectory)).toMatchObject({ state: 'complete', summary: { backedUp: 1500 } });
+    expect(backups(place)).toHaveLength(2 * CHUNK);
+    expect(summaryOf(runDirectory)).toMatchObject({ state: 'complete', summary: { backedUp: 2 * CHUNK } });
     expect(registered(place)).toEqual([]);
   });
 

@@ -90,7 +90,6 @@ const sealPoints: readonly Point[] = [
   ['sealRun', 'after', 'rmSync', 2],
   ['sealRun', 'after', 'rmSync', 3],
   ['sealRun', 'after', 'rmSync', 4],
-  ['sealRun', 'after', 'rmSync', 5],
   ['sealRun', 'after'],
 ];
 
