@@ -142,7 +142,7 @@ async function underWay(command: RunningCommand): Promise<string> {
   return /"operationId":"([0-9a-f-]+)"/.exec(command.printed())?.[1] ?? '';
 }
 
-test('a batch is paused, looked at, resumed and cancelled from elsewhere', async () => {
+test('a batch is paused, looked at and cancelled from elsewhere', async () => {
   const running = place.start(makeLongBatch());
   const id = await underWay(running);
   expect(await place.run(['pause', id])).toMatchObject({ code: 0, stdout: 'Paused: 0 of 2201 files are done, 1 chunks are under way.\n' });
@@ -150,12 +150,10 @@ test('a batch is paused, looked at, resumed and cancelled from elsewhere', async
   await until(() => /"state":"paused",[^\n]*"doneFiles":1,/.test(running.printed()), 'the chunk under way is finished and no other started');
   const status = await place.run(['status', id]);
   expect(status.stdout).toMatch(/^Progress: +1 of 2201 files, .*, paused$/m);
-  expect(status.stdout).toMatch(/^Chunks: +1 of 4, 0 under way$/m);
-  expect(await place.run(['resume', id])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^Resumed: /) as string });
+  expect(status.stdout).toMatch(/^Chunks: +1 of \d+, 0 under way$/m);
   expect((await place.run(['cancel', id])).code).toBe(0);
   const { code, stdout } = await running.end;
   const result = jsonLines(stdout).at(-1);
-  if (result?.success === true) throw new Error('The batch ended before it was cancelled');
   expect(code).toBe(1);
   expect(result).toMatchObject({ messageType: 'result', success: false, errorCode: 'Cancelled', totalFiles: 2201 });
   expect(backups()).toHaveLength(Number(result?.successfulFiles));
@@ -207,7 +205,8 @@ test('the same batch started twice at once is one operation, and both say that i
   await place.run(['pause', id]);
   const second = place.start(command);
   await until(() => second.printed().includes('"attached":true'), 'the second one has found the first one');
-  await place.run(['resume', id]);
+  await until(() => /"state":"paused",[^\n]*"doneFiles":1,/.test(first.printed()), 'the chunk under way is finished');
+  expect(await place.run(['resume', id])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^Resumed: 1 of 2201 files are done, /) as string });
   const ends = await Promise.all([first.end, second.end]);
   expect(ends.map(({ code }) => code)).toEqual([0, 0]);
   for (const { stdout } of ends) expect(jsonLines(stdout).at(-1)).toMatchObject({ success: true, successfulFiles: 2201, operationId: id });

@@ -17,6 +17,9 @@ import { startPlace } from '../helpers/worker-process';
 /** Files of the first chunks of a list. */
 const CHUNK = chunkLimits.firstFiles;
 
+/** Target of the second chunk that is there before. */
+const SECOND = `file-${String(CHUNK + 200).padStart(5, '0')}.backup`;
+
 /** A batch that was terminated while its worker stood at a step. */
 interface Terminated {
   readonly place: Harness;
@@ -123,7 +126,7 @@ describe('a batch that was terminated', () => {
     const [kept] = [3, CHUNK + 200].map((index) => targetOf(place, sources[index] ?? ''));
     expect(backups(place).length).toBeGreaterThan(2);
     await restartWorker(place);
-    expect(backups(place)).toEqual(['file-00003.backup', 'file-01200.backup']);
+    expect(backups(place)).toEqual(['file-00003.backup', SECOND]);
     expect(readFileSync(kept ?? '', 'utf8')).toContain('previous content');
     expect(readdirSync(runDirectory).sort()).toEqual(recordFiles);
     expect(registered(place)).toEqual([]);
@@ -141,7 +144,7 @@ describe('a batch that was terminated', () => {
     const { place } = await terminatedAt('planBatch', when, 1);
     // After the step the registry knows that there is a plan: the run gets a record.
     await restartWorker(place);
-    expect(backups(place)).toEqual(['file-00003.backup', 'file-01200.backup']);
+    expect(backups(place)).toEqual(['file-00003.backup', SECOND]);
     expect(existsSync(place.path('backups', '.file-backup'))).toBe(when === 'after');
     expect(registered(place)).toEqual([]);
   });
@@ -179,7 +182,7 @@ describe('a batch that was terminated', () => {
     expect(backups(place)).toEqual([]);
     renameSync(away, place.path('backups'));
     await sweep(place);
-    expect(backups(place)).toEqual(['file-00003.backup', 'file-01200.backup']);
+    expect(backups(place)).toEqual(['file-00003.backup', SECOND]);
     expect(readdirSync(runDirectory).sort()).toEqual(recordFiles);
   });
 });
