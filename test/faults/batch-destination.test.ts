@@ -2,10 +2,14 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { backups, expectAddsUp, makeSources, outputOf, progressOf, recordOf, runBatch, startBatch, targetOf, writeList } from '../helpers/batch';
+import { chunkLimits } from '../../src/storage/batch/plan';
 import { startHarness, type Around, type Harness } from '../helpers/backup-harness';
 import { isRoot } from '../helpers/files';
 import { registered, until } from '../helpers/target-state';
 import { startPlace, startWorkerProcess } from '../helpers/worker-process';
+
+/** Files of the first chunks of a list. */
+const CHUNK = chunkLimits.firstFiles;
 
 const NOBODY = 65534;
 
@@ -102,16 +106,15 @@ describe('a disk that is read-only', () => {
     const output = await runBatch(place, { sources: makeSources(place, 3) });
     await worker.stop();
     expect(output).toMatchObject({ errorCode: 'DestinationReadOnly', totalFiles: 0, retryCount: 0 });
-    expect(output.processingTimeMs).toBeLessThan(10_000);
   });
 
   testMounted('from amid the batch on fails it, with what was published; the record follows when it can be written', async () => {
     mountTmpfs(place.path('backups'), 64 * 1024 * 1024);
     const worker = await startHarness({ like: place, around: before('backupChunk', 2, () => command('mount', '-o', 'remount,ro', place.path('backups'))) });
-    const output = await runBatch(place, { sourceList: writeList(place, makeSources(place, 2500)), lanes: 1 });
+    const output = await runBatch(place, { sourceList: writeList(place, makeSources(place, 5 * CHUNK)), lanes: 1 });
     await worker.stop();
-    expect(output).toMatchObject({ errorCode: 'DestinationReadOnly', totalFiles: 2500, successfulFiles: 1000, skippedFiles: 1500, failedFiles: 0 });
-    expect(backups(place)).toHaveLength(1000);
+    expect(output).toMatchObject({ errorCode: 'DestinationReadOnly', totalFiles: 5 * CHUNK, successfulFiles: CHUNK, skippedFiles: 4 * CHUNK, failedFiles: 0 });
+    expect(backups(place)).toHaveLength(CHUNK);
     command('mount', '-o', 'remount,rw', place.path('backups'));
     await (await startHarness({ like: place })).stop();
     expectAddsUp(output);
