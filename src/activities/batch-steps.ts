@@ -1,4 +1,5 @@
 import { Context } from '@temporalio/activity';
+import { listDirectory } from '../config';
 import { isBelow } from '../core/roots';
 import { BatchBackupInput } from '../batch-models';
 import { failure } from '../failures';
@@ -44,7 +45,7 @@ export function createBatchSteps({ roots, pool, clusterId, registry }: ActivityD
       const location = { root: destinationRoot(roots, input.backupDir), destination: input.backupDir, runId: request.runId };
       sources?.forEach((path) => sourceRoot(roots, path));
       // A list may lie where sources lie, or where a command on this host has put it.
-      if (sourceList !== undefined && !isBelow(registry.listDirectory, sourceList.path)) sourceRoot(roots, sourceList.path);
+      if (sourceList !== undefined && !isBelow(listDirectory(registry.stateDirectory), sourceList.path)) sourceRoot(roots, sourceList.path);
       const list = sources === undefined ? { path: sourceList?.path ?? '', separator: sourceList?.separator ?? 'nul' } : { sources };
       const owner = { ...currentOwner(clusterId), runId: request.runId };
       const { layout, rehash } = input;

@@ -41,12 +41,8 @@ export function isRun(entry: Registered): entry is RegisteredRun {
 export class StagingRegistry {
   private readonly directory: string;
 
-  /** Where commands on this host put lists of sources that are too long for a request. */
-  readonly listDirectory: string;
-
-  constructor(stateDirectory: string) {
+  constructor(readonly stateDirectory: string) {
     this.directory = join(stateDirectory, 'staging');
-    this.listDirectory = join(stateDirectory, 'lists');
   }
 
   /** Durable before the directory itself is made. */
