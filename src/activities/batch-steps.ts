@@ -89,7 +89,8 @@ function settingsOf({ input, location }: Batch, sourceRoots: readonly string[]):
     verify: input.verifyBackup ? input.verifyFrom : 'none',
     onSourceChanged: input.onSourceChanged,
     keepPrevious: input.onFailure === 'rollBack',
-    syncEach: !canSyncFileSystem(location.root),
+    // Of the destination itself: another disk may be mounted there, below the root.
+    syncEach: !canSyncFileSystem(location.destination),
   };
 }
 

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { FileSystemSync } from '../../src/activities/file-system-sync';
+import { canSyncFileSystem, FileSystemSync } from '../../src/activities/file-system-sync';
 import { SyncShell } from '../../src/activities/sync-shell';
 import { hasMemoryFolder, makeFolder, memoryFolder, removeFolder, useFolder } from '../helpers/files';
 
@@ -99,4 +99,12 @@ describe('the shell that syncs', () => {
     await expect(syncs.request(missing)).rejects.toThrow(/missing\/below/);
     await syncs.request(folder());
   });
+});
+
+test('one sync for all is trusted on the destination\'s own file system, and not where that is unknown', () => {
+  const named = join(folder(), 'two\nlines');
+  mkdirSync(named);
+  expect(canSyncFileSystem(named)).toBe(false);
+  expect(canSyncFileSystem(join(folder(), 'missing'))).toBe(false);
+  if (hasMemoryFolder()) expect(canSyncFileSystem(memoryFolder())).toBe(false);
 });

@@ -111,6 +111,14 @@ test('directories whose names are no UTF-8 are made anew in the layout tree', as
   expect(readFileSync(Buffer.concat([Buffer.from(place.path('backups')), path]), 'utf8')).toBe('content');
 });
 
+test('a destination with a line break in its name is a destination like any other', async () => {
+  write('a');
+  writeFileSync(place.path('list'), 'files/a');
+  const end = await place.run(['batch', '--files-from', 'list', '--to', 'back\nups', '--json'], { env: onTestServer() });
+  expect(end.code).toBe(0);
+  expect(readFileSync(place.path('back\nups', 'a.backup'), 'utf8')).toBe('content');
+});
+
 test('a file that cannot be read leaves no empty directories', async () => {
   write('a');
   const end = await batch('files/a\nelsewhere/missing\n', '--layout', 'tree', '--json');
