@@ -10,6 +10,8 @@ export function batchExitCode({ success, errorCode }: BatchBackupOutput): ExitCo
 
 /** The summary at the end, as the tutorial's batch printed it, and what a person wants to know besides. */
 export function batchText(result: BatchBackupOutput): string {
+  // Refused before it was planned: there is nothing to add up.
+  if (result.totalFiles === 0) return headline(result);
   const bytesPerSecond = result.processingTimeMs > 0 ? (result.totalBytes / result.processingTimeMs) * 1000 : 0;
   const lines: [string, string][] = [
     ['Total', `${result.totalFiles}${result.duplicateEntries > 0 ? ` (${result.duplicateEntries} listed more than once)` : ''}`],
@@ -36,7 +38,7 @@ function headline({ success, errorCode, errorMessage, backupDir, successfulFiles
   const directory = printablePath(backupDir);
   if (success) return `Backed up ${totalFiles} file${totalFiles === 1 ? '' : 's'} to ${directory}`;
   if (errorCode === null) return `Backed up ${successfulFiles} of ${totalFiles} files to ${directory}`;
-  return `Batch to ${directory} failed: ${errorCode}: ${printablePath(errorMessage ?? '')}\n${rollbackTexts[rollback]}`;
+  return `Batch to ${directory} failed: ${errorCode}: ${printablePath(errorMessage ?? '')}\n${rollback === 'notNeeded' && successfulFiles === 0 ? 'Nothing was published.' : rollbackTexts[rollback]}`;
 }
 
 const rollbackTexts: Record<BatchBackupOutput['rollback'], string> = {

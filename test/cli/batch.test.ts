@@ -56,6 +56,7 @@ test('two sources that would meet in one target are refused with exit code 1, bo
   expect(code).toBe(1);
   expect(stdout + stderr).toContain(`failed: TargetCollision: ${place.path(files[0] ?? '')} and ${place.path(files[1] ?? '')} would both become file-00000.backup`);
   expect(stdout + stderr).toContain('--layout tree');
+  expect(stdout).toMatch(/\nNothing was published\.\n$/);
   expect(existsSync(place.path('backups'))).toBe(false);
 });
 
