@@ -1,9 +1,8 @@
 import { BatchBackupInput } from '../batch-models';
-import type { RunLocation } from '../storage/batch/run-directory';
 import type { RunSummary } from '../storage/batch/seal-run';
 import type { Batch } from './batch-steps';
 import { attempt, type ActivityDependencies, type Attempted } from './operation';
-import { destinationRoot } from './roots';
+import { runLocation } from './run-location';
 import { runStep, runSteps } from './run-step';
 
 /** Old run records are removed, but for so many. */
@@ -14,12 +13,12 @@ export function createBatchClosingSteps({ roots, pool, registry }: ActivityDepen
   return {
     /** The fence: from here on no chunk publishes. Answers whether the run is committed already. */
     async revokeRun({ batch }: { batch: Batch }): Promise<{ committed: boolean }> {
-      return { committed: await runStep(pool, 'revokeRun', { location: locationOf(batch) }) };
+      return { committed: await runStep(pool, 'revokeRun', { location: runLocation(roots, batch.location) }) };
     },
 
     /** Undo of so many chunks below `end`, the last one first. */
     async undoChunks({ batch, end, count }: { batch: Batch; end: number; count: number }): Promise<void> {
-      const location = locationOf(batch);
+      const location = runLocation(roots, batch.location);
       await runSteps(pool, async (run) => {
         for (let chunk = end - 1; chunk >= end - count; chunk -= 1) await run('undoChunk', { location, chunk });
         if (end === count) await run('removeCreatedDirectories', { location });
@@ -28,7 +27,7 @@ export function createBatchClosingSteps({ roots, pool, registry }: ActivityDepen
 
     /** Ends the run: manifest, failures and summary are written, working files removed. */
     async sealRun({ batch, facts }: { batch: Batch; facts: Record<string, unknown> }): Promise<RunSummary & Attempted> {
-      const location = locationOf(batch);
+      const location = runLocation(roots, batch.location);
       const summary = await runStep(pool, 'sealRun', { location, chunks: batch.chunks, facts, keepRuns: KEEP_RUNS });
       registry.remove(location.runId);
       return { ...summary, attempt: attempt() };
@@ -40,13 +39,9 @@ export function createBatchClosingSteps({ roots, pool, registry }: ActivityDepen
       const entry = registry.findRun(runId);
       // What another worker opened is in that worker's registry, for its janitor.
       if (!parsed.success || entry === undefined) return;
-      const location = { ...entry.location, root: destinationRoot(roots, parsed.data.backupDir) };
+      const location = runLocation(roots, entry.location);
       await runStep(pool, 'discardRun', { location, ground: entry.ground });
       registry.remove(runId);
     },
   };
-
-  function locationOf({ location }: Batch): RunLocation {
-    return { ...location, root: destinationRoot(roots, location.destination) };
-  }
 }

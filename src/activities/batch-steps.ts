@@ -10,7 +10,8 @@ import type { RunLocation } from '../storage/batch/run-directory';
 import { illnessRule, passingOf, resultOf, type ChunkResult } from './chunk-result';
 import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
 import { attempt, currentOwner, parseAs, type ActivityDependencies, type Attempted } from './operation';
-import { destinationRoot, sourceRoot } from './roots';
+import { sourceRoot, type AllowedRoots } from './roots';
+import { runLocation } from './run-location';
 import { runStep, runSteps } from './run-step';
 
 /** A planned batch as history keeps it: references and numbers. */
@@ -42,7 +43,7 @@ export function createBatchSteps({ roots, pool, clusterId, registry }: ActivityD
     /** Parses the input, makes the run's directory and writes the plan. */
     async planBatch(request: { input: unknown; runId: string }): Promise<Batch & Attempted> {
       const { sources, sourceList, ...input } = parseAs(BatchBackupInput, request.input);
-      const location = { root: destinationRoot(roots, input.backupDir), destination: input.backupDir, runId: request.runId };
+      const location = runLocation(roots, { destination: input.backupDir, runId: request.runId });
       sources?.forEach((path) => sourceRoot(roots, path));
       // A list may lie where sources lie, or where a command on this host has put it.
       if (sourceList !== undefined && !isBelow(listDirectory(registry.stateDirectory), sourceList.path)) sourceRoot(roots, sourceList.path);
@@ -63,7 +64,7 @@ export function createBatchSteps({ roots, pool, clusterId, registry }: ActivityD
 
     /** Copies, verifies and publishes one chunk, and writes its journal. A chunk whose journal is there is done. */
     async backupChunk({ batch, chunk, pass, storage }: ChunkRequest): Promise<ChunkResult> {
-      const settings = settingsOf(batch, roots.sources);
+      const settings = settingsOf(batch, roots);
       const { location } = settings;
       const workflowId = currentOwner('').workflowId;
       return runSteps(pool, async (run) => {
@@ -76,16 +77,17 @@ export function createBatchSteps({ roots, pool, clusterId, registry }: ActivityD
 
     /** Writes down what became of files that had a saga of their own. */
     async amendChunk({ batch, chunk, amendments, storage }: { batch: Batch; chunk: number; amendments: readonly Amendment[]; storage: string }): Promise<ChunkResult> {
-      const location = { ...batch.location, root: destinationRoot(roots, batch.location.destination) };
+      const location = runLocation(roots, batch.location);
       return resultOf(await runStep(pool, 'amendJournal', { location, chunk, amendments }), location.destination, storage);
     },
   };
 }
 
-function settingsOf({ input, location }: Batch, sourceRoots: readonly string[]): ChunkSettings {
+function settingsOf({ input, location: planned }: Batch, roots: AllowedRoots): ChunkSettings {
+  const location = runLocation(roots, planned);
   return {
     location,
-    sourceRoots,
+    sourceRoots: roots.sources,
     verify: input.verifyBackup ? input.verifyFrom : 'none',
     onSourceChanged: input.onSourceChanged,
     keepPrevious: input.onFailure === 'rollBack',

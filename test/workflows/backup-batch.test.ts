@@ -5,6 +5,7 @@ import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import type { ApplicationFailure } from '@temporalio/common';
 import type { BatchBackupOutput, BatchBackupRequest } from '../../src/batch-models';
 import type { BatchProgress } from '../../src/core/batch-progress';
+import { noSums } from '../../src/core/batch-sums';
 import { PAUSE_UPDATE, PROGRESS_QUERY, RESUME_UPDATE } from '../../src/core/names';
 import { startHarness, type Around, type Harness } from '../helpers/backup-harness';
 import { until } from '../helpers/target-state';
@@ -203,4 +204,19 @@ test('a list outside the roots, a relative path in it, and a destination outside
   expect(await failureOf(await start({ sourceList: writeList(['relative/path']) }))).toMatchObject({ errorCode: 'InvalidInput' });
   expect(await failureOf(await start({ sources: makeSources(1), backupDir: '/elsewhere' }))).toMatchObject({ errorCode: 'TargetNotAllowed' });
   chmodSync(harness.directory, 0o755);
+});
+
+test.each([
+  ['a destination outside the roots', () => ({ destination: '/elsewhere' }), 'TargetNotAllowed'],
+  ['a destination that leads out of the roots', () => ({ destination: `${harness.directory}/../elsewhere` }), 'InvalidInput'],
+  ['a run that leads out of its destination', () => ({ runId: '../../elsewhere' }), 'InvalidInput'],
+])('a batch that is started with a forged state of an earlier execution is refused: %s', async (_what, forged, errorCode) => {
+  harness = await startHarness();
+  const input = { backupDir: harness.path('backups'), layout: 'flat', onFailure: 'continue', verifyBackup: true, verifyFrom: 'device', maxRetries: 0, retryDelayMs: 100, onCircuitOpen: 'fail', onSourceChanged: 'fail', rehash: false, lanes: 1, operationId: randomUUID(), metadata: {} };
+  const location = { root: '/', destination: harness.path('backups'), runId: randomUUID(), ...forged() };
+  const batch = { input, location, createdDirectories: [], files: 1, sizeBytes: 1, chunks: 1, duplicates: 0 };
+  const carried = { ...noSums(), startedAtMs: Date.now(), batch, nextChunk: 0, returned: [], paused: false, lanes: 1, retryCount: 0, waitedMs: 0 };
+  const handle = await harness.temporal.workflow.start('backupBatch', { taskQueue: harness.taskQueue, workflowId: `batch-${randomUUID()}`, args: [input, { storage: harness.taskQueue }, carried] });
+  expect(await failureOf(handle)).toMatchObject({ success: false, errorCode });
+  expect(readdirSync(harness.directory)).toEqual([]);
 });

@@ -7,11 +7,6 @@ import type { KnownState } from './plan';
 import { runEntries, runsDirectory, type RunLocation } from './run-directory';
 import { SeenPaths } from './seen-paths';
 
-/** A line of a sealed manifest: a journal entry with the target's time. */
-export interface ManifestEntry extends JournalEntry {
-  readonly targetMtimeNs?: string;
-}
-
 /**
  * What the destination's last run knows of its files. Only positions are kept in memory; a line is read again when its
  * target is asked for.
@@ -20,7 +15,7 @@ export class LastRun {
   private readonly offsets = new SeenPaths();
 
   private constructor(private readonly descriptor: number) {
-    for (const { offset, line } of splitLines(descriptor)) this.offsets.add(fromJsonPath((JSON.parse(line) as ManifestEntry).target), offset);
+    for (const { offset, line } of splitLines(descriptor)) this.offsets.add(fromJsonPath((JSON.parse(line) as JournalEntry).target), offset);
   }
 
   /** Undefined when there is no earlier run. */
@@ -32,7 +27,7 @@ export class LastRun {
   find(target: PathBytes): KnownState | undefined {
     const offset = this.offsets.get(target);
     if (offset === undefined) return undefined;
-    const entry = JSON.parse(lineAt(this.descriptor, offset)) as ManifestEntry;
+    const entry = JSON.parse(lineAt(this.descriptor, offset)) as JournalEntry;
     if (!Buffer.from(fromJsonPath(entry.target)).equals(Buffer.from(target))) return undefined;
     return knownState(entry);
   }
@@ -42,7 +37,7 @@ export class LastRun {
   }
 }
 
-function knownState({ sizeBytes, mtimeNs, ctimeNs, inode, sha256, targetInode, targetMtimeNs, changed }: ManifestEntry): KnownState | undefined {
+function knownState({ sizeBytes, mtimeNs, ctimeNs, inode, sha256, targetInode, targetMtimeNs, changed }: JournalEntry): KnownState | undefined {
   if (changed === true || mtimeNs === undefined || ctimeNs === undefined || inode === undefined || sha256 === undefined || targetInode === undefined || targetMtimeNs === undefined) return undefined;
   return { sizeBytes, mtimeNs, ctimeNs, inode, sha256, targetInode, targetMtimeNs };
 }
