@@ -4,6 +4,7 @@ export const exitCodes = {
   failed: 1,
   usage: 2,
   partly: 3,
+  notFound: 10,
   noServer: 20,
   interrupted: 130,
 } as const;

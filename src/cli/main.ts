@@ -5,12 +5,14 @@ import { NoTemporalServerError } from '../server/errors';
 import { batchCommand } from './commands/batch';
 import { cancelCommand } from './commands/cancel';
 import { fileCommand } from './commands/file';
+import { initCommand } from './commands/init';
 import { pauseCommand, resumeCommand } from './commands/pause';
 import { runsCommand } from './commands/runs';
 import { serverCommandLine } from './commands/server';
 import { statsCommand } from './commands/stats';
 import { statusCommand } from './commands/status';
 import { workerCommand } from './commands/worker';
+import { StorageError } from '../storage/errors';
 import { errorText } from './error-text';
 import { exitCodes, LostRunError, UsageError, type ExitCode } from './exit-codes';
 import { version } from '../version';
@@ -21,7 +23,7 @@ const program = new Command('file-backup')
   .showHelpAfterError('(add --help for the options)')
   .configureHelp({ showGlobalOptions: true });
 
-for (const command of [fileCommand, batchCommand, runsCommand, statusCommand, pauseCommand, resumeCommand, cancelCommand, statsCommand, workerCommand, serverCommandLine]) {
+for (const command of [fileCommand, batchCommand, initCommand, runsCommand, statusCommand, pauseCommand, resumeCommand, cancelCommand, statsCommand, workerCommand, serverCommandLine]) {
   program.addCommand(command.exitOverride());
 }
 
@@ -44,11 +46,15 @@ function exitCodeOf(error: unknown): ExitCode {
   // The parser has printed its message, or the help that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
   process.stderr.write(`file-backup: ${errorText(error)}\n`);
+  if (error instanceof StorageError) return notFound.includes(error.code) ? exitCodes.notFound : exitCodes.failed;
   if (error instanceof UsageError) return exitCodes.usage;
   if (error instanceof LostRunError) return exitCodes.interrupted;
   if (error instanceof NoTemporalServerError || isConnectionError(error)) return exitCodes.noServer;
   return exitCodes.failed;
 }
+
+/** Codes of what is not there: exit 10. */
+const notFound: readonly string[] = ['RepositoryNotFound', 'SnapshotNotFound'];
 
 /** Both of Temporal's clients say it their own way. */
 function isConnectionError(error: unknown): boolean {

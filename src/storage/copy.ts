@@ -2,7 +2,8 @@ import { createHash, hash as hashAtOnce, type Hash } from 'node:crypto';
 import * as fs from 'node:fs';
 import type { TransferControl } from './control';
 import { blaming, StorageError } from './errors';
-import { fileStat, isSameState, timeInSeconds, type FileStat } from './file-stat';
+import { fileStat, isSameState, type FileStat } from './file-stat';
+import { setTimes } from './posix';
 import type { OpenSource } from './source';
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -121,9 +122,8 @@ function sourceChanged(path: string, how: string): StorageError {
  */
 export function copyMetadata(target: number, source: fs.BigIntStats): { readonly ownerKept: boolean; readonly stats: fs.BigIntStats } {
   const mode = Number(source.mode) & PERMISSION_BITS;
-  const mtimeSeconds = timeInSeconds(source.mtimeNs);
   fs.fchmodSync(target, mode);
-  fs.futimesSync(target, mtimeSeconds, mtimeSeconds);
+  setTimes(target, source.mtimeNs);
   const stats = fs.fstatSync(target, { bigint: true });
   if (stats.uid === source.uid && stats.gid === source.gid) return { ownerKept: true, stats };
   const ownerKept = copyOwner(target, source);

@@ -46,14 +46,6 @@ export function isWhatWasThere(before: FileStat, now: FileStat): boolean {
   return before.inode === now.inode && before.sizeBytes === now.sizeBytes && before.mtimeNs === now.mtimeNs;
 }
 
-/**
- * A time as `futimes` takes it. Half a microsecond more, since a double is too coarse for nanoseconds and what is
- * below a microsecond is cut off: without it every other file would come out a microsecond older.
- */
-export function timeInSeconds(timeNs: bigint): number {
-  return (Number(timeNs / 1000n) + 0.5) / 1e6;
-}
-
 /** In words, for messages. */
 export function kindOf(stats: fs.BigIntStats): string {
   if (stats.isFile()) return 'a regular file';

@@ -49,9 +49,6 @@ export function targetOf(destination: string, source: string): string {
   return join(destination, `${basename(source)}.backup`);
 }
 
-/** Times are set as floating-point seconds. */
-const MICROSECOND_NS = 1000n;
-
 /** Everything that is wrong with a destination after a batch: targets unlike their sources, and entries too many or too few. */
 export function faultsOf(destination: string, { paths }: BatchSources): string[] {
   const faults = paths.flatMap((source) => differences(source, targetOf(destination, source)));
@@ -71,7 +68,7 @@ function differences(source: string, target: string): string[] {
   return [
     ...(fs.readFileSync(target).equals(fs.readFileSync(source)) ? [] : [`${target} has other bytes`]),
     ...(copy.mode === original.mode ? [] : [`${target} has mode ${copy.mode.toString(8)}`]),
-    ...(lateNs > -MICROSECOND_NS && lateNs < MICROSECOND_NS ? [] : [`${target} has a time that is off by ${lateNs} ns`]),
+    ...(lateNs === 0n ? [] : [`${target} has a time that is off by ${lateNs} ns`]),
   ];
 }
 

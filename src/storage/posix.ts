@@ -1,0 +1,73 @@
+import koffi from 'koffi';
+import * as fs from 'node:fs';
+import type { PathBytes } from './path-bytes';
+
+/**
+ * Calls of the operating system that Node does not have. Node passes times on as a floating-point number of seconds,
+ * which is too coarse for nanoseconds, and makes no special files.
+ */
+interface Calls {
+  readonly futimens: (descriptor: number, times: BigInt64Array) => number;
+  readonly utimensat: (directory: number, path: Buffer, times: BigInt64Array, flags: number) => number;
+  readonly mkfifo: (path: Buffer, mode: number) => number;
+}
+
+/** Of the paths that are given: relative to the working directory, and not through a link at their end. */
+const AT_FDCWD = process.platform === 'darwin' ? -2 : -100;
+const AT_SYMLINK_NOFOLLOW = process.platform === 'darwin' ? 0x20 : 0x100;
+
+/** Where a `timespec` is two words of 64 bits. */
+const architectures = ['x64', 'arm64', 'riscv64', 'ppc64', 's390x', 'loong64'];
+
+let loaded: Calls | undefined;
+
+function calls(): Calls {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Calls {
+  if (!architectures.includes(process.arch)) throw new Error(`Times in nanoseconds are not supported on ${process.arch}`);
+  const library = koffi.load(null);
+  return {
+    futimens: library.func('int futimens(int descriptor, const int64_t *times)') as Calls['futimens'],
+    utimensat: library.func('int utimensat(int directory, const char *path, const int64_t *times, int flags)') as Calls['utimensat'],
+    mkfifo: library.func('int mkfifo(const char *path, unsigned int mode)') as Calls['mkfifo'],
+  };
+}
+
+/** Sets access and modification time of an open file to the nanosecond. @throws errno names */
+export function setTimes(descriptor: number, timeNs: bigint): void {
+  check('futimens', calls().futimens(descriptor, timespecs(timeNs)));
+}
+
+/** Sets both times of a directory entry, of a symbolic link those of the link itself. @throws errno names */
+export function setEntryTimes(path: PathBytes, timeNs: bigint): void {
+  check('utimensat', calls().utimensat(AT_FDCWD, terminated(path), timespecs(timeNs), AT_SYMLINK_NOFOLLOW));
+}
+
+/** Makes a FIFO. @throws errno names */
+export function makeFifo(path: PathBytes, mode: number): void {
+  check('mkfifo', calls().mkfifo(terminated(path), mode));
+  // Past the umask.
+  fs.chmodSync(path, mode);
+}
+
+const NS_PER_SECOND = 1_000_000_000n;
+
+/** Rounded down, also before 1970: the nanoseconds of a `timespec` are never negative. */
+function timespecs(timeNs: bigint): BigInt64Array {
+  const nanoseconds = ((timeNs % NS_PER_SECOND) + NS_PER_SECOND) % NS_PER_SECOND;
+  const seconds = (timeNs - nanoseconds) / NS_PER_SECOND;
+  return new BigInt64Array([seconds, nanoseconds, seconds, nanoseconds]);
+}
+
+function terminated(path: PathBytes): Buffer {
+  return Buffer.concat([Buffer.from(path), Buffer.alloc(1)]);
+}
+
+function check(syscall: string, answer: number): void {
+  if (answer === 0) return;
+  const errno = koffi.errno();
+  throw Object.assign(new Error(`${syscall} failed with error number ${errno}`), { errno: -errno, syscall });
+}

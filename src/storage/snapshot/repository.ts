@@ -1,0 +1,81 @@
+import { randomUUID } from 'node:crypto';
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { syncDirectory } from '../directory';
+import { blaming, isErrno, StorageError } from '../errors';
+
+/** The mark of a repository, in `.file-backup/repository.json`. */
+export interface Repository {
+  readonly formatVersion: number;
+  readonly id: string;
+  readonly createdAt: string;
+}
+
+/** The only one that there is. */
+export const FORMAT_VERSION = 1;
+
+const OWN_DIRECTORY = '.file-backup';
+
+function markOf(repository: string): string {
+  return join(repository, OWN_DIRECTORY, 'repository.json');
+}
+
+/** Where snapshots are written before they are published. */
+export function incomingDirectory(repository: string): string {
+  return join(repository, OWN_DIRECTORY, 'incoming');
+}
+
+/** Where snapshots are moved to before they are deleted. */
+export function removedDirectory(repository: string): string {
+  return join(repository, OWN_DIRECTORY, 'removed');
+}
+
+/**
+ * Makes a directory a repository of snapshots; it may be there already, as long as nothing is in it. Only this ever makes
+ * one: a disk that is not mounted is an error for every other command, and never a new repository in its place.
+ * @throws StorageError `RepositoryExists`, `TargetInvalid` for a directory that holds something, errno names
+ */
+export function initRepository(path: string): Repository {
+  return blaming('destination', path, () => {
+    const earlier = readMark(path);
+    if (earlier !== undefined) throw new StorageError('RepositoryExists', 'destination', path, `${path} is a repository already`);
+    makeDirectory(path);
+    const inside = fs.readdirSync(path).filter((name) => name !== 'lost+found' && name !== OWN_DIRECTORY);
+    if (inside.length > 0) throw new StorageError('TargetInvalid', 'destination', path, `Directory ${path} holds something already (${inside.slice(0, 3).join(', ')}): a repository is made in an empty one`);
+    const repository = { formatVersion: FORMAT_VERSION, id: randomUUID(), createdAt: new Date().toISOString() };
+    for (const directory of [join(path, OWN_DIRECTORY), incomingDirectory(path), removedDirectory(path)]) makeDirectory(directory);
+    const draft = join(path, OWN_DIRECTORY, `.${randomUUID()}`);
+    fs.writeFileSync(draft, `${JSON.stringify(repository, null, 2)}\n`, { mode: 0o600, flag: 'wx', flush: true });
+    fs.renameSync(draft, markOf(path));
+    for (const directory of [join(path, OWN_DIRECTORY), path, join(path, '..')]) syncDirectory(directory);
+    return repository;
+  });
+}
+
+function makeDirectory(path: string): void {
+  try {
+    fs.mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (!isErrno(error, 'EEXIST')) throw error;
+  }
+}
+
+/** @throws StorageError `RepositoryNotFound`, `RepositoryUnsupported`, errno names */
+export function readRepository(path: string): Repository {
+  const mark = blaming('destination', path, () => readMark(path));
+  if (mark === undefined) {
+    throw new StorageError('RepositoryNotFound', 'destination', path, `There is no repository in ${path}`);
+  }
+  if (mark.formatVersion === FORMAT_VERSION) return mark;
+  throw new StorageError('RepositoryUnsupported', 'destination', path, `Repository ${path} has format version ${mark.formatVersion}; this program knows ${FORMAT_VERSION}`);
+}
+
+function readMark(path: string): Repository | undefined {
+  try {
+    return JSON.parse(fs.readFileSync(markOf(path), 'utf8')) as Repository;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    if (error instanceof SyntaxError) throw new StorageError('RepositoryUnsupported', 'destination', path, `The mark of repository ${path} cannot be read: ${error.message}`, {}, { cause: error });
+    throw error;
+  }
+}

@@ -1,0 +1,145 @@
+import { createHash } from 'node:crypto';
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { parseSnapshotName } from '../../core/snapshot-name';
+import { blaming, isErrno, StorageError } from '../errors';
+
+/** Names inside a published snapshot. Nothing else is in one. */
+export const snapshotEntries = { data: 'data', checksums: 'SHA256SUMS', metadata: 'metadata.ndjson', record: 'snapshot.json' } as const;
+
+/** What a snapshot came to. */
+export interface SnapshotCounts {
+  /** Regular files in the snapshot, further names of one file included. */
+  readonly files: number;
+  readonly directories: number;
+  readonly symlinks: number;
+  /** FIFOs, sockets and devices: recorded, without a copy. */
+  readonly specials: number;
+  /** Of the files: not known to the parent; known, and read again; hard links of the parent's copies. */
+  readonly newFiles: number;
+  readonly changedFiles: number;
+  readonly unchangedFiles: number;
+  /** Entries that could not be backed up. */
+  readonly failed: number;
+  /** Files that were gone when their turn came. */
+  readonly vanished: number;
+  /** Left out on request. */
+  readonly excluded: number;
+  /** Of all files; of those that were copied. */
+  readonly sizeBytes: number;
+  readonly copiedBytes: number;
+}
+
+/** `snapshot.json`. */
+export interface SnapshotRecord {
+  readonly formatVersion: number;
+  readonly name: string;
+  readonly id: string;
+  readonly host: string;
+  /** Absolute paths, in order. */
+  readonly sources: readonly string[];
+  readonly tags: readonly string[];
+  readonly startedAt: string;
+  readonly endedAt: string;
+  /** `partial`: something failed. */
+  readonly status: 'complete' | 'partial';
+  /** Name of the snapshot that unchanged files were taken from. */
+  readonly parent: string | null;
+  readonly counts: SnapshotCounts;
+  /** Where copies were read back from; null without verification. */
+  readonly verifiedFrom: 'device' | 'cache' | null;
+  /** Paths that were left out by themselves, such as the repository inside a source. */
+  readonly leftOut: readonly string[];
+  /** What sources have that snapshots do not keep: `xattrs`, `holes`. */
+  readonly notKept: readonly string[];
+  readonly workflowId: string;
+  readonly runId: string;
+  readonly operationId: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly programVersion: string;
+  /** Digest of `metadata.ndjson`. */
+  readonly metadataSha256: string;
+  /** Digest of `SHA256SUMS`; null where there is no file to check, and so no such list. */
+  readonly checksumsSha256: string | null;
+}
+
+/**
+ * The text of `snapshot.json`: the record with a digest of itself as its last field, so that a flipped byte in it shows
+ * as in any other file.
+ */
+export function recordText(record: SnapshotRecord): string {
+  const sha256 = createHash('sha256').update(JSON.stringify(record)).digest('hex');
+  return `${JSON.stringify({ ...record, sha256 }, null, 2)}\n`;
+}
+
+/**
+ * Reads the record of a published snapshot.
+ * @throws StorageError `SnapshotNotFound`, `SnapshotDamaged` when it does not agree with its own digest, errno names
+ */
+export function readRecord(repository: string, name: string): SnapshotRecord {
+  const path = join(repository, name, snapshotEntries.record);
+  return blaming('source', path, () => parseRecord(readText(path), path, name));
+}
+
+function readText(path: string): string {
+  try {
+    // Not through a link: a repository is not to be trusted.
+    const descriptor = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
+    try {
+      return fs.readFileSync(descriptor, 'utf8');
+    } finally {
+      fs.closeSync(descriptor);
+    }
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
+    throw new StorageError('SnapshotNotFound', 'source', path, `There is no snapshot at ${path}`, {}, { cause: error });
+  }
+}
+
+function parseRecord(text: string, path: string, name: string): SnapshotRecord {
+  try {
+    const record = JSON.parse(text) as SnapshotRecord & { sha256?: string };
+    delete record.sha256;
+    if (recordText(record) === text && record.name === name) return record;
+  } catch (error) {
+    if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
+  }
+  throw new StorageError('SnapshotDamaged', 'source', path, `${path} is damaged: it does not agree with its own digest`);
+}
+
+/** Names of all published snapshots, oldest first. */
+export function snapshotNames(repository: string): string[] {
+  return blaming('destination', repository, () => fs.readdirSync(repository).filter((name) => parseSnapshotName(name) !== undefined).sort());
+}
+
+/** A snapshot of a list, with its record or with what is wrong with that. */
+export interface ListedSnapshot {
+  readonly name: string;
+  readonly record: SnapshotRecord | undefined;
+  readonly problem: string | undefined;
+}
+
+/** All published snapshots, oldest first; damaged ones among them. */
+export function listSnapshots(repository: string): ListedSnapshot[] {
+  return snapshotNames(repository).map((name) => {
+    try {
+      return { name, record: readRecord(repository, name), problem: undefined };
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      return { name, record: undefined, problem: error.message };
+    }
+  });
+}
+
+/**
+ * The snapshot that a person means: `latest`, a name, or the beginning of an id or of a name.
+ * @throws StorageError `SnapshotNotFound`, also when several are meant
+ */
+export function findSnapshot(repository: string, wanted: string): string {
+  const names = snapshotNames(repository);
+  const matches = wanted === 'latest' ? names.slice(-1) : names.filter((name) => name === wanted || name.startsWith(wanted) || parseSnapshotName(name)?.id.startsWith(wanted) === true);
+  const [found] = matches;
+  if (found !== undefined && matches.length === 1) return found;
+  const why = matches.length > 1 ? `"${wanted}" means ${matches.length} of them: ${matches.slice(0, 5).join(', ')}` : names.length === 0 ? 'it holds none' : `none is called "${wanted}"`;
+  throw new StorageError('SnapshotNotFound', 'source', repository, `No such snapshot in ${repository}: ${why}`);
+}
