@@ -41,6 +41,19 @@ export class OpenDirectory {
     return joinPath(hasDescriptorPaths ? `/proc/self/fd/${this.descriptor}` : this.path, name);
   }
 
+  /** Opens a directory in this one. @throws StorageError as `open` */
+  child(name: PathBytes): OpenDirectory {
+    const path = joinPath(this.path, name);
+    return blaming(this.side, pathText(path), () => {
+      try {
+        return new OpenDirectory(path, this.side, fs.openSync(this.entry(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+      } catch (error) {
+        if (!isErrno(error, 'ELOOP', 'ENOTDIR')) throw error;
+        throw new StorageError(notCanonical(this.side), this.side, pathText(path), `${pathText(path)} is a link or a file by now`, {}, { cause: error });
+      }
+    });
+  }
+
   /** Makes the names in it durable. */
   sync(): void {
     blaming(this.side, pathText(this.path), () => fs.fsyncSync(this.descriptor));

@@ -1,3 +1,4 @@
+import type { EntryFailure } from '../batch/chunk';
 import type { JsonPath } from '../path-bytes';
 
 /** What can stand in a directory. */
@@ -59,7 +60,7 @@ export interface FailedEntry {
   readonly type: EntryType;
   readonly state: 'failed';
   /** An errno name or one of storage's own findings, and a sentence. */
-  readonly failure: { readonly code: string; readonly message: string };
+  readonly failure: EntryFailure;
 }
 
 export type PresentEntry = FileEntry | DirectoryEntry | SymlinkEntry | SpecialEntry;
