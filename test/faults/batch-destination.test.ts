@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { backups, expectAddsUp, makeSources, outputOf, progressOf, recordOf, runBatch, startBatch, targetOf, writeList } from '../helpers/batch';
-import { chunkLimits } from '../../src/storage/batch/plan';
+import { chunkLimits } from '../../src/storage/batch/chunked-lines';
 import { startHarness, type Around, type Harness } from '../helpers/backup-harness';
 import { isRoot } from '../helpers/files';
 import { registered, until } from '../helpers/target-state';

@@ -1,7 +1,7 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { failure } from '../../src/failures';
 import { backups, expectAddsUp, makeSources, outputOf, progressOf, recordOf, runBatch, startBatch, targetOf, writeList } from '../helpers/batch';
-import { chunkLimits } from '../../src/storage/batch/plan';
+import { chunkLimits } from '../../src/storage/batch/chunked-lines';
 import { startHarness, type Around, type Harness } from '../helpers/backup-harness';
 import { until } from '../helpers/target-state';
 

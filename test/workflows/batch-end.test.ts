@@ -4,7 +4,7 @@ import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { PAUSE_UPDATE } from '../../src/core/names';
 import { failure } from '../../src/failures';
 import { backups, expectAddsUp, keepChanging, makeSources, outputOf, progressOf, recordFiles, recordOf, runBatch, startBatch, targetOf, writeList } from '../helpers/batch';
-import { chunkLimits } from '../../src/storage/batch/plan';
+import { chunkLimits } from '../../src/storage/batch/chunked-lines';
 import { startHarness, type Around, type Harness } from '../helpers/backup-harness';
 import { registered, until } from '../helpers/target-state';
 

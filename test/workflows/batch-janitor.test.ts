@@ -9,7 +9,7 @@ import type { BatchBackupRequest } from '../../src/batch-models';
 import { StagingRegistry, type RegisteredRun } from '../../src/storage/staging-registry';
 import { sweepStaging } from '../../src/worker/janitor';
 import { backups, makeSources, recordFiles, startBatch, targetOf, writeList } from '../helpers/batch';
-import { chunkLimits } from '../../src/storage/batch/plan';
+import { chunkLimits } from '../../src/storage/batch/chunked-lines';
 import { startHarness, testServerAddress, type Around, type Harness } from '../helpers/backup-harness';
 import { registered, until, writePrevious } from '../helpers/target-state';
 import { startPlace } from '../helpers/worker-process';

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import { blaming, StorageError } from '../errors';
-import { chunkLimits } from './plan';
+import { chunkLimits } from './chunked-lines';
 
 /** Kept free of copies, beside what a run has set aside: the journals of what did fit are written to the same disk. */
 const MARGIN_BYTES = 1024 * 1024;

@@ -1,14 +1,13 @@
-import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
-import { join } from 'node:path';
 import type { TransferControl } from '../control';
-import { syncDirectory } from '../directory';
-import { blaming, isErrno, StorageError } from '../errors';
+import { isErrno, StorageError } from '../errors';
 import { appendToPath, pathText, splitPath, type PathBytes } from '../path-bytes';
+import { ChunkedLinesWriter } from './chunked-lines';
 import { readEntryAt, readList, type Separator } from './list-reader';
 import { LastRun } from './last-run';
-import { PlanWriter } from './plan';
-import { runDirectory, runEntries, type RunLocation } from './run-directory';
+import { planLine } from './plan';
+import { planOnce } from './plan-once';
+import type { RunLocation } from './run-directory';
 import { SeenPaths } from './seen-paths';
 import type { RunOwner } from './open-run';
 
@@ -34,9 +33,6 @@ export interface Planned {
   readonly duplicates: number;
 }
 
-/** Written last into a plan's directory. */
-const PLANNED = 'planned.json';
-
 /**
  * Turns a list of sources into a plan on the destination: looks at each source once, names its target, cuts the list
  * into chunks. Nothing else is written. The plan gets its name when it is complete, and the first one counts: repeated,
@@ -44,48 +40,11 @@ const PLANNED = 'planned.json';
  * @throws StorageError `TargetCollision` naming two sources that would meet in one target, `InvalidInput`, errno names
  */
 export function planBatch(request: PlanRequest, control: TransferControl): Planned {
-  const run = runDirectory(request.location);
-  const draft = join(run, `.${randomUUID()}`);
-  return blaming('destination', run, () => {
-    const earlier = readPlanned(run);
-    if (earlier !== undefined) return earlier;
-    fs.mkdirSync(draft, { mode: 0o700 });
-    try {
-      fs.writeFileSync(join(draft, PLANNED), JSON.stringify(writePlan(request, draft, control)), { mode: 0o600, flush: true });
-      syncDirectory(draft);
-      giveName(draft, join(run, runEntries.plan));
-      syncDirectory(run);
-    } finally {
-      fs.rmSync(draft, { recursive: true, force: true });
-    }
-    return readPlanned(run) ?? gone(request.location);
-  });
-}
-
-function readPlanned(run: string): Planned | undefined {
-  try {
-    return JSON.parse(fs.readFileSync(join(run, runEntries.plan, PLANNED), 'utf8')) as Planned;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  }
-}
-
-/** A directory is renamed over an empty one only: another attempt's plan stays. */
-function giveName(draft: string, path: string): void {
-  try {
-    fs.renameSync(draft, path);
-  } catch (error) {
-    if (!isErrno(error, 'ENOTEMPTY', 'EEXIST')) throw error;
-  }
-}
-
-function gone({ destination }: RunLocation): never {
-  throw new StorageError('StagingRevoked', 'destination', destination, `The run in ${destination} ended while it was planned`);
+  return planOnce(request.location, (draft) => writePlan(request, draft, control));
 }
 
 function writePlan(request: PlanRequest, draft: string, control: TransferControl): Planned {
-  const writer = new PlanWriter(draft);
+  const writer = new ChunkedLinesWriter(draft);
   const lastRun = request.rehash ? undefined : LastRun.open(request.location);
   const seen = new SeenTargets(request.list);
   let [files, sizeBytes] = [0, 0];
@@ -95,7 +54,7 @@ function writePlan(request: PlanRequest, draft: string, control: TransferControl
       const target = targetOf(source, request.layout);
       if (seen.isDuplicate(source, target, position, request.layout)) continue;
       const size = sizeOf(source);
-      writer.add({ source, target, sizeBytes: size, known: lastRun?.find(target) });
+      writer.add(planLine({ source, target, sizeBytes: size, known: lastRun?.find(target) }), size);
       files += 1;
       sizeBytes += size;
       control.finishFile();
