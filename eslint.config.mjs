@@ -8,7 +8,8 @@ const mayImport = {
   core: [],
   'models.ts': ['core'],
   'batch-models.ts': ['core', 'models.ts'],
-  'workflow-ids.ts': ['core', 'models.ts', 'batch-models.ts'],
+  'snapshot-models.ts': ['core', 'models.ts', 'batch-models.ts'],
+  'workflow-ids.ts': ['core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts'],
   'failures.ts': ['core'],
   'policies.ts': ['core', 'failures.ts'],
   'search-attributes.ts': ['core'],
@@ -17,16 +18,16 @@ const mayImport = {
   'version.ts': [],
   'log.ts': ['core', 'log-levels.ts'],
   storage: ['core'],
-  activities: ['storage', 'core', 'models.ts', 'batch-models.ts', 'workflow-ids.ts', 'failures.ts', 'config.ts'],
-  workflows: ['core', 'models.ts', 'batch-models.ts', 'policies.ts', 'failures.ts', 'search-attributes.ts', 'activities'],
-  'client.ts': ['client', 'config.ts', 'log.ts', 'core', 'models.ts', 'batch-models.ts'],
-  client: ['workflows', 'core', 'models.ts', 'batch-models.ts', 'workflow-ids.ts', 'failures.ts', 'search-attributes.ts', 'config.ts'],
+  activities: ['storage', 'core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'version.ts', 'workflow-ids.ts', 'failures.ts', 'config.ts'],
+  workflows: ['core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'policies.ts', 'failures.ts', 'search-attributes.ts', 'activities'],
+  'client.ts': ['client', 'config.ts', 'log.ts', 'core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts'],
+  client: ['workflows', 'core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'workflow-ids.ts', 'failures.ts', 'search-attributes.ts', 'config.ts'],
   'plugin.ts': ['worker', 'core'],
   'worker.ts': ['worker', 'client', 'core', 'config.ts', 'log.ts'],
   worker: ['activities', 'storage', 'core', 'failures.ts', 'config.ts', 'log.ts', 'client'],
   server: ['core', 'config.ts'],
-  cli: ['storage', 'client.ts', 'client', 'worker.ts', 'worker', 'server', 'models.ts', 'batch-models.ts', 'failures.ts', 'core', 'config.ts', 'log.ts', 'log-levels.ts', 'version.ts'],
-  'index.ts': ['client.ts', 'client', 'worker.ts', 'worker', 'activities', 'workflows', 'models.ts', 'batch-models.ts', 'failures.ts', 'core', 'plugin.ts'],
+  cli: ['storage', 'client.ts', 'client', 'worker.ts', 'worker', 'server', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'failures.ts', 'core', 'config.ts', 'log.ts', 'log-levels.ts', 'version.ts'],
+  'index.ts': ['client.ts', 'client', 'worker.ts', 'worker', 'activities', 'workflows', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'failures.ts', 'core', 'plugin.ts'],
 };
 
 const everything = Object.keys(mayImport);
@@ -82,7 +83,7 @@ export default tseslint.config(
         {
           paths: forbiddenInWorkflows,
           patterns: [
-            { group: ['**/activities', '**/activities/*', '**/models', '**/batch-models'], allowTypeImports: true, message: 'Types only: values would enter the workflow bundle.' },
+            { group: ['**/activities', '**/activities/*', '**/models', '**/batch-models', '**/snapshot-models'], allowTypeImports: true, message: 'Types only: values would enter the workflow bundle.' },
           ],
         },
       ],

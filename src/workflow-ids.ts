@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { BatchBackupInput } from './batch-models';
 import type { FileBackupInput } from './models';
+import type { SnapshotInput } from './snapshot-models';
 
 /**
  * The workflow id of backups to one target: Temporal allows one run of an id at a time, which makes it the target's
@@ -30,6 +31,14 @@ function listDigestOf({ sources, sourceList }: BatchBackupInput): string {
 /** Equal for equal work, as `fingerprintOf`. */
 export function batchFingerprintOf(input: BatchBackupInput): string {
   return fingerprintOf({ ...input, sources: undefined, sourceList: listDigestOf(input) });
+}
+
+/**
+ * The workflow id of a snapshot: one at a time of a host's same sources into a repository.
+ * @param storage as in `fileWorkflowId`
+ */
+export function snapshotWorkflowId(storage: string, { repository, host, sources }: SnapshotInput): string {
+  return `file-backup-snapshot-${sha256([storage, repository, host, ...[...sources].sort()].join('\0')).slice(0, 32)}`;
 }
 
 /** Equal for equal work: everything but the operation's own id. */

@@ -1,4 +1,3 @@
-import { Context } from '@temporalio/activity';
 import { listDirectory } from '../config';
 import { isBelow } from '../core/roots';
 import { BatchBackupInput } from '../batch-models';
@@ -7,6 +6,7 @@ import type { ChunkSettings, ChunkTask } from '../storage/batch/chunk';
 import type { Amendment } from '../storage/batch/journal';
 import type { RunGround } from '../storage/batch/open-run';
 import type { RunLocation } from '../storage/batch/run-directory';
+import { attemptNameOf } from './attempt-name';
 import { illnessRule, passingOf, resultOf, type ChunkResult } from './chunk-result';
 import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
 import { attempt, currentOwner, parseAs, type ActivityDependencies, type Attempted } from './operation';
@@ -109,9 +109,4 @@ function createdFor({ destination }: RunLocation, { missingDirectories }: RunGro
   const created = missingDirectories.filter((directory) => isBelow(directory, destination));
   if (Buffer.byteLength(JSON.stringify(created)) <= MAX_MISSING_BYTES) return created;
   throw failure('TargetInvalid', `Directory ${destination} lies below ${created.length} directories that do not exist; create some of them first`, { attempt: attempt() });
-}
-
-function attemptNameOf(chunk: number): string {
-  const { attempt: number, activityId } = Context.current().info;
-  return `${chunk}-${number}-${activityId}-${Date.now()}`;
 }

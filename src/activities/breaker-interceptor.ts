@@ -5,15 +5,16 @@ import { failure, failureKinds, isFailureType } from '../failures';
 import type { Batch } from './batch-steps';
 import type { Operation } from './operation';
 import type { DestinationBreakers } from './breakers';
+import type { SnapshotPlan } from './snapshot-steps';
 
 /** Steps that use the destination on the way forward: they ask first. Undo and commit never wait for a breaker. */
-const guarded: readonly string[] = ['prepareStaging', 'stageFile', 'verifyFile', 'publishFile', 'writeTarget', 'verifyTarget', 'backupChunk'];
+const guarded: readonly string[] = ['prepareStaging', 'stageFile', 'verifyFile', 'publishFile', 'writeTarget', 'verifyTarget', 'backupChunk', 'snapshotChunk'];
 
 /** The look at both ends before anything is used; undo and commit, which clean up what opened the circuit: they only report. */
-const reporting: readonly string[] = ['inspectFile', 'unpublishFile', 'discardStaging', 'finalizeFile', 'planBatch', 'amendChunk', 'undoChunks', 'sealRun'];
+const reporting: readonly string[] = ['inspectFile', 'unpublishFile', 'discardStaging', 'finalizeFile', 'planBatch', 'amendChunk', 'undoChunks', 'sealRun', 'planSnapshot', 'sealSnapshot'];
 
 /** The steps whose success means that an operation succeeded. */
-const successful: readonly string[] = ['publishFile', 'writeTarget', 'backupChunk'];
+const successful: readonly string[] = ['publishFile', 'writeTarget', 'backupChunk', 'snapshotChunk'];
 
 interface Dependencies {
   readonly breakers: DestinationBreakers;
@@ -49,8 +50,8 @@ function guard(context: Context, { breakers, destinationRoots, probe }: Dependen
 
 /** The target that a step is about. The first step's input has not been parsed yet: it may be anything. */
 function targetOf(argument: unknown): string | undefined {
-  const { operation, batch, input } = (argument ?? {}) as { operation?: Operation; batch?: Batch; input?: { backupPath?: unknown; backupDir?: unknown } | null };
-  const path = operation?.input.backupPath ?? batch?.location.destination ?? input?.backupPath ?? input?.backupDir;
+  const { operation, batch, snapshot, input } = (argument ?? {}) as { operation?: Operation; batch?: Batch; snapshot?: SnapshotPlan; input?: { backupPath?: unknown; backupDir?: unknown; repository?: unknown } | null };
+  const path = operation?.input.backupPath ?? (batch ?? snapshot)?.location.destination ?? input?.backupPath ?? input?.backupDir ?? input?.repository;
   return typeof path === 'string' ? path : undefined;
 }
 

@@ -3,6 +3,7 @@ import { boundedText } from '../core/bounded-text';
 import { codesOf, failureKinds, failureTypeOf, type FailureType } from '../failures';
 import type { IllnessRule } from '../storage/batch/chunk';
 import type { ChunkReport, FailedEntry } from '../storage/batch/journal';
+import type { PlannedSnapshot } from '../storage/snapshot/plan-snapshot';
 import { fileWorkflowId } from '../workflow-ids';
 import { attempt, type Attempted } from './operation';
 
@@ -60,6 +61,23 @@ export function resultOf(report: ChunkReport, destination: string, storage: stri
   };
 }
 
+/** Failures that planning met, as history keeps them. */
+export interface PlannedFailures {
+  readonly count: number;
+  readonly failuresByType: Readonly<Partial<Record<FailureType, number>>>;
+  readonly sample: readonly FailedFile[];
+}
+
+/** What could not be planned: all of it in numbers, and the first few by name. */
+export function plannedFailures({ failed, failureCounts, failures }: PlannedSnapshot): PlannedFailures {
+  const failuresByType: Partial<Record<FailureType, number>> = {};
+  for (const { code, side, count } of failureCounts) {
+    const type = failureTypeOf(code, side);
+    failuresByType[type] = (failuresByType[type] ?? 0) + count;
+  }
+  return { count: failed, failuresByType, sample: failures.map(({ path, failure }) => sampled({ source: path, failure })) };
+}
+
 /** Failures that another try may cure. A full disk has been tried as often as the input says when many files met it. */
 export function passingOf({ failed, counts }: ChunkReport): FailedEntry[] {
   const passing = failed.filter(({ failure }) => !failureKinds[typeOf(failure)].permanent);
@@ -89,7 +107,7 @@ function typeOf({ code, side }: FailedEntry['failure']): FailureType {
   return failureTypeOf(code, side);
 }
 
-function sampled({ source, failure }: FailedEntry): FailedFile {
+function sampled({ source, failure }: Pick<FailedEntry, 'source' | 'failure'>): FailedFile {
   return { path: boundedText(source, MAX_TEXT_BYTES), type: typeOf(failure), message: boundedText(failure.message, MAX_TEXT_BYTES) };
 }
 

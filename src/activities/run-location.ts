@@ -14,3 +14,8 @@ export function runLocation(roots: AllowedRoots, { destination, runId }: Pick<Ru
   if (!RUN_ID.test(runId) || !absolutePath.safeParse(destination).success) throw failure('InvalidInput', `The run ${runId} in ${destination} is none that this worker has planned`, { path: destination });
   return { root: destinationRoot(roots, destination), destination, runId };
 }
+
+/** Where a snapshot is being made, likewise. @throws ApplicationFailure `InvalidInput`, `TargetNotAllowed` */
+export function snapshotLocation(roots: AllowedRoots, location: Pick<RunLocation, 'destination' | 'runId'>): RunLocation {
+  return { ...runLocation(roots, location), area: 'incoming' };
+}

@@ -1,4 +1,5 @@
 import { doneSoFar, type LiveBatchProgress } from '../client/batch-progress';
+import { PLANNING_STEPS } from '../core/names';
 import { workOf, type RateMeter } from '../core/rate-meter';
 
 /** A batch as a person wants to see it: the object of a `status` line with `--json`. */
@@ -24,7 +25,7 @@ export function batchView(progress: LiveBatchProgress, meter: RateMeter, atMs: n
   const doneBytes = Math.min(sizeBytes, progress.sizeBytes);
   const all = workOf(progress);
   const { bytesPerSecond, remainingMs } = meter.measure({ atMs, files: doneFiles, sizeBytes: doneBytes }, progress);
-  const [planning] = progress.underWay.filter(({ step }) => step === 'planBatch');
+  const [planning] = progress.underWay.filter(({ step }) => PLANNING_STEPS.includes(step));
   return {
     state: progress.state,
     // While it plans, what it has looked at is all that is known.

@@ -16,12 +16,14 @@ export const exitCodeHelp = helpOf('all done', ['1    the backup failed; nothing
 
 export const batchExitCodeHelp = helpOf('every file is backed up', ['1    the batch as a whole failed or was cancelled; the message says what was undone', '3    done, but some files failed or were skipped']);
 
+export const snapshotExitCodeHelp = helpOf('the snapshot is complete', ['1    the snapshot could not be made or was cancelled; nothing of it was left behind', '3    the snapshot is partial: some entries failed', '10   there is no such repository']);
+
 function helpOf(done: string, failed: readonly string[]): string {
   return [
     '',
     'Exit codes:',
     `  0    ${done}`,
-    ...[...failed, '2    usage: options or input are wrong, nothing was started'].sort().map((line) => `  ${line}`),
+    ...[...failed, '2    usage: options or input are wrong, nothing was started'].sort((a, b) => Number.parseInt(a) - Number.parseInt(b)).map((line) => `  ${line}`),
     '  20   no Temporal server to be had, nothing was started',
     '  130  interrupted; the message says who continues the run',
   ].join('\n');

@@ -1,6 +1,5 @@
 import { MultiBar, type SingleBar } from 'cli-progress';
-import type { BackupClient, BatchBackupHandle } from '../client/backup-client';
-import type { BatchBackupOutput } from '../batch-models';
+import type { BackupClient, RunHandle } from '../client/backup-client';
 import { formatBytes, formatDuration, printablePath } from '../core/format';
 import { RateMeter } from '../core/rate-meter';
 import { batchView, type BatchView } from './batch-view';
@@ -19,8 +18,8 @@ const SHOWN_FILES = 4;
 const LINE_EVERY_FRACTION = 0.1;
 const LINE_EVERY_MS = 60_000;
 
-/** Shows a batch while it lasts and answers its record: a bar on a terminal, objects with `--json`, a few lines otherwise. */
-export async function followBatch(client: BackupClient, handle: BatchBackupHandle, output: Output): Promise<BatchBackupOutput> {
+/** Shows a run of many files while it lasts and answers its record: a bar on a terminal, objects with `--json`, a few lines otherwise. */
+export async function followBatch<Result>(client: BackupClient, handle: RunHandle<Result>, output: Output): Promise<Result> {
   const show = output.isJson ? createObjects(output) : process.stderr.isTTY ? createBars() : createLines(output);
   const meter = new RateMeter(RATE_WINDOW_MS);
   const result = handle.result();

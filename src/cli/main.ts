@@ -9,6 +9,7 @@ import { initCommand } from './commands/init';
 import { pauseCommand, resumeCommand } from './commands/pause';
 import { runsCommand } from './commands/runs';
 import { serverCommandLine } from './commands/server';
+import { snapshotCommand } from './commands/snapshot';
 import { statsCommand } from './commands/stats';
 import { statusCommand } from './commands/status';
 import { workerCommand } from './commands/worker';
@@ -23,7 +24,7 @@ const program = new Command('file-backup')
   .showHelpAfterError('(add --help for the options)')
   .configureHelp({ showGlobalOptions: true });
 
-for (const command of [fileCommand, batchCommand, initCommand, runsCommand, statusCommand, pauseCommand, resumeCommand, cancelCommand, statsCommand, workerCommand, serverCommandLine]) {
+for (const command of [fileCommand, batchCommand, initCommand, snapshotCommand, runsCommand, statusCommand, pauseCommand, resumeCommand, cancelCommand, statsCommand, workerCommand, serverCommandLine]) {
   program.addCommand(command.exitOverride());
 }
 

@@ -36,7 +36,7 @@ export async function openServer(options: ServerOptions, output: Output, whileSt
 export async function openEmbeddedServer(options: ServerOptions, output: Output, embedded: EmbeddedOptions = {}): Promise<ServerSession> {
   const log = (message: string): void => output.note(message);
   const binary = async (): Promise<string> => (await resolveTemporalBinary({ cacheDirectory: cacheDirectory(), env: process.env, log })).path;
-  const server = await acquireEmbeddedServer({ ...embedded, stateDirectory: directoryOf(options), binary, searchAttributes: SEARCH_ATTRIBUTES, log });
+  const server = await acquireEmbeddedServer({ ...embedded, stateDirectory: stateDirectoryOf(options), binary, searchAttributes: SEARCH_ATTRIBUTES, log });
   const address = { namespace: options.namespace ?? server.namespace, connectionOptions: { address: server.address } };
   return { ...sessionOf(address, options, server.uiAddress), isEmbedded: true, release: () => server.release({ wait: false }) };
 }
@@ -44,7 +44,7 @@ export async function openEmbeddedServer(options: ServerOptions, output: Output,
 function sessionOf(address: ServerAddress, options: ServerOptions, webUiAddress: string | undefined): ServerSession {
   return {
     ...address,
-    stateDirectory: directoryOf(options),
+    stateDirectory: stateDirectoryOf(options),
     isEmbedded: false,
     webUiAddress,
     webUi: (run) => webUiAddress && runPage(webUiAddress, address.namespace, run),
@@ -54,10 +54,10 @@ function sessionOf(address: ServerAddress, options: ServerOptions, webUiAddress:
 
 /** Where a command writes lists for workers of this host: they may read it whatever their roots are. */
 export function listDirectoryOf(options: Pick<ServerOptions, 'stateDir'>): string {
-  return listDirectory(directoryOf(options));
+  return listDirectory(stateDirectoryOf(options));
 }
 
-function directoryOf({ stateDir }: Pick<ServerOptions, 'stateDir'>): string {
+export function stateDirectoryOf({ stateDir }: Pick<ServerOptions, 'stateDir'>): string {
   return stateDir === undefined ? stateDirectory() : resolve(stateDir);
 }
 

@@ -1,17 +1,17 @@
 import { Client, Connection, type ConnectionLike, type WorkflowHandle } from '@temporalio/client';
 import { BatchBackupInput, BatchBackupOutput, type BatchBackupRequest } from '../batch-models';
 import type { BatchProgress } from '../core/batch-progress';
-import { printablePath } from '../core/format';
-import { BACKUP_BATCH_WORKFLOW, BACKUP_FILE_WORKFLOW, PAUSE_UPDATE, RESUME_UPDATE, SET_LANES_UPDATE, STATUS_QUERY } from '../core/names';
+import { PAUSE_UPDATE, RESUME_UPDATE, SET_LANES_UPDATE, STATUS_QUERY } from '../core/names';
 import type { FileBackupStatus } from '../core/status';
 import type { BackupStatistics } from '../core/statistics';
 import { FileBackupInput, FileBackupOutput, parseModel, type FileBackupRequest } from '../models';
-import { batchFingerprintOf, batchWorkflowId, fileWorkflowId, fingerprintOf } from '../workflow-ids';
+import { SnapshotInput, SnapshotOutput, type SnapshotRequest } from '../snapshot-models';
 import { batchProgress, type LiveBatchProgress } from './batch-progress';
 import { serverOrLocal, type ServerChoice } from './connect';
 import { TargetBusyError } from './errors';
-import { failedBatchOutput, failedOutput, outputOf } from './output-of';
+import { failedBatchOutput, failedOutput, failedSnapshotOutput, outputOf } from './output-of';
 import { fileProgress, type FileProgress } from './progress';
+import { batchRequest, fileRequest, snapshotRequest } from './run-requests';
 import { describeRun, listRuns, statistics, type BackupDescription, type BackupRun } from './runs';
 import { registerSearchAttributes, type Registration } from './search-attributes';
 import { startRun, type RunRequest, type StartedRun } from './start-run';
@@ -34,6 +34,7 @@ export interface RunHandle<Output> extends StartedRun {
 
 export type FileBackupHandle = RunHandle<FileBackupOutput>;
 export type BatchBackupHandle = RunHandle<BatchBackupOutput>;
+export type SnapshotHandle = RunHandle<SnapshotOutput>;
 
 /** Without a worker the server itself would keep a query waiting for half a minute. */
 const ANSWER_WITHIN_MS = 2000;
@@ -90,6 +91,24 @@ export class BackupClient {
     return this.startBatch(parseModel(BatchBackupInput, request), request.operationId !== undefined);
   }
 
+  /**
+   * Takes a snapshot and waits for the end. Never rejects because files or the snapshot failed: see `success`, `status`
+   * and `errorCode`.
+   * @throws InvalidInputError, OperationReusedError, and errors of the connection
+   */
+  async backupSnapshot(request: SnapshotRequest): Promise<SnapshotOutput> {
+    const input = parseModel(SnapshotInput, request);
+    return resultOf(this.startSnapshot(input, request.operationId !== undefined), (message) => failedSnapshotOutput(input, 'TargetBusy', message, 'notNeeded'));
+  }
+
+  /**
+   * Starts a snapshot. Equal options attach to a snapshot of the same sources that is being made.
+   * @throws InvalidInputError, TargetBusyError, OperationReusedError, and errors of the connection
+   */
+  async startBackupSnapshot(request: SnapshotRequest): Promise<SnapshotHandle> {
+    return this.startSnapshot(parseModel(SnapshotInput, request), request.operationId !== undefined);
+  }
+
   /** By workflow id or operation id; needs no worker. @throws RunNotFoundError */
   async describe(id: string): Promise<BackupDescription> {
     return describeRun(this.client, id);
@@ -125,8 +144,8 @@ export class BackupClient {
     return fileProgress(this.client, workflowId, runId);
   }
 
-  /** How far a batch is, by its worker's word or, when none answers, by its history. */
-  async batchProgress({ workflowId, runId }: Pick<BatchBackupHandle, 'workflowId' | 'runId'>): Promise<LiveBatchProgress> {
+  /** How far a run of many files is, by its worker's word or, when none answers, by its history. */
+  async batchProgress({ workflowId, runId }: Pick<StartedRun, 'workflowId' | 'runId'>): Promise<LiveBatchProgress> {
     return batchProgress(this.client, workflowId, runId, ANSWER_WITHIN_MS);
   }
 
@@ -157,35 +176,21 @@ export class BackupClient {
   }
 
   private async startFile(input: FileBackupInput, mayBeRepeated: boolean): Promise<FileBackupHandle> {
-    const { sourcePath, backupPath, operationId, metadata, atomic } = input;
-    const run = await this.start({
-      workflowType: BACKUP_FILE_WORKFLOW,
-      workflowId: fileWorkflowId(this.storage, backupPath),
-      memo: { operationId, fingerprint: fingerprintOf(input), sourcePath, backupPath, metadata },
-      args: [input],
-      summary: `${printablePath(sourcePath)} → ${printablePath(backupPath)}`,
-      details: `Operation \`${operationId}\`${atomic ? '' : ', in place (not atomic)'}`,
-      mayBeRepeated,
-    });
+    const run = await this.start(fileRequest(input, { storage: this.storage, mayBeRepeated }));
     const same = { ...input, operationId: run.operationId };
     return { ...run, result: () => outputOf(this.client, run, FileBackupOutput, (errorCode, message) => failedOutput(same, errorCode, message, 'failed')) };
   }
 
   private async startBatch(input: BatchBackupInput, mayBeRepeated: boolean): Promise<BatchBackupHandle> {
-    const { backupDir, operationId, metadata, sources, sourceList, layout, onFailure } = input;
-    const count = sources?.length ?? sourceList?.entries;
-    const files = count === undefined ? 'a list of files' : `${count} file${count === 1 ? '' : 's'}`;
-    const run = await this.start({
-      workflowType: BACKUP_BATCH_WORKFLOW,
-      workflowId: batchWorkflowId(this.storage, input),
-      memo: { operationId, fingerprint: batchFingerprintOf(input), sourcePath: files, backupPath: backupDir, metadata },
-      args: [input, { storage: this.storage }],
-      summary: `${files} → ${printablePath(backupDir)}`,
-      details: `Operation \`${operationId}\`, layout ${layout}${onFailure === 'rollBack' ? ', all or nothing' : ''}`,
-      mayBeRepeated,
-    });
+    const run = await this.start(batchRequest(input, { storage: this.storage, mayBeRepeated }));
     const same = { ...input, operationId: run.operationId };
     return { ...run, result: () => outputOf(this.client, run, BatchBackupOutput, (errorCode, message) => failedBatchOutput(same, errorCode, message, 'failed')) };
+  }
+
+  private async startSnapshot(input: SnapshotInput, mayBeRepeated: boolean): Promise<SnapshotHandle> {
+    const run = await this.start(snapshotRequest(input, { storage: this.storage, mayBeRepeated }));
+    const same = { ...input, operationId: run.operationId };
+    return { ...run, result: () => outputOf(this.client, run, SnapshotOutput, (errorCode, message) => failedSnapshotOutput(same, errorCode, message, 'failed')) };
   }
 
   private get storage(): string {

@@ -2,6 +2,7 @@ import { defaultPayloadConverter, fromPayloadsAtIndex } from '@temporalio/common
 import type { Client } from '@temporalio/client';
 import type { temporal } from '@temporalio/proto';
 import type { BatchProgress } from '../core/batch-progress';
+import { CHUNK_STEPS, PLANNING_STEPS } from '../core/names';
 import { addChunkTo, noSums, type ChunkSums } from '../core/batch-sums';
 import type { BatchState } from '../workflows/batch-run';
 
@@ -22,7 +23,7 @@ interface Plan {
  */
 export async function progressFromHistory(client: Client, workflowId: string, runId: string): Promise<BatchProgress> {
   const { events = [] } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-  const carried = at<Partial<BatchState>>(events?.[0]?.workflowExecutionStartedEventAttributes?.input, 2);
+  const carried = carriedBy(events?.[0]);
   const read = readEvents(events ?? [], carried);
   return { ...noSums(), ...read.sums, ...planned(read.plan), state: stateOf(read.plan, carried), current: [], bytesPerSecond: 0, remainingMs: null, retryCount: 0, waitingFor: null, startedAtMs: carried?.startedAtMs ?? startedAtMs(events ?? []) };
 }
@@ -36,12 +37,19 @@ function readEvents(events: readonly Event[], carried: Partial<BatchState> | und
   for (const { eventId, activityTaskScheduledEventAttributes: asked, activityTaskCompletedEventAttributes: done } of events) {
     if (asked) scheduled.set(String(eventId), { step: asked.activityType?.name ?? '', chunk: at<{ chunk?: number }>(asked.input, 0)?.chunk ?? -1 });
     const step = done ? scheduled.get(String(done.scheduledEventId)) : undefined;
-    if (step?.step === 'planBatch') plan = at<Plan>(done?.result, 0);
+    if (step !== undefined && PLANNING_STEPS.includes(step.step)) plan = at<Plan>(done?.result, 0);
     // A later result of a chunk is the earlier one, amended.
-    if (step?.step === 'backupChunk' || step?.step === 'amendChunk') results.set(step.chunk, at<ChunkSums>(done?.result, 0) as ChunkSums);
+    if (step !== undefined && [...CHUNK_STEPS, 'amendChunk'].includes(step.step)) results.set(step.chunk, at<ChunkSums>(done?.result, 0) as ChunkSums);
   }
   results.forEach((result) => addChunkTo(sums, result));
   return { plan, sums };
+}
+
+/** The last argument, where it is a state and not what the run is asked for. */
+function carriedBy(started: Event | undefined): Partial<BatchState> | undefined {
+  const input = started?.workflowExecutionStartedEventAttributes?.input;
+  const last = at<Partial<BatchState>>(input, (input?.payloads?.length ?? 0) - 1);
+  return last?.startedAtMs === undefined ? undefined : last;
 }
 
 function planned(plan: Plan | undefined) {

@@ -2,7 +2,7 @@ import { defaultPayloadConverter, fromPayloadsAtIndex } from '@temporalio/common
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
 import type { BatchProgress } from '../core/batch-progress';
-import { PROGRESS_QUERY } from '../core/names';
+import { CHUNK_STEPS, PROGRESS_QUERY } from '../core/names';
 import { progressFromHistory } from './batch-history';
 import { firstRunIdOf } from './start-run';
 
@@ -67,7 +67,7 @@ function stepsOf({ raw }: WorkflowExecutionDescription): StepUnderWay[] {
 
 /** What finished chunks and steps under way come to together, in whole files and bytes. */
 export function doneSoFar({ backedUp, unchanged, failed, copiedBytes, unchangedBytes, passes, underWay }: LiveBatchProgress): { readonly files: number; readonly sizeBytes: number } {
-  const chunks = underWay.filter(({ step }) => step === 'backupChunk');
+  const chunks = underWay.filter(({ step }) => CHUNK_STEPS.includes(step));
   const files = backedUp + unchanged + failed + chunks.reduce((sum, each) => sum + each.files, 0);
   const sizeBytes = copiedBytes + unchangedBytes + chunks.reduce((sum, each) => sum + each.movedBytes / passes, 0);
   return { files, sizeBytes: Math.round(sizeBytes) };

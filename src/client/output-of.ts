@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { BatchBackupOutput, type BatchBackupInput } from '../batch-models';
 import { failureKinds, type FailureType } from '../failures';
 import { FileBackupOutput, parseModel, type FileBackupInput } from '../models';
+import { SnapshotOutput, type SnapshotInput } from '../snapshot-models';
 import { firstRunIdOf, type StartedRun } from './start-run';
 
 /** Builds the record of a run of which no more is known than that it failed. */
@@ -82,6 +83,41 @@ export function failedBatchOutput({ operationId, backupDir }: BatchBackupInput, 
     verifiedFrom: null,
     createdDirectories: [],
     runDirectory: '',
+    retryCount: 0,
+    processingTimeMs: 0,
+    completedAt: new Date().toISOString(),
+    rollback,
+    errorCode,
+    errorMessage,
+  });
+}
+
+/** The record of a snapshot of which no more is known than that it failed. */
+export function failedSnapshotOutput({ operationId, repository }: SnapshotInput, errorCode: FailureType, errorMessage: string, rollback: 'notNeeded' | 'failed'): SnapshotOutput {
+  return parseModel(SnapshotOutput, {
+    success: false,
+    operationId,
+    repository,
+    snapshot: null,
+    status: null,
+    parent: null,
+    files: 0,
+    newFiles: 0,
+    changedFiles: 0,
+    unchangedFiles: 0,
+    directories: 0,
+    symlinks: 0,
+    specials: 0,
+    failedEntries: 0,
+    vanishedFiles: 0,
+    excludedEntries: 0,
+    totalBytes: 0,
+    copiedBytes: 0,
+    failuresByType: {},
+    failureSample: [],
+    verifiedFrom: null,
+    leftOut: [],
+    notKept: [],
     retryCount: 0,
     processingTimeMs: 0,
     completedAt: new Date().toISOString(),

@@ -1,6 +1,6 @@
 import { isGrpcServiceError, ServiceError, WorkflowNotFoundError, type Client, type WorkflowExecutionDescription, type WorkflowExecutionInfo, type WorkflowExecutionStatusName } from '@temporalio/client';
 import type { BatchTotals } from '../core/batch-progress';
-import { BACKUP_BATCH_WORKFLOW, BACKUP_FILE_WORKFLOW, OPERATION_ATTRIBUTE } from '../core/names';
+import { BACKUP_BATCH_WORKFLOW, BACKUP_FILE_WORKFLOW, BACKUP_SNAPSHOT_WORKFLOW, OPERATION_ATTRIBUTE } from '../core/names';
 import { summarize, type BackupStatistics } from '../core/statistics';
 import { bytesKey, stateKey } from '../search-attributes';
 import { RunNotFoundError } from './errors';
@@ -16,9 +16,15 @@ export interface RunMemo {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** What a run does, as people say it. */
+export type RunKind = 'file' | 'batch' | 'snapshot';
+
+/** Workflow types of what people start. */
+const kinds: Readonly<Record<string, RunKind>> = { [BACKUP_FILE_WORKFLOW]: 'file', [BACKUP_BATCH_WORKFLOW]: 'batch', [BACKUP_SNAPSHOT_WORKFLOW]: 'snapshot' };
+
 /** One line of `file-backup runs`. */
 export interface BackupRun {
-  readonly kind: 'file' | 'batch';
+  readonly kind: RunKind;
   readonly workflowId: string;
   readonly runId: string;
   readonly status: WorkflowExecutionStatusName;
@@ -56,7 +62,7 @@ export interface BackupDescription extends BackupRun {
 const ownRuns = "ParentWorkflowId IS NULL AND ExecutionStatus != 'ContinuedAsNew'";
 const fileRuns = `WorkflowType = '${BACKUP_FILE_WORKFLOW}' AND ${ownRuns}`;
 const batchRuns = `WorkflowType = '${BACKUP_BATCH_WORKFLOW}' AND ${ownRuns}`;
-const allRuns = `WorkflowType IN ('${BACKUP_FILE_WORKFLOW}', '${BACKUP_BATCH_WORKFLOW}') AND ${ownRuns}`;
+const allRuns = `WorkflowType IN (${Object.keys(kinds).map((type) => `'${type}'`).join(', ')}) AND ${ownRuns}`;
 
 /** Newest first. */
 export async function listRuns(client: Client, limit: number): Promise<BackupRun[]> {
@@ -73,7 +79,7 @@ export async function listRuns(client: Client, limit: number): Promise<BackupRun
 export async function describeRun(client: Client, id: string): Promise<BackupDescription> {
   const workflowId = (await findOperation(client, id)) ?? { workflowId: id };
   const description = await describeIfPresent(client, workflowId.workflowId, 'runId' in workflowId ? workflowId.runId : undefined);
-  if (description === undefined || ![BACKUP_FILE_WORKFLOW, BACKUP_BATCH_WORKFLOW].includes(description.type)) throw new RunNotFoundError(id);
+  if (description === undefined || kinds[description.type] === undefined) throw new RunNotFoundError(id);
   const firstRunId = description.raw.workflowExecutionInfo?.firstRunId || description.runId;
   return { ...runOf(description), firstRunId, pendingSteps: pendingSteps(description), historyLength: description.historyLength };
 }
@@ -143,13 +149,13 @@ async function countsOf(client: Client, query: string): Promise<{ successful: nu
 function runOf(info: WorkflowExecutionInfo | WorkflowExecutionDescription): BackupRun {
   const memo = (info.memo ?? {}) as Partial<RunMemo> & { readonly totals?: BatchTotals };
   return {
-    kind: info.type === BACKUP_BATCH_WORKFLOW ? 'batch' : 'file',
+    kind: kinds[info.type] ?? 'file',
     workflowId: info.workflowId,
     runId: info.runId,
     status: info.status.name,
     state: info.typedSearchAttributes.get(stateKey),
     operationId: memo.operationId ?? '',
-    sourcePath: memo.totals === undefined ? (memo.sourcePath ?? '') : `${memo.totals.totalFiles} files`,
+    sourcePath: memo.totals === undefined || info.type !== BACKUP_BATCH_WORKFLOW ? (memo.sourcePath ?? '') : `${memo.totals.totalFiles} files`,
     backupPath: memo.backupPath ?? '',
     startedAt: info.startTime.toISOString(),
     closedAt: info.closeTime?.toISOString(),

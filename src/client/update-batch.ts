@@ -8,14 +8,14 @@ const ANSWER_WITHIN_MS = 10_000;
 
 /** Asks a live batch to change what it does. @throws BatchUpdateError that says why not */
 export async function updateBatch(client: Client, { workflowId, firstRunId, kind, status }: BackupDescription, update: string, lanes?: number): Promise<BatchProgress> {
-  if (kind !== 'batch') throw new BatchUpdateError(`Run ${workflowId} is the backup of a single file; only batches can be told to ${update}.`);
-  if (status !== 'RUNNING') throw new BatchUpdateError(`Batch ${workflowId} has ended already (${status}).`);
+  if (kind === 'file') throw new BatchUpdateError(`Run ${workflowId} is the backup of a single file; only runs of many files can be told to ${update}.`);
+  if (status !== 'RUNNING') throw new BatchUpdateError(`Run ${workflowId} has ended already (${status}).`);
   const handle = client.workflow.getHandle(workflowId, undefined, { firstExecutionRunId: firstRunId });
   try {
     return await client.withDeadline(Date.now() + ANSWER_WITHIN_MS, () => lanes === undefined ? handle.executeUpdate<BatchProgress, []>(update) : handle.executeUpdate<BatchProgress, [number]>(update, { args: [lanes] }));
   } catch (error) {
     if (error instanceof WorkflowUpdateFailedError) throw new BatchUpdateError(`${error.cause?.message ?? error.message}.`, error);
-    if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) throw new BatchUpdateError(`No worker of batch ${workflowId} answers: is one running? The request is kept and takes effect when one comes.`, error);
+    if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) throw new BatchUpdateError(`No worker of run ${workflowId} answers: is one running? The request is kept and takes effect when one comes.`, error);
     throw error;
   }
 }

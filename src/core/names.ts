@@ -6,6 +6,13 @@ export const BACKUP_FILE_WORKFLOW = 'backupFile';
 /** Workflow type of the batch. */
 export const BACKUP_BATCH_WORKFLOW = 'backupBatch';
 
+/** Workflow type of a snapshot. */
+export const BACKUP_SNAPSHOT_WORKFLOW = 'backupSnapshot';
+
+/** Activities by which runs of many files plan, and those that work on a chunk of files, whatever kind of run it is. */
+export const PLANNING_STEPS: readonly string[] = ['planBatch', 'planSnapshot'];
+export const CHUNK_STEPS: readonly string[] = ['backupChunk', 'snapshotChunk'];
+
 /** Query that every single-file run answers. */
 export const STATUS_QUERY = 'status';
 

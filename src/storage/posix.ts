@@ -10,6 +10,7 @@ interface Calls {
   readonly futimens: (descriptor: number, times: BigInt64Array) => number;
   readonly utimensat: (directory: number, path: Buffer, times: BigInt64Array, flags: number) => number;
   readonly mkfifo: (path: Buffer, mode: number) => number;
+  readonly flistxattr?: (descriptor: number, names: Buffer, sizeBytes: number) => number;
 }
 
 /** Of the paths that are given: relative to the working directory, and not through a link at their end. */
@@ -33,6 +34,7 @@ function load(): Calls {
     futimens: library.func('int futimens(int descriptor, const int64_t *times)') as Calls['futimens'],
     utimensat: library.func('int utimensat(int directory, const char *path, const int64_t *times, int flags)') as Calls['utimensat'],
     mkfifo: library.func('int mkfifo(const char *path, unsigned int mode)') as Calls['mkfifo'],
+    ...(process.platform === 'linux' ? { flistxattr: library.func('int64_t flistxattr(int descriptor, _Out_ uint8_t *names, size_t size)') as Calls['flistxattr'] } : {}),
   };
 }
 
@@ -51,6 +53,17 @@ export function makeFifo(path: PathBytes, mode: number): void {
   check('mkfifo', calls().mkfifo(terminated(path), mode));
   // Past the umask.
   fs.chmodSync(path, mode);
+}
+
+/** Labels that a system puts on every file by itself. */
+const LABELS = ['security.selinux'];
+const names = Buffer.alloc(64 * 1024);
+
+/** Whether an open file has extended attributes, access control lists among them. False where that cannot be told. */
+export function hasExtendedAttributes(descriptor: number): boolean {
+  const count = calls().flistxattr?.(descriptor, names, names.length) ?? 0;
+  if (count <= 0) return false;
+  return names.toString('latin1', 0, count).split('\0').some((name) => name !== '' && !LABELS.includes(name));
 }
 
 const NS_PER_SECOND = 1_000_000_000n;

@@ -18,6 +18,12 @@ import { planBatch, type PlanRequest } from './batch/plan-batch';
 import type { RunLocation } from './batch/run-directory';
 import { isCommitted, sealRun, type SealRequest } from './batch/seal-run';
 import { revokeRun, undoChunk } from './batch/undo-chunk';
+import { discardSnapshot } from './snapshot/discard-snapshot';
+import { planSnapshot, type SnapshotPlanRequest } from './snapshot/plan-snapshot';
+import { readRepository } from './snapshot/repository';
+import { sealSnapshot, type SealSnapshotRequest } from './snapshot/seal-snapshot';
+import { snapshotChunk } from './snapshot/snapshot-chunk';
+import { readSnapshotJournal, snapshotReport } from './snapshot/snapshot-journal';
 import { verifyStagedFile, verifyTarget, type ExpectedContent } from './verify-file';
 import { writeTarget, type WriteRequest } from './write-target';
 
@@ -58,6 +64,16 @@ export const steps = {
   discardRun: (input: { location: RunLocation; ground: RunGround }) => discardRun(input.location, input.ground),
   isForgotten: (input: { location: RunLocation; ground: RunGround }) => isForgotten(input.location, input.ground),
   sealRun: (input: SealRequest, control: TransferControl) => sealRun(input, control),
+  readRepository: (input: { repository: string }) => readRepository(input.repository),
+  planSnapshot: (input: SnapshotPlanRequest, control: TransferControl) => planSnapshot(input, control),
+  readSnapshotOutcome: (input: { location: RunLocation; chunk: number; workflowId: string }) => {
+    requireOwner(input.location, input.workflowId);
+    const journal = readSnapshotJournal(input.location, input.chunk);
+    return journal && snapshotReport(journal);
+  },
+  snapshotChunk: (input: ChunkTask, control: TransferControl) => snapshotChunk(input, control),
+  sealSnapshot: (input: SealSnapshotRequest, control: TransferControl) => sealSnapshot(input, control),
+  discardSnapshot: (input: { location: RunLocation }) => discardSnapshot(input.location),
   probeDestination: (input: { root: string }) => probeDestination(input.root),
 } as const;
 

@@ -7,6 +7,8 @@ import type { RegisteredRun } from '../storage/staging-registry';
  * nothing, and writes the record, so that nothing else stays. Repeated, it finds its work done.
  */
 export async function sweepRun({ location, ground, rollBack, chunks, facts }: RegisteredRun, status: WorkflowExecutionStatusName, pool: ThreadPool): Promise<void> {
+  // Published by one rename, or not at all: what is left of the run is nobody's.
+  if (location.area === 'incoming') return pool.run('discardSnapshot', { location });
   if (chunks === null) return pool.run('discardRun', { location, ground });
   if (await pool.run('isForgotten', { location, ground })) return;
   const committed = await pool.run('revokeRun', { location });

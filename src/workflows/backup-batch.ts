@@ -5,9 +5,11 @@ import { withAttempts } from './attempts';
 import { attemptsFor } from './batch-attempts';
 import { endedBatch } from './batch-end';
 import { batchOutput } from './batch-output';
-import { carriedState, enterPhase, startBatchRun, type BatchOptions, type BatchRun, type BatchState } from './batch-run';
+import { batchJob, type FileBatch } from './batch-job';
+import { carriedState, enterPhase, startBatchRun, type BatchOptions, type BatchState } from './batch-run';
 import { hasMore, runLanes } from './lanes';
 import { patiently } from './patience';
+import { presentableOperationId, presentablePath } from './presentable';
 import { chunkSteps } from './proxies';
 import { sealBatch } from './seal-batch';
 
@@ -16,21 +18,27 @@ import { sealBatch } from './seal-batch';
  * grows by some six events for each; when the server suggests it, the lanes are drained and the run continues as new with
  * a state of constant size. Completes with a record, also when files failed; fails when the batch as a whole did.
  */
-export async function backupBatch(input: BatchBackupInput, options: BatchOptions, carried?: BatchState): Promise<BatchBackupOutput> {
-  const run = startBatchRun(input, carried);
+export async function backupBatch(input: BatchBackupInput, options: BatchOptions, carried?: BatchState<Batch>): Promise<BatchBackupOutput> {
+  const run = startBatchRun(presentable(input), carried);
   const output = await workOff(run, input, options);
   await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
   if (output === undefined) await continueAsNew<typeof backupBatch>(inputOf(run), options, carriedState(run));
   return output as BatchBackupOutput;
 }
 
+/** Before the first step has parsed it. */
+function presentable(input: unknown): BatchBackupInput {
+  const raw = (typeof input === 'object' ? input : null) as BatchBackupInput | null;
+  return { ...raw, operationId: presentableOperationId(raw?.operationId), backupDir: presentablePath(raw?.backupDir) } as BatchBackupInput;
+}
+
 /** Undefined when the next execution has to go on. */
-async function workOff(run: BatchRun, input: BatchBackupInput, options: BatchOptions): Promise<BatchBackupOutput | undefined> {
+async function workOff(run: FileBatch, input: BatchBackupInput, options: BatchOptions): Promise<BatchBackupOutput | undefined> {
   try {
     run.batch ??= await plan(run, input);
     takeInput(run, run.batch);
     enterPhase(run, 'running');
-    await runLanes(run, run.batch, options);
+    await runLanes(run, batchJob(run, run.batch, options));
     if (!hasMore(run, run.batch)) return batchOutput(run, await commit(run, run.batch), null);
     // The next execution would not know that this one was asked to end.
     if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('Cancelled between two executions');
@@ -41,23 +49,23 @@ async function workOff(run: BatchRun, input: BatchBackupInput, options: BatchOpt
 }
 
 /** From here on with every default filled in: whoever started the workflow may have left them out. */
-function takeInput(run: BatchRun, { input }: Batch): void {
+function takeInput(run: FileBatch, { input }: Batch): void {
   run.input = input;
   run.lanes ||= input.lanes;
 }
 
 /** The list itself is in the plan by now, and need not travel on. */
-function inputOf({ input }: BatchRun): BatchBackupInput {
+function inputOf({ input }: FileBatch): BatchBackupInput {
   return { ...input, sources: undefined, sourceList: undefined };
 }
 
-async function plan(run: BatchRun, input: BatchBackupInput): Promise<Batch> {
+async function plan(run: FileBatch, input: BatchBackupInput): Promise<Batch> {
   enterPhase(run, 'planning');
   const runId = workflowInfo().firstExecutionRunId;
   return withAttempts(attemptsFor(run), (retry) => chunkSteps.planBatch.executeWithOptions({ summary: 'plan the batch', retry }, [{ input, runId }]));
 }
 
 /** A cancellation ends the wait for a destination, but not the step: half a commit cannot be undone. */
-async function commit(run: BatchRun, batch: Batch): Promise<RunSummary> {
+async function commit(run: FileBatch, batch: Batch): Promise<RunSummary> {
   return patiently(run, 'seal', () => CancellationScope.nonCancellable(() => sealBatch(run, batch, 'complete')));
 }

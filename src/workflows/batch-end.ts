@@ -3,7 +3,8 @@ import type { Batch, RunSummary } from '../activities';
 import type { BatchBackupOutput } from '../batch-models';
 import type { FailureType } from '../failures';
 import { batchOutput } from './batch-output';
-import { enterPhase, type BatchRun } from './batch-run';
+import type { FileBatch } from './batch-job';
+import { enterPhase } from './batch-run';
 import { failureOf } from './failure-of';
 import { quickSteps, undoSteps } from './proxies';
 import { sealBatch } from './seal-batch';
@@ -23,7 +24,7 @@ interface Ending {
 }
 
 /** Ends a batch that was cancelled or failed as a whole: undone where that was asked for, sealed; answers what it ends with. */
-export async function endedBatch(run: BatchRun, error: unknown): Promise<unknown> {
+export async function endedBatch(run: FileBatch, error: unknown): Promise<unknown> {
   const { type, message } = failureOf(error);
   run.waits.clear();
   const { rollback, summary, trouble } = await CancellationScope.nonCancellable(() => (run.batch === undefined ? discarded(run) : undoneAndSealed(run, run.batch, type)));
@@ -35,7 +36,7 @@ export async function endedBatch(run: BatchRun, error: unknown): Promise<unknown
 }
 
 /** Without a plan nothing was copied. What cannot be removed now is the janitor's. */
-async function discarded(run: BatchRun): Promise<Ending> {
+async function discarded(run: FileBatch): Promise<Ending> {
   try {
     const request = { input: run.input, runId: workflowInfo().firstExecutionRunId };
     await quickSteps.discardRun.executeWithOptions({ summary: 'remove the run that has no plan', retry: { maximumAttempts: 3, initialInterval: '1 s' } }, [request]);
@@ -45,7 +46,7 @@ async function discarded(run: BatchRun): Promise<Ending> {
   return { rollback: 'notNeeded', summary: undefined, trouble: '' };
 }
 
-async function undoneAndSealed(run: BatchRun, batch: Batch, type: FailureType): Promise<Ending> {
+async function undoneAndSealed(run: FileBatch, batch: Batch, type: FailureType): Promise<Ending> {
   const rollback = run.input.onFailure === 'rollBack' ? await undo(run, batch) : 'notNeeded';
   // What undo could not put back is kept only here.
   if (rollback === 'failed') return { rollback, summary: undefined, trouble: 'Undo did not finish; what it needs stays in the run\'s directory.' };
@@ -57,7 +58,7 @@ async function undoneAndSealed(run: BatchRun, batch: Batch, type: FailureType): 
   }
 }
 
-async function undo(run: BatchRun, batch: Batch): Promise<Ending['rollback']> {
+async function undo(run: FileBatch, batch: Batch): Promise<Ending['rollback']> {
   enterPhase(run, 'undoing');
   try {
     const { committed } = await undoSteps.revokeRun.executeWithOptions({ summary: 'undo: let no chunk publish any more' }, [{ batch }]);

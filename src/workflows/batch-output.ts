@@ -1,12 +1,13 @@
 import { upsertMemo, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import type { RunSummary } from '../activities';
 import type { BatchBackupOutput } from '../batch-models';
-import { enterPhase, type BatchRun } from './batch-run';
+import type { FileBatch } from './batch-job';
+import { enterPhase } from './batch-run';
 import type { BatchTotals } from '../core/batch-progress';
 import { bytesKey, operationKey, stateKey } from '../search-attributes';
 
 /** The record of a batch: exact sums from its journal, or what the run counted when that could not be read. */
-export function batchOutput(run: BatchRun, sealed: RunSummary | undefined, failure: { type: string; message: string } | null, rollback: BatchBackupOutput['rollback'] = 'notNeeded'): BatchBackupOutput {
+export function batchOutput(run: FileBatch, sealed: RunSummary | undefined, failure: { type: string; message: string } | null, rollback: BatchBackupOutput['rollback'] = 'notNeeded'): BatchBackupOutput {
   const sums = sealed ?? countedSums(run);
   const published = rollback === 'performed' ? 0 : sums.backedUp;
   const good = published + (rollback === 'performed' ? 0 : sums.unchanged);
@@ -39,12 +40,12 @@ export function batchOutput(run: BatchRun, sealed: RunSummary | undefined, failu
   return output;
 }
 
-function countedSums({ batch, backedUp, unchanged, failed, changed, copiedBytes }: BatchRun): RunSummary {
+function countedSums({ batch, backedUp, unchanged, failed, changed, copiedBytes }: FileBatch): RunSummary {
   const files = batch?.files ?? 0;
   return { files, backedUp, unchanged, failed, skipped: files - backedUp - unchanged - failed, changed, sizeBytes: copiedBytes };
 }
 
-function record(run: BatchRun, { success, rollback, totalBytes, errorCode, totalFiles, successfulFiles, failedFiles, skippedFiles }: BatchBackupOutput): void {
+function record(run: FileBatch, { success, rollback, totalBytes, errorCode, totalFiles, successfulFiles, failedFiles, skippedFiles }: BatchBackupOutput): void {
   enterPhase(run, 'done');
   // Listings show the memo: whoever lists runs or adds them up needs no further call for each.
   const totals: BatchTotals = { totalFiles, successfulFiles, failedFiles, skippedFiles, totalBytes };

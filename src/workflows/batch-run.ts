@@ -1,14 +1,23 @@
 import { CancellationScope, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
 import { ApplicationFailure } from '@temporalio/common';
-import type { Batch, ChunkResult } from '../activities';
+import type { ChunkResult } from '../activities';
 import type { BatchBackupInput } from '../batch-models';
 import type { BatchProgress } from '../core/batch-progress';
 import { addChunkTo, noSums, type BatchSums } from '../core/batch-sums';
 import { RateMeter, type Rate } from '../core/rate-meter';
 import { renderBatch } from './batch-details';
 import { pauseUpdate, progressQuery, resumeUpdate, setLanesUpdate } from './messages';
-import { presentableOperationId, presentablePath } from './presentable';
 import { createTurns } from './turns';
+
+/** What a run of many files is asked for, as far as all kinds of runs have it in common. */
+export type RunInput = Pick<BatchBackupInput, 'operationId' | 'metadata' | 'verifyBackup' | 'maxRetries' | 'retryDelayMs' | 'onCircuitOpen' | 'lanes' | 'backupDir'>;
+
+/** What a run has planned, as far as all kinds have it in common. */
+export interface RunPlan {
+  readonly files: number;
+  readonly sizeBytes: number;
+  readonly chunks: number;
+}
 
 export interface BatchOptions {
   /** Whose targets they are, for the locks of files that get a saga of their own. */
@@ -21,9 +30,9 @@ export function storageOf(options: Partial<BatchOptions> | undefined): string {
 }
 
 /** What one execution hands to the next when it continues as new: numbers, a few failures, no lists of files. */
-export interface BatchState extends BatchSums {
+export interface BatchState<Plan extends RunPlan = RunPlan> extends BatchSums {
   readonly startedAtMs: number;
-  batch: Batch | undefined;
+  batch: Plan | undefined;
   /** All chunks before it are finished, once the lanes are drained, but for those that were given back. */
   nextChunk: number;
   /** Chunks that were given back while the destination was waited for: at most one for each lane. */
@@ -36,8 +45,8 @@ export interface BatchState extends BatchSums {
 }
 
 /** A batch while it runs: its state, and what only this execution knows. */
-export interface BatchRun extends BatchState {
-  input: BatchBackupInput;
+export interface BatchRun<Input extends RunInput = RunInput, Plan extends RunPlan = RunPlan> extends BatchState<Plan> {
+  input: Input;
   readonly current: Set<number>;
   /** A lane failed: the others take no more chunks. */
   stopping: boolean;
@@ -61,9 +70,8 @@ const MOST_SAGAS = 4;
 const RATE_WINDOW_MS = 60_000;
 
 /** Takes up the state of the execution before, or starts afresh; registers queries and updates before anything is awaited. */
-export function startBatchRun(given: unknown, carried: BatchState | undefined): BatchRun {
-  const input = presentable(given);
-  const fresh: BatchState = {
+export function startBatchRun<Input extends RunInput, Plan extends RunPlan>(input: Input, carried: BatchState<Plan> | undefined): BatchRun<Input, Plan> {
+  const fresh: BatchState<Plan> = {
     startedAtMs: Date.now(),
     batch: undefined,
     nextChunk: 0,
@@ -74,7 +82,7 @@ export function startBatchRun(given: unknown, carried: BatchState | undefined): 
     retryCount: 0,
     waitedMs: 0,
   };
-  const run: BatchRun = {
+  const run: BatchRun<Input, Plan> = {
     ...(carried ?? fresh),
     input,
     current: new Set(),
@@ -95,13 +103,8 @@ export function startBatchRun(given: unknown, carried: BatchState | undefined): 
   return run;
 }
 
-function presentable(input: unknown): BatchBackupInput {
-  const raw = (typeof input === 'object' ? input : null) as BatchBackupInput | null;
-  return { ...raw, operationId: presentableOperationId(raw?.operationId), backupDir: presentablePath(raw?.backupDir) } as BatchBackupInput;
-}
-
 /** The part that the next execution needs. */
-export function carriedState({ input: _input, current: _current, stopping: _stopping, phase: _phase, waits: _waits, waitsUntilMs: _waitsUntilMs, escalated: _escalated, sagaScope: _sagaScope, inTurn: _inTurn, meter: _meter, rate: _rate, ...state }: BatchRun): BatchState {
+export function carriedState<Plan extends RunPlan>({ input: _input, current: _current, stopping: _stopping, phase: _phase, waits: _waits, waitsUntilMs: _waitsUntilMs, escalated: _escalated, sagaScope: _sagaScope, inTurn: _inTurn, meter: _meter, rate: _rate, ...state }: BatchRun<RunInput, Plan>): BatchState<Plan> {
   return state;
 }
 

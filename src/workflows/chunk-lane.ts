@@ -1,18 +1,17 @@
 import { ApplicationFailure, sleep } from '@temporalio/workflow';
-import type { Batch, ChunkResult } from '../activities';
+import type { ChunkResult } from '../activities';
 import { retryDelayMs } from '../policies';
 import { attemptsFor } from './batch-attempts';
-import { storageOf, type BatchOptions, type BatchRun } from './batch-run';
+import type { BatchRun } from './batch-run';
+import type { ChunkJob } from './chunk-job';
 import { withAttempts } from './attempts';
 import { patiently } from './patience';
-import { chunkSteps } from './proxies';
 
 /** One chunk of a run, and what is needed to work on it. */
 export interface ChunkWork {
   readonly run: BatchRun;
-  readonly batch: Batch;
+  readonly job: ChunkJob;
   readonly chunk: number;
-  readonly options: BatchOptions;
 }
 
 /**
@@ -20,22 +19,19 @@ export interface ChunkWork {
  * is asked for: a saga of a file's own would commit it. Undefined when the next execution has to take the chunk up.
  */
 export async function backUpChunk(work: ChunkWork): Promise<ChunkResult | undefined> {
-  const { run, chunk } = work;
-  const rollBack = run.input.onFailure === 'rollBack';
+  const { run, job, chunk } = work;
   for (let pass = 0; ; pass += 1) {
     const result = await patiently(run, chunk, () => attempt(work, pass), true);
     if (result === undefined) return undefined;
-    const isLast = result.passing === 0 || pass >= run.input.maxRetries || (!rollBack && result.singles !== null);
+    const isLast = result.passing === 0 || pass >= run.input.maxRetries || (!job.isAllOrNothing && result.singles !== null);
     if (!isLast) await waitForPass(work, pass, result);
-    else if (rollBack && result.counts.failed > 0) throw fileFailed(result);
+    else if (job.isAllOrNothing && result.counts.failed > 0) throw fileFailed(result);
     else return pass >= run.input.maxRetries ? { ...result, singles: [] } : result;
   }
 }
 
-async function attempt({ run, batch, chunk, options }: ChunkWork, pass: number): Promise<ChunkResult> {
-  const summary = `chunk ${chunk + 1} of ${batch.chunks}${pass === 0 ? '' : `, pass ${pass + 1}`}`;
-  const request = { batch, chunk, pass, storage: storageOf(options) };
-  return withAttempts(attemptsFor(run), (retry) => chunkSteps.backupChunk.executeWithOptions({ summary, retry }, [request]));
+async function attempt({ run, job, chunk }: ChunkWork, pass: number): Promise<ChunkResult> {
+  return withAttempts(attemptsFor(run), (retry) => job.workOn(chunk, pass, retry));
 }
 
 async function waitForPass({ run, chunk }: ChunkWork, pass: number, { passing }: ChunkResult): Promise<void> {

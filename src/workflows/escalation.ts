@@ -1,6 +1,7 @@
 import { ApplicationFailure, CancellationScope, ChildWorkflowCancellationType, ChildWorkflowFailure, executeChild, isCancellation, log } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import type { ChunkResult, PassingFile } from '../activities';
+import type { Batch, ChunkResult, PassingFile } from '../activities';
+import type { BatchBackupInput } from '../batch-models';
 import { boundedText } from '../core/bounded-text';
 import { printablePath } from '../core/format';
 import { isFailureType, type FailureType } from '../failures';
@@ -8,14 +9,22 @@ import type { FileBackupInput, FileBackupOutput } from '../models';
 import { withAttempts } from './attempts';
 import { backupFile } from './backup-file';
 import { attemptsFor } from './batch-attempts';
-import { storageOf } from './batch-run';
-import type { ChunkWork } from './chunk-lane';
+import type { BatchRun } from './batch-run';
 import { failureOf } from './failure-of';
 import { patiently } from './patience';
 import { chunkSteps } from './proxies';
 
 /** Servers limit summaries to 400 bytes unless told otherwise. */
 const MAX_SUMMARY_BYTES = 300;
+
+/** A chunk of which files failed in passing. */
+export interface FailedChunk {
+  readonly run: BatchRun<BatchBackupInput, Batch>;
+  readonly batch: Batch;
+  readonly chunk: number;
+  /** Whose targets they are, for the locks of files. */
+  readonly storage: string;
+}
 
 /** What became of a file that had a saga. */
 type Entry = Parameters<typeof chunkSteps.amendChunk>[0]['amendments'][number]['entry'];
@@ -25,7 +34,7 @@ type Entry = Parameters<typeof chunkSteps.amendChunk>[0]['amendments'][number]['
  * writes down what became of them, also when the batch is cancelled meanwhile.
  * @returns the chunk's result with theirs, and what cut the sagas short
  */
-export async function escalate(work: ChunkWork, result: ChunkResult): Promise<{ result: ChunkResult; cut: Error | undefined }> {
+export async function escalate(work: FailedChunk, result: ChunkResult): Promise<{ result: ChunkResult; cut: Error | undefined }> {
   const { run } = work;
   const files = result.singles ?? [];
   const ended = await Promise.allSettled(files.map((file) => run.inTurn(() => run.sagaScope.run(() => saga(work, file)))));
@@ -42,14 +51,14 @@ export async function escalate(work: ChunkWork, result: ChunkResult): Promise<{ 
   }
 }
 
-async function amend({ run, batch, chunk, options }: ChunkWork, amendments: { index: number; entry: Entry }[], isPatient: boolean): Promise<ChunkResult> {
+async function amend({ run, batch, chunk, storage }: FailedChunk, amendments: { index: number; entry: Entry }[], isPatient: boolean): Promise<ChunkResult> {
   const summary = `chunk ${chunk + 1}: ${amendments.length} files tried again`;
-  const request = { batch, chunk, amendments, storage: storageOf(options) };
+  const request = { batch, chunk, amendments, storage };
   const write = () => CancellationScope.nonCancellable(() => withAttempts(attemptsFor(run), (retry) => chunkSteps.amendChunk.executeWithOptions({ summary, retry }, [request])));
   return isPatient ? patiently(run, chunk, write) : write();
 }
 
-async function saga({ run, batch }: ChunkWork, { source, target, workflowId }: PassingFile): Promise<Entry> {
+async function saga({ run, batch }: FailedChunk, { source, target, workflowId }: PassingFile): Promise<Entry> {
   const { verifyBackup, verifyFrom, maxRetries, retryDelayMs, onCircuitOpen, onSourceChanged, metadata } = run.input;
   const input: Omit<FileBackupInput, 'operationId'> = {
     sourcePath: source,

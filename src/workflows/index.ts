@@ -1,2 +1,3 @@
 export { backupFile } from './backup-file';
 export { backupBatch } from './backup-batch';
+export { backupSnapshot } from './backup-snapshot';

@@ -1,8 +1,8 @@
 import { condition, workflowInfo } from '@temporalio/workflow';
-import type { Batch } from '../activities';
-import { addChunk, type BatchOptions, type BatchRun } from './batch-run';
+import type { ChunkResult } from '../activities';
+import { addChunk, type BatchRun, type RunPlan } from './batch-run';
+import type { ChunkJob } from './chunk-job';
 import { backUpChunk, type ChunkWork } from './chunk-lane';
-import { escalate } from './escalation';
 
 /** As many as `setLanes` may ask for. */
 const MOST_LANES = 64;
@@ -14,9 +14,9 @@ const MOST_ESCALATED = 4;
  * Works the chunks off: every lane takes the next one until there is none, or until history is long enough to start
  * afresh. Ends when nothing is under way any more; throws what ended the batch, if anything did.
  */
-export async function runLanes(run: BatchRun, batch: Batch, options: BatchOptions): Promise<void> {
+export async function runLanes(run: BatchRun, job: ChunkJob): Promise<void> {
   const escalations: Promise<void>[] = [];
-  const lanes = Array.from({ length: MOST_LANES }, (_, lane) => laneOf(run, batch, options, lane, escalations));
+  const lanes = Array.from({ length: MOST_LANES }, (_, lane) => laneOf(run, job, lane, escalations));
   const ended = await Promise.allSettled(lanes);
   ended.push(...(await Promise.allSettled(escalations)));
   const failed = ended.find((each) => each.status === 'rejected');
@@ -24,16 +24,16 @@ export async function runLanes(run: BatchRun, batch: Batch, options: BatchOption
 }
 
 /** Chunks are left for the next execution. */
-export function hasMore(run: BatchRun, { chunks }: Batch): boolean {
+export function hasMore(run: BatchRun, { chunks }: Pick<RunPlan, 'chunks'>): boolean {
   return run.returned.length > 0 || run.nextChunk < chunks;
 }
 
-async function laneOf(run: BatchRun, batch: Batch, options: BatchOptions, lane: number, escalations: Promise<void>[]): Promise<void> {
+async function laneOf(run: BatchRun, job: ChunkJob, lane: number, escalations: Promise<void>[]): Promise<void> {
   for (;;) {
     // A paused batch continues as new as well: messages make history grow.
-    await condition(() => run.stopping || !hasMore(run, batch) || workflowInfo().continueAsNewSuggested || (!run.paused && lane < run.lanes && run.escalated < MOST_ESCALATED));
-    if (run.stopping || !hasMore(run, batch) || workflowInfo().continueAsNewSuggested) return;
-    const work = { run, batch, chunk: takeChunk(run), options };
+    await condition(() => run.stopping || !hasMore(run, job) || workflowInfo().continueAsNewSuggested || (!run.paused && lane < run.lanes && run.escalated < MOST_ESCALATED));
+    if (run.stopping || !hasMore(run, job) || workflowInfo().continueAsNewSuggested) return;
+    const work = { run, job, chunk: takeChunk(run) };
     const escalation = await orStop(run, () => workOn(work));
     if (escalation !== undefined) escalations.push(settledLater(run, escalation));
   }
@@ -66,11 +66,11 @@ async function workOn(work: ChunkWork): Promise<(() => Promise<void>) | undefine
   }
 }
 
-async function finishSagas(work: ChunkWork, passed: Parameters<typeof escalate>[1]): Promise<void> {
-  const { run, chunk } = work;
+async function finishSagas(work: ChunkWork, passed: ChunkResult): Promise<void> {
+  const { run, job, chunk } = work;
   run.escalated += 1;
   try {
-    const { result, cut } = await escalate(work, passed);
+    const { result, cut } = await job.escalate(chunk, passed);
     addChunk(run, result);
     if (cut !== undefined) throw cut;
   } finally {

@@ -7,8 +7,8 @@ import { failureOf, type KnownFailure } from './failure-of';
 /** Wait after the first time that the destination was found ill; doubles up to the cap of all waits for a destination. */
 const FIRST_WAIT_MS = 5000;
 
-/** What a patient step waits under: one of the chunks, or the end of the run. */
-export type WaitKey = number | 'seal';
+/** What a patient step waits under: one of the chunks, or the beginning or end of the run. */
+export type WaitKey = number | 'plan' | 'seal';
 
 /**
  * Repeats a step while the destination is ill or its circuit is open: it may be a disk that somebody mounts again. Each

@@ -2,11 +2,12 @@ import { workflowInfo } from '@temporalio/workflow';
 import type { Batch, RunSummary } from '../activities';
 import { withAttempts } from './attempts';
 import { attemptsFor } from './batch-attempts';
-import { enterPhase, type BatchRun } from './batch-run';
+import type { FileBatch } from './batch-job';
+import { enterPhase } from './batch-run';
 import { chunkSteps } from './proxies';
 
 /** Writes the run's record and removes its working files, with the retries of the input. */
-export async function sealBatch(run: BatchRun, batch: Batch, state: 'complete' | 'cancelled' | 'failed'): Promise<RunSummary> {
+export async function sealBatch(run: FileBatch, batch: Batch, state: 'complete' | 'cancelled' | 'failed'): Promise<RunSummary> {
   enterPhase(run, 'sealing');
   const { operationId, metadata, backupDir, layout } = run.input;
   const { workflowId } = workflowInfo();

@@ -163,7 +163,8 @@ describe('a batch that is cancelled', () => {
     await handle.cancel();
     await expectCancelled(handle);
     const output = await outputOf(handle);
-    const kept = onFailure === 'continue' ? 2 * CHUNK : 0;
+    // The pause may have come before or after the lane took its next chunk.
+    const kept = onFailure === 'continue' ? finished * CHUNK : 0;
     expect(output).toMatchObject({ errorCode: 'Cancelled', totalFiles: 4 * CHUNK, successfulFiles: kept, skippedFiles: 4 * CHUNK - kept, failedFiles: 0, rollback: kept > 0 ? 'notNeeded' : 'performed' });
     expect(backups(harness)).toHaveLength(kept);
     expect(recordOf(output, 'failures.ndjson').length).toBeGreaterThan(0);

@@ -1,6 +1,7 @@
 import type { LiveBatchProgress } from '../../client/batch-progress';
 import type { BackupDescription } from '../../client/runs';
 import { formatBytes, printablePath } from '../../core/format';
+import { CHUNK_STEPS } from '../../core/names';
 import { RateMeter } from '../../core/rate-meter';
 import { withClient } from '../client-session';
 import { batchView, type BatchView } from '../batch-view';
@@ -14,7 +15,7 @@ export const statusCommand = serverCommand('status')
     withClient(options, async (client, output, server) => {
       const run = await client.describe(id);
       const webUi = server.webUi(run);
-      const progress = run.kind === 'batch' ? await client.batchProgress({ ...run, runId: run.firstRunId }) : undefined;
+      const progress = run.kind !== 'file' ? await client.batchProgress({ ...run, runId: run.firstRunId }) : undefined;
       // One look measures no rate: the workflow's own stands in the progress.
       const measured = progress && batchView(progress, new RateMeter(1), 0);
       const view = measured && progress && { ...measured, bytesPerSecond: progress.bytesPerSecond, remainingMs: progress.remainingMs ?? undefined };
@@ -47,7 +48,7 @@ function batchLines({ totals, status }: BackupDescription, progress: LiveBatchPr
   return [
     ['Progress', describeView(view)],
     ['Waiting', view.waitingFor === null ? undefined : printablePath(view.waitingFor)],
-    ['Chunks', `${progress.finishedChunks} of ${progress.chunks}, ${progress.underWay.filter(({ step }) => step === 'backupChunk').length} under way`],
+    ['Chunks', `${progress.finishedChunks} of ${progress.chunks}, ${progress.underWay.filter(({ step }) => CHUNK_STEPS.includes(step)).length} under way`],
     ...Object.entries(progress.failuresByType).map(([type, count]): Line => ['Failed', `${count} ${type}`]),
     ['Worker', status === 'RUNNING' && !progress.workerAnswers ? 'none answers: the figures are those of the history; the same command, or a worker of the queue, continues the run' : undefined],
   ];

@@ -34,7 +34,7 @@ function giveUpIfIll(task: ChunkTask, { files }: StagedChunk): void {
 }
 
 /** Many failures that blame the destination: the chunk as a whole waits and is tried again. */
-function illnessOf(files: readonly ChunkFile[], { codes, borne, mostFailures }: IllnessRule): EntryFailure | undefined {
+export function illnessOf(files: readonly Pick<ChunkFile, 'failure'>[], { codes, borne, mostFailures }: IllnessRule): EntryFailure | undefined {
   const failures = files.flatMap(({ failure }) => (failure !== undefined && codes[failure.side].includes(failure.code) ? [failure] : []));
   const [first] = failures;
   if (first === undefined || failures.length <= Math.min(mostFailures, files.length / 2)) return undefined;

@@ -67,7 +67,7 @@ export class ChunkFile {
 }
 
 /** What went wrong with one file, as the journal keeps it. */
-function failureOf(error: unknown): EntryFailure {
+export function failureOf(error: unknown): EntryFailure {
   if (error instanceof StorageError) return { code: error.code, side: error.side, message: error.message };
   return { code: errnoName(error) ?? 'UnexpectedError', side: 'destination', message: error instanceof Error ? error.message : String(error) };
 }

@@ -29,7 +29,7 @@ export class ChunkedLinesWriter {
   private bufferedBytes = 0;
   private offset = 0;
   private entries = 0;
-  private chunk = { offset: 0, first: 0, files: 0, bytes: 0 };
+  private chunk = { offset: 0, first: 0, files: 0, weight: 0, bytes: 0 };
   private chunks = 0;
 
   /** @param directory empty, and this writer's own */
@@ -43,9 +43,10 @@ export class ChunkedLinesWriter {
   /**
    * @param line without a line break
    * @param sizeBytes of the file that it is about
+   * @param weight less than 1 for a file that costs less than a copy: so many more of them go into a chunk
    */
-  add(line: string, sizeBytes: number): void {
-    if (this.chunk.files > 0 && (this.chunk.files >= filesOfChunk(this.chunk.first) || this.chunk.bytes + sizeBytes > chunkLimits.bytes)) this.endChunk();
+  add(line: string, sizeBytes: number, weight = 1): void {
+    if (this.chunk.files > 0 && (this.chunk.weight >= filesOfChunk(this.chunk.first) || this.chunk.bytes + sizeBytes > chunkLimits.bytes)) this.endChunk();
     const text = `${line}\n`;
     this.lines.push(text);
     const length = Buffer.byteLength(text);
@@ -53,6 +54,7 @@ export class ChunkedLinesWriter {
     this.bufferedBytes += length;
     this.entries += 1;
     this.chunk.files += 1;
+    this.chunk.weight += weight;
     this.chunk.bytes += sizeBytes;
     if (this.bufferedBytes > 1024 * 1024) this.flush();
   }
@@ -77,7 +79,7 @@ export class ChunkedLinesWriter {
     [offset, first, files, bytes].forEach((value, position) => record.writeDoubleLE(value, position * 8));
     fs.writeSync(this.index, record);
     this.chunks += 1;
-    this.chunk = { offset: this.offset, first: this.entries, files: 0, bytes: 0 };
+    this.chunk = { offset: this.offset, first: this.entries, files: 0, weight: 0, bytes: 0 };
   }
 
   private flush(): void {

@@ -14,7 +14,7 @@ import { journalName, runDirectory, runEntries, type RunLocation } from './run-d
  * @param durable makes the draft durable, before it gets its name; a sync of this file alone unless the caller knows better
  * @returns false when another attempt has written it already
  */
-export function writeJournal(location: RunLocation, chunk: number, outcome: ChunkOutcome, entries: readonly JournalEntry[], durable: (draft: string) => void = syncFile): boolean {
+export function writeJournal(location: RunLocation, chunk: number, outcome: ChunkOutcome, entries: readonly object[], durable: (draft: string) => void = syncFile): boolean {
   const directory = `${runDirectory(location)}/${runEntries.journal}`;
   const draft = `${directory}/.${randomUUID()}`;
   const lines = [JSON.stringify(outcome), ...entries.map((entry) => JSON.stringify(entry))];

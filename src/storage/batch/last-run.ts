@@ -20,7 +20,7 @@ export class LastRun {
 
   /** Undefined when there is no earlier run. */
   static open({ destination }: RunLocation): LastRun | undefined {
-    const path = newestManifest(runsDirectory(destination));
+    const path = newestManifest(runsDirectory({ destination }));
     return path === undefined ? undefined : new LastRun(fs.openSync(path, 'r'));
   }
 

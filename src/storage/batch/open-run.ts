@@ -34,7 +34,7 @@ export interface OpenRunRequest {
 
 /** Looks where a run's directory will be. Creates nothing. @throws StorageError `DestinationGone`, `TargetInvalid`, errno names */
 export function inspectRun(location: RunLocation): RunGround {
-  const missingDirectories = missingParents(location.root, `${runsDirectory(location.destination)}/-`);
+  const missingDirectories = missingParents(location.root, `${runsDirectory(location)}/-`);
   const nearest = `${location.destination}/-`;
   const path = dirname(missingParents(location.root, nearest)[0] ?? nearest);
   const directory = OpenDirectory.open(location.root, path, 'destination');
@@ -62,7 +62,7 @@ export function openRun({ location, owner, ground, needsHardLinks }: OpenRunRequ
     if (needsHardLinks) requireHardLinks(join(run, runEntries.staging), destination);
     fs.writeFileSync(join(run, runEntries.reserve), Buffer.alloc(RESERVE_BYTES, 1), { mode: 0o600 });
     syncDirectory(run);
-    syncDirectory(runsDirectory(destination));
+    syncDirectory(runsDirectory(location));
   });
 }
 

@@ -8,14 +8,17 @@ export interface RunLocation {
   readonly destination: string;
   /** The run's first run id: the same through every continue-as-new. */
   readonly runId: string;
+  /** Snapshots are written apart from the records of batches. */
+  readonly area?: 'incoming';
 }
 
-export function runsDirectory(destination: string): string {
-  return join(destination, '.file-backup', 'runs');
+/** Where the runs of a destination have their directories. */
+export function runsDirectory({ destination, area }: Pick<RunLocation, 'destination' | 'area'>): string {
+  return join(destination, '.file-backup', area ?? 'runs');
 }
 
-export function runDirectory({ destination, runId }: RunLocation): string {
-  return join(runsDirectory(destination), runId);
+export function runDirectory(location: RunLocation): string {
+  return join(runsDirectory(location), location.runId);
 }
 
 /** Names inside a run's directory. */

@@ -112,7 +112,7 @@ function skippedEntries(location: RunLocation, chunk: number): (Omit<JournalEntr
 }
 
 function removeOldRuns({ destination }: RunLocation, keep: number): void {
-  const directory = runsDirectory(destination);
+  const directory = runsDirectory({ destination });
   const sealed = fs.readdirSync(directory).flatMap((name) => {
     const stats = fs.lstatSync(join(directory, name, runEntries.summary), { throwIfNoEntry: false });
     return stats === undefined ? [] : [{ name, mtimeMs: stats.mtimeMs }];

@@ -29,6 +29,8 @@ export interface Found {
   readonly stats: fs.BigIntStats;
   /** Of symbolic links. */
   readonly linkTarget?: PathBytes;
+  /** A directory on the way to a source: nobody asked for it. */
+  readonly isAbove?: true;
 }
 
 /** What could not be looked at. */
@@ -58,7 +60,8 @@ export function* walk(request: WalkRequest, leftOut: LeftOut, control: TransferC
     for (const ancestor of ancestorsOf(source.path)) {
       if (shown.has(ancestor)) continue;
       shown.add(ancestor);
-      yield look(ancestor, ancestor, 'directory');
+      const found = look(ancestor, ancestor, 'directory');
+      yield found.stats === undefined ? found : { ...found, isAbove: true as const };
     }
     yield* new SourceWalk(request, source, skipped, leftOut, control).all();
   }
@@ -98,7 +101,8 @@ class SourceWalk {
       // The operator allowed the root, and with it the way there.
       parent = path === root ? OpenDirectory.open('/', '/', 'source') : OpenDirectory.open(root, directory, 'source');
     } catch (error) {
-      return yield notFound(path, 'file', error);
+      yield notFound(path, 'file', error);
+      return;
     }
     try {
       const entry = path === root ? path : parent.entry(name);
@@ -121,7 +125,10 @@ class SourceWalk {
   private *directory(found: Found, open: () => OpenDirectory): Generator<Found | NotFound> {
     const { path, stats } = found;
     if (this.skipped.includes(`${stats.dev}:${stats.ino}`)) return void this.leftOut.paths.push(pathText(path));
-    if (this.request.oneFileSystem && stats.dev !== this.device) return yield found;
+    if (this.request.oneFileSystem && stats.dev !== this.device) {
+      yield found;
+      return;
+    }
     let directory: OpenDirectory | undefined;
     try {
       let names: PathBytes[];
@@ -129,7 +136,8 @@ class SourceWalk {
         directory = open();
         names = namesOf(directory);
       } catch (error) {
-        return yield notFound(path, 'directory', error);
+        yield notFound(path, 'directory', error);
+        return;
       }
       yield found;
       yield* this.inside(directory, path, names);

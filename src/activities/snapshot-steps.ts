@@ -1,0 +1,119 @@
+import { snapshotName } from '../core/snapshot-name';
+import { SnapshotInput } from '../snapshot-models';
+import type { ChunkSettings, ChunkTask } from '../storage/batch/chunk';
+import type { SnapshotFacts } from '../storage/snapshot/seal-snapshot';
+import type { SnapshotCounts } from '../storage/snapshot/snapshot-record';
+import { version } from '../version';
+import { attemptNameOf } from './attempt-name';
+import { illnessRule, passingOf, plannedFailures, resultOf, type ChunkResult, type PlannedFailures } from './chunk-result';
+import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
+import { attempt, currentOwner, parseAs, type ActivityDependencies, type Attempted } from './operation';
+import { sourceRoot, type AllowedRoots } from './roots';
+import { snapshotLocation } from './run-location';
+import { runStep, runSteps } from './run-step';
+
+/** A planned snapshot as history keeps it: references and numbers. */
+export interface SnapshotPlan {
+  readonly input: Omit<SnapshotInput, 'sources' | 'excludes'>;
+  readonly location: { readonly destination: string; readonly runId: string };
+  readonly files: number;
+  readonly sizeBytes: number;
+  readonly chunks: number;
+  /** Entries that could not even be planned. */
+  readonly failures: PlannedFailures;
+}
+
+/** What a snapshot came to, as history keeps it. */
+export interface SealedSnapshot extends Attempted {
+  readonly snapshot: string;
+  readonly status: 'complete' | 'partial';
+  readonly parent: string | null;
+  readonly counts: SnapshotCounts;
+  readonly verifiedFrom: 'device' | 'cache' | null;
+  readonly leftOut: readonly string[];
+  readonly notKept: readonly string[];
+}
+
+/** The steps of a snapshot. Each is safe to repeat and to overlap with an earlier attempt of itself. */
+export function createSnapshotSteps({ roots, pool, clusterId, registry }: ActivityDependencies) {
+  const syncs = new FileSystemSync();
+  return {
+    /** Parses the input, finds the repository, makes the run's directory in it and writes the plan. */
+    async planSnapshot(request: { input: unknown; runId: string }): Promise<SnapshotPlan & Attempted> {
+      const { sources, excludes, ...input } = parseAs(SnapshotInput, request.input);
+      const location = snapshotLocation(roots, { destination: input.repository, runId: request.runId });
+      const walked = sources.map((path) => ({ path, root: sourceRoot(roots, path) }));
+      const owner = { ...currentOwner(clusterId), runId: request.runId };
+      return runSteps(pool, async (run) => {
+        await run('readRepository', { repository: input.repository });
+        const ground = registry.findRun(request.runId)?.ground ?? (await run('inspectRun', { location }));
+        registry.add({ kind: 'run', owner, location, ground, rollBack: true, chunks: null, facts: {} });
+        await run('openRun', { location, owner, ground, needsHardLinks: false });
+        const planned = await run('planSnapshot', {
+          location,
+          sources: walked,
+          excludes: { patterns: excludes, caches: input.excludeCaches, maxSizeBytes: input.maxFileSizeBytes },
+          oneFileSystem: input.oneFileSystem,
+          leaveOut: [input.repository, registry.stateDirectory],
+          host: input.host,
+          rehash: input.rehash,
+        });
+        const { files, sizeBytes, chunks } = planned;
+        return { input, location, files, sizeBytes, chunks, failures: plannedFailures(planned), attempt: attempt() };
+      });
+    },
+
+    /** Takes one chunk of files into the snapshot. A chunk whose journal is there is done. */
+    async snapshotChunk({ snapshot, chunk, pass }: { snapshot: SnapshotPlan; chunk: number; pass: number }): Promise<ChunkResult> {
+      const settings = settingsOf(snapshot, roots);
+      const { location } = settings;
+      const { workflowId } = currentOwner('');
+      return runSteps(pool, async (run) => {
+        const before = pass === 0 ? undefined : await run('readSnapshotOutcome', { location, chunk, workflowId });
+        const only = before === undefined ? [] : passingOf(before).map(({ index }) => index);
+        const task: ChunkTask = { settings, chunk, attemptName: attemptNameOf(chunk), workflowId, illness: illnessRule(), pass, only };
+        const result = resultOf(await run('snapshotChunk', task, syncs.since(location.destination)), location.destination, '');
+        // Failed files are tried again together: a saga publishes by itself, and a snapshot only as a whole.
+        return { ...result, singles: result.passing > 0 ? null : [] };
+      });
+    },
+
+    /** Completes the snapshot and publishes it. */
+    async sealSnapshot({ snapshot, startedAt, endedAt }: { snapshot: SnapshotPlan; startedAt: string; endedAt: string }): Promise<SealedSnapshot> {
+      const settings = settingsOf(snapshot, roots);
+      const { location, syncEach } = settings;
+      const { operationId, host, tags, metadata, verifyBackup } = snapshot.input;
+      const name = snapshotName(Date.parse(startedAt), operationId);
+      const facts: SnapshotFacts = { name, id: operationId.slice(0, 8), host, tags, startedAt, endedAt, operationId, metadata, ...ownerOf(location.runId), programVersion: version };
+      const sealed = await runSteps(pool, (run) => run('sealSnapshot', { location, facts, syncEach, isVerified: verifyBackup }, syncs.since(location.destination)));
+      registry.remove(location.runId);
+      const { status, parent, counts, verifiedFrom, leftOut, notKept } = sealed;
+      return { snapshot: name, status, parent, counts, verifiedFrom, leftOut: leftOut.slice(0, MOST_LEFT_OUT), notKept, attempt: attempt() };
+    },
+
+    /** Undo: nothing of the run stays. */
+    async discardSnapshot({ repository, runId }: { repository: string; runId: string }): Promise<void> {
+      await runStep(pool, 'discardSnapshot', { location: snapshotLocation(roots, { destination: repository, runId }) });
+      registry.remove(runId);
+    },
+  };
+}
+
+/** Paths of a few kilobytes each. */
+const MOST_LEFT_OUT = 5;
+
+function ownerOf(runId: string): Pick<SnapshotFacts, 'workflowId' | 'runId'> {
+  return { workflowId: currentOwner('').workflowId, runId };
+}
+
+function settingsOf({ input, location: planned }: SnapshotPlan, roots: AllowedRoots): ChunkSettings {
+  const location = snapshotLocation(roots, planned);
+  return {
+    location,
+    sourceRoots: roots.sources,
+    verify: input.verifyBackup ? input.verifyFrom : 'none',
+    onSourceChanged: input.onSourceChanged,
+    keepPrevious: false,
+    syncEach: !canSyncFileSystem(location.destination),
+  };
+}

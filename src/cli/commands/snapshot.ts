@@ -1,0 +1,104 @@
+import { resolve } from 'node:path';
+import { printablePath } from '../../core/format';
+import { SnapshotInput, type SnapshotOutput } from '../../snapshot-models';
+import { TransferControl } from '../../storage/control';
+import { previewSnapshot, type PreviewedFile } from '../../storage/snapshot/preview-snapshot';
+import { readRepository } from '../../storage/snapshot/repository';
+import { onStopSignal } from '../../worker/stop-signal';
+import { backupCommand, backupRequest, parseRequest } from '../backup-options';
+import { excludePatterns } from '../exclude-patterns';
+import { exitCodes, snapshotExitCodeHelp } from '../exit-codes';
+import { followBatch } from '../follow-batch';
+import { runHere, runThere, type Job, type JobEnd } from '../job';
+import { wholeNumber } from '../options';
+import { createOutput, type Output } from '../output';
+import { preloadWorker } from '../own-worker';
+import { canonicalDirectory } from '../paths';
+import { reportInterrupted, reportWebUi } from '../report';
+import { openServer, stateDirectoryOf, type ServerSession } from '../server-session';
+import { sizeInBytes } from '../size';
+import { previewText, snapshotExitCode, snapshotNotes, snapshotText } from '../snapshot-report';
+
+const fieldNames = { sources: 'sources', repository: '--to', host: '--host', tags: '--tag', excludes: '--exclude', operationId: '--operation-id', metadata: '--metadata' };
+const collect = (value: string, before: string[]): string[] => [...before, value];
+
+export const snapshotCommand = backupCommand('snapshot')
+  .description('take a snapshot of directory trees: complete, browsable, at the cost of what changed since the last one')
+  .argument('<sources...>', 'directories or files')
+  .requiredOption('--to <repository>', 'repository made by "file-backup init"')
+  .option('--exclude <pattern>', 'leave out what matches, as a line of a .gitignore at the top of each source; may be repeated', collect, [])
+  .option('--exclude-file <file>', 'read such patterns from a file; may be repeated', collect, [])
+  .option('--exclude-caches', 'leave out what is in directories with a CACHEDIR.TAG', false)
+  .option('-x, --one-file-system', 'stay on the file system of each source', false)
+  .option('--max-size <size>', 'leave out larger files, such as 500M', sizeInBytes('--max-size'))
+  .option('--rehash', 'read every file, also those that look unchanged', false)
+  .option('--tag <tag>', 'put a tag on the snapshot; may be repeated', collect, [])
+  .option('--host <name>', 'whose files they are; this host unless given')
+  .option('-n, --dry-run', 'say what would be copied, and write nothing', false)
+  .option('-v, --verbose', 'with --dry-run: name every file that would be copied', false)
+  .option('--lanes <number>', 'chunks of files at a time, 1 to 64', wholeNumber('--lanes', 1, 64))
+  .addHelpText('after', snapshotExitCodeHelp)
+  .action(async (sources, options) => {
+    const output = createOutput(options.json);
+    const { host, tag, rehash, lanes, excludeCaches, oneFileSystem, maxSize, to } = options;
+    const input = parseRequest(
+      SnapshotInput,
+      {
+        sources: sources.map(canonicalDirectory),
+        repository: canonicalDirectory(to),
+        ...(host === undefined ? {} : { host }),
+        tags: tag,
+        excludes: excludePatterns(options.exclude, options.excludeFile),
+        ...{ excludeCaches, oneFileSystem, rehash },
+        maxFileSizeBytes: maxSize ?? null,
+        ...(lanes === undefined ? {} : { lanes }),
+        ...backupRequest(options),
+      },
+      fieldNames,
+    );
+    if (options.taskQueue === undefined) readRepository(input.repository);
+    if (options.dryRun) return preview(input, stateDirectoryOf(options), output, options.verbose);
+    const interrupted = new Promise<void>((resolve) => void onStopSignal(() => resolve()));
+    const server = await openServer(options, output, preloadWorker);
+    try {
+      const job: Job<SnapshotOutput> = {
+        operationId: input.operationId,
+        roots: { sources: input.sources, destinations: [input.repository] },
+        start: (client) => client.startBackupSnapshot(input),
+        follow: (client, handle) => followBatch(client, handle, output),
+        ...{ server, output, logLevel: options.logLevel, interrupted },
+      };
+      const end = await (options.taskQueue === undefined ? runHere(job) : runThere(job, options.taskQueue));
+      report(end, server, output, options.taskQueue);
+    } finally {
+      await server.release();
+    }
+  });
+
+function preview(input: SnapshotInput, stateDirectory: string, output: Output, isVerbose: boolean): void {
+  const { repository, host, rehash, oneFileSystem, excludes, excludeCaches, maxFileSizeBytes } = input;
+  const request = {
+    ...{ repository, host, rehash, oneFileSystem },
+    sources: input.sources.map((path) => ({ path, root: path })),
+    excludes: { patterns: excludes, caches: excludeCaches, maxSizeBytes: maxFileSizeBytes },
+    leaveOut: [repository, resolve(stateDirectory)],
+  };
+  const onFile = (file: PreviewedFile): void => {
+    if (isVerbose) output.event('file', file, `${file.state} ${printablePath(file.path)}, ${file.sizeBytes} bytes`);
+  };
+  const preview = previewSnapshot(request, onFile, new TransferControl());
+  output.result('preview', preview, previewText(preview));
+  if (!output.isJson) preview.leftOut.forEach((path) => output.note(`Left out by itself: ${printablePath(path)}`));
+  if (!output.isJson) preview.failures.forEach(({ failure }) => output.note(`Would fail: ${printablePath(failure.message)}`));
+  if (!output.isJson && preview.failed > preview.failures.length) output.note(`and ${preview.failed - preview.failures.length} more`);
+  process.exitCode = preview.failed > 0 ? exitCodes.partly : exitCodes.done;
+}
+
+function report({ handle, result }: JobEnd<SnapshotOutput>, server: ServerSession, output: Output, taskQueue: string | undefined): void {
+  if (result === undefined) return reportInterrupted(handle, server, output, taskQueue);
+  const { workflowId, runId } = handle;
+  process.exitCode = snapshotExitCode(result);
+  output.result('result', { ...result, workflowId, runId, webUi: server.webUi(handle) }, snapshotText(result));
+  if (!output.isJson) snapshotNotes(result).forEach((line) => output.note(line));
+  reportWebUi(handle, server, output);
+}

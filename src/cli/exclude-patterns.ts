@@ -1,0 +1,17 @@
+import { readFileSync } from 'node:fs';
+import { printablePath } from '../core/format';
+import { UsageError } from './exit-codes';
+
+/** Patterns of the command line, then those of files, a line each. Later ones win, as in a .gitignore. */
+export function excludePatterns(patterns: readonly string[], files: readonly string[]): string[] {
+  return [...patterns, ...files.flatMap(linesOf)];
+}
+
+function linesOf(file: string): string[] {
+  try {
+    const lines = readFileSync(file, 'utf8').split(/\r?\n/);
+    return lines.filter((line) => line !== '' && !line.startsWith('#'));
+  } catch (error) {
+    throw new UsageError(`The exclude file ${printablePath(file)} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}

@@ -1,0 +1,63 @@
+import { printablePath } from '../core/format';
+import type { BatchBackupInput } from '../batch-models';
+import { BACKUP_BATCH_WORKFLOW, BACKUP_FILE_WORKFLOW, BACKUP_SNAPSHOT_WORKFLOW } from '../core/names';
+import type { FileBackupInput } from '../models';
+import type { SnapshotInput } from '../snapshot-models';
+import { batchFingerprintOf, batchWorkflowId, fileWorkflowId, fingerprintOf, snapshotWorkflowId } from '../workflow-ids';
+import type { RunRequest } from './start-run';
+
+/** What is the same for all kinds of runs: whose storage it is, and whether the operation may have been sent before. */
+export interface RequestContext {
+  readonly storage: string;
+  readonly mayBeRepeated: boolean;
+}
+
+/** How the backup of a file is started. */
+export function fileRequest(input: FileBackupInput, { storage, mayBeRepeated }: RequestContext): RunRequest {
+  const { sourcePath, backupPath, operationId, metadata, atomic } = input;
+  return {
+    workflowType: BACKUP_FILE_WORKFLOW,
+    workflowId: fileWorkflowId(storage, backupPath),
+    memo: { operationId, fingerprint: fingerprintOf(input), sourcePath, backupPath, metadata },
+    args: [input],
+    summary: `${printablePath(sourcePath)} → ${printablePath(backupPath)}`,
+    details: `Operation \`${operationId}\`${atomic ? '' : ', in place (not atomic)'}`,
+    mayBeRepeated,
+  };
+}
+
+/** How a batch is started. */
+export function batchRequest(input: BatchBackupInput, { storage, mayBeRepeated }: RequestContext): RunRequest {
+  const { backupDir, operationId, metadata, sources, sourceList, layout, onFailure } = input;
+  const count = sources?.length ?? sourceList?.entries;
+  const files = count === undefined ? 'a list of files' : `${count} file${count === 1 ? '' : 's'}`;
+  return {
+    workflowType: BACKUP_BATCH_WORKFLOW,
+    workflowId: batchWorkflowId(storage, input),
+    memo: { operationId, fingerprint: batchFingerprintOf(input), sourcePath: files, backupPath: backupDir, metadata },
+    args: [input, { storage }],
+    summary: `${files} → ${printablePath(backupDir)}`,
+    details: `Operation \`${operationId}\`, layout ${layout}${onFailure === 'rollBack' ? ', all or nothing' : ''}`,
+    mayBeRepeated,
+  };
+}
+
+/** Sources that are named in a summary; memos and summaries are small. */
+const NAMED_SOURCES = 3;
+const MAX_NAMES = 200;
+
+/** How a snapshot is started. */
+export function snapshotRequest(input: SnapshotInput, { storage, mayBeRepeated }: RequestContext): RunRequest {
+  const { repository, operationId, metadata, sources, host, tags } = input;
+  const names = sources.slice(0, NAMED_SOURCES).join(', ').slice(0, MAX_NAMES);
+  const named = sources.length > NAMED_SOURCES ? `${names}, …` : names;
+  return {
+    workflowType: BACKUP_SNAPSHOT_WORKFLOW,
+    workflowId: snapshotWorkflowId(storage, input),
+    memo: { operationId, fingerprint: fingerprintOf(input), sourcePath: named, backupPath: repository, metadata },
+    args: [input],
+    summary: `${printablePath(named)} → ${printablePath(repository)}`,
+    details: `Operation \`${operationId}\`, host ${printablePath(host)}${tags.length > 0 ? `, tags ${printablePath(tags.join(', '))}` : ''}`,
+    mayBeRepeated,
+  };
+}

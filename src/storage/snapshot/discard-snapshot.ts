@@ -1,0 +1,34 @@
+import * as fs from 'node:fs';
+import { runDirectory, type RunLocation } from '../batch/run-directory';
+import { blaming, isErrno, StorageError } from '../errors';
+import { removeTree } from './remove-tree';
+import { readRepository } from './repository';
+
+/**
+ * Undo of a snapshot that is not published: moves all of it aside, so that no step that comes late finds it, and removes
+ * it. Repeated, it finds its work done.
+ * @throws StorageError `DestinationGone` while the disk is away, errno names
+ */
+export function discardSnapshot(location: RunLocation): void {
+  const run = runDirectory(location);
+  const revoked = `${run}.revoked`;
+  blaming('destination', run, () => {
+    requireRepository(location.destination);
+    try {
+      fs.renameSync(run, revoked);
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT', 'ENOTEMPTY', 'EEXIST')) throw error;
+    }
+    for (const directory of [revoked, run]) removeTree(directory);
+  });
+}
+
+/** It was there when the run began. */
+function requireRepository(path: string): void {
+  try {
+    readRepository(path);
+  } catch (error) {
+    if (!isErrno(error, 'RepositoryNotFound')) throw error;
+    throw new StorageError('DestinationGone', 'destination', path, `Repository ${path} is gone`, {}, { cause: error });
+  }
+}

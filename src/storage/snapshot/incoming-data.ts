@@ -1,0 +1,49 @@
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { requireRun } from '../batch/open-run';
+import { runDirectory, type RunLocation } from '../batch/run-directory';
+import type { TransferControl } from '../control';
+import { blaming, isErrno } from '../errors';
+import { fromJsonPath, type PathBytes } from '../path-bytes';
+import { snapshotEntries } from './snapshot-record';
+import { readTree } from './snapshot-plan';
+
+/** What a run makes of a snapshot, and publishes by one rename. */
+export function incomingSnapshot(location: RunLocation): string {
+  return join(runDirectory(location), 'snapshot');
+}
+
+/** Where the copies of a snapshot that is being made are, each at its full path. */
+export function dataDirectory(location: RunLocation): string {
+  return join(incomingSnapshot(location), snapshotEntries.data);
+}
+
+/** The place of a copy below a data directory. */
+export function dataPath(data: string, path: PathBytes): PathBytes {
+  if (path === '/') return data;
+  return typeof path === 'string' ? `${data}${path}` : Buffer.concat([Buffer.from(data), path]);
+}
+
+/** Makes all directories that the plan knows, for the copies; what they are like comes last. Repeated, it finds them. */
+export function makeDataDirectories(location: RunLocation, control: TransferControl): void {
+  const data = dataDirectory(location);
+  blaming('destination', data, () => {
+    requireRun(location);
+    makeDirectory(incomingSnapshot(location));
+    makeDirectory(data);
+    for (const line of readTree(location)) {
+      if (!('entry' in line) || line.entry.type !== 'directory' || line.entry.state === 'failed') continue;
+      control.throwIfCancelled();
+      const path = fromJsonPath(line.entry.path);
+      if (path !== '/') makeDirectory(dataPath(data, path));
+    }
+  });
+}
+
+function makeDirectory(path: PathBytes): void {
+  try {
+    fs.mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (!isErrno(error, 'EEXIST')) throw error;
+  }
+}

@@ -1,0 +1,164 @@
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { withDraft } from '../batch/draft';
+import { requireSynced } from '../batch/group-sync';
+import { requireRun } from '../batch/open-run';
+import { readPlanned } from '../batch/plan-once';
+import { runDirectory, type RunLocation } from '../batch/run-directory';
+import type { TransferControl } from '../control';
+import { syncDirectory } from '../directory';
+import { blaming, isErrno, StorageError } from '../errors';
+import { fromJsonPath } from '../path-bytes';
+import { checksumLine } from './checksum-line';
+import { withDigestedDrafts } from './digested-draft';
+import type { SnapshotEntry } from './entry';
+import { dataDirectory, dataPath, incomingSnapshot } from './incoming-data';
+import { EntryPlacer } from './place-entries';
+import type { PlannedSnapshot } from './plan-snapshot';
+import { removeTree } from './remove-tree';
+import { FORMAT_VERSION, incomingDirectory } from './repository';
+import { snapshotLines } from './snapshot-lines';
+import { readRecord, recordText, snapshotEntries, type SnapshotCounts, type SnapshotRecord } from './snapshot-record';
+
+/** Facts of the run that go into the record as they are. */
+export type SnapshotFacts = Pick<SnapshotRecord, 'name' | 'id' | 'host' | 'tags' | 'startedAt' | 'endedAt' | 'workflowId' | 'runId' | 'operationId' | 'metadata' | 'programVersion'>;
+
+export interface SealSnapshotRequest {
+  readonly location: RunLocation;
+  readonly facts: SnapshotFacts;
+  /** Sync each directory by itself: where syncing the file system at once cannot be trusted. */
+  readonly syncEach: boolean;
+  readonly isVerified: boolean;
+}
+
+/**
+ * Completes a snapshot whose chunks are all done: everything that is no file, metadata, checksums and record; makes it
+ * durable, and publishes it by one rename. Repeated, it answers what was published.
+ * @throws StorageError `DestinationGone`, `DestinationError`, `Cancelled`, errno names
+ */
+export function sealSnapshot(request: SealSnapshotRequest, control: TransferControl): SnapshotRecord {
+  const { location, facts } = request;
+  const { destination } = location;
+  return blaming('destination', destination, () => {
+    const record = publishedRecord(request) ?? publish(request, writeRecord(request, control), control);
+    // What is left of the run: plan, journals, owner.
+    removeTree(runDirectory(location));
+    syncDirectory(incomingDirectory(destination));
+    return record ?? readRecord(destination, facts.name);
+  });
+}
+
+/** Undefined while it is not published. */
+function publishedRecord({ location: { destination, runId }, facts }: SealSnapshotRequest): SnapshotRecord | undefined {
+  try {
+    const record = readRecord(destination, facts.name);
+    if (record.runId === runId) return record;
+  } catch (error) {
+    if (isErrno(error, 'SnapshotNotFound')) return undefined;
+    throw error;
+  }
+  throw new StorageError('DestinationConflict', 'destination', destination, `There is a snapshot ${facts.name} of another run in ${destination}`);
+}
+
+function publish(request: SealSnapshotRequest, record: SnapshotRecord, control: TransferControl): SnapshotRecord {
+  const { location, syncEach } = request;
+  const { destination } = location;
+  if (syncEach) [dataDirectory(location), incomingSnapshot(location)].forEach(syncDirectory);
+  else requireSynced(location, control);
+  try {
+    fs.renameSync(incomingSnapshot(location), join(destination, record.name));
+  } catch (error) {
+    // Another attempt was faster.
+    const published = isErrno(error, 'ENOENT') ? publishedRecord(request) : undefined;
+    if (published === undefined) throw error;
+    return published;
+  }
+  syncDirectory(destination);
+  syncDirectory(runDirectory(location));
+  return record;
+}
+
+function writeRecord(request: SealSnapshotRequest, control: TransferControl): SnapshotRecord {
+  const { location, facts, isVerified } = request;
+  const run = runDirectory(location);
+  requireRun(location);
+  const planned = readPlanned<PlannedSnapshot>(location);
+  if (planned === undefined) throw new StorageError('StagingRevoked', 'destination', location.destination, `The plan of the run in ${location.destination} is gone`);
+  const { sums, ...written } = writeEntries(request, planned, control);
+  const { sources, parent, leftOut } = planned;
+  const counts = sums.total();
+  const record: SnapshotRecord = {
+    formatVersion: FORMAT_VERSION,
+    ...facts,
+    sources,
+    parent,
+    leftOut,
+    status: counts.failed > 0 ? 'partial' : 'complete',
+    counts,
+    notKept: [...sums.notKept].sort(),
+    verifiedFrom: isVerified ? sums.verifiedFrom : null,
+    ...written,
+  };
+  withDraft(run, join('snapshot', snapshotEntries.record), (draft) => {
+    draft.append(Buffer.from(recordText(record)));
+    draft.close();
+  });
+  return record;
+}
+
+function writeEntries({ location, syncEach }: SealSnapshotRequest, planned: PlannedSnapshot, control: TransferControl) {
+  const sums = new SnapshotSums(planned);
+  const placer = new EntryPlacer(dataDirectory(location), syncEach);
+  const names = [snapshotEntries.metadata, snapshotEntries.checksums].map((name) => join('snapshot', name)) as [string, string];
+  const digests = withDigestedDrafts(runDirectory(location), names, (metadata, checksums) => {
+    for (const entry of snapshotLines(location, planned.chunks, control, (outcome) => sums.addChunk(outcome))) {
+      metadata.add(Buffer.from(`${JSON.stringify(entry)}\n`));
+      if (entry.type === 'file' && entry.state !== 'failed') checksums.add(checksumLine(entry.sha256, dataPath(snapshotEntries.data, fromJsonPath(entry.path))));
+      placer.place(entry);
+      sums.add(entry);
+    }
+    placer.close();
+    // GNU sha256sum takes an empty list for an error.
+    return { metadataSha256: metadata.close(), checksumsSha256: checksums.isEmpty ? null : checksums.close() };
+  });
+  return { sums, ...digests };
+}
+
+/** Adds a snapshot up. */
+class SnapshotSums {
+  private readonly counts: { -readonly [Key in keyof SnapshotCounts]: SnapshotCounts[Key] };
+  readonly notKept = new Set<string>();
+  verifiedFrom: SnapshotRecord['verifiedFrom'] = null;
+
+  constructor({ vanished, excluded }: PlannedSnapshot) {
+    this.counts = { files: 0, directories: 0, symlinks: 0, specials: 0, newFiles: 0, changedFiles: 0, unchangedFiles: 0, failed: 0, vanished, excluded, sizeBytes: 0, copiedBytes: 0 };
+  }
+
+  addChunk({ counts, newFiles, vanished, notKept, verifiedFrom }: Parameters<Parameters<typeof snapshotLines>[3]>[0]): void {
+    this.counts.newFiles += newFiles;
+    this.counts.vanished += vanished;
+    notKept.forEach((each) => this.notKept.add(each));
+    if (counts.backedUp > 0 && verifiedFrom !== null) this.verifiedFrom = this.verifiedFrom === 'cache' ? 'cache' : verifiedFrom;
+  }
+
+  add(entry: SnapshotEntry): void {
+    const { counts } = this;
+    if (entry.state === 'failed') counts.failed += 1;
+    else if (entry.type === 'directory') counts.directories += 1;
+    else if (entry.type === 'symlink') counts.symlinks += 1;
+    else if (entry.type !== 'file') counts.specials += 1;
+    else {
+      counts.files += 1;
+      counts.sizeBytes += entry.sizeBytes;
+      if (entry.state === 'unchanged') counts.unchangedFiles += 1;
+      else if (entry.hardLink === undefined) counts.copiedBytes += entry.sizeBytes;
+      else counts.newFiles += 1;
+    }
+  }
+
+  total(): SnapshotCounts {
+    const { files, unchangedFiles, newFiles } = this.counts;
+    return { ...this.counts, changedFiles: files - unchangedFiles - newFiles };
+  }
+}
+

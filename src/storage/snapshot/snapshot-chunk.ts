@@ -1,0 +1,148 @@
+import * as fs from 'node:fs';
+import { attemptDirectory, discardAttempt, makeAttemptDirectory } from '../batch/attempt-directory';
+import { illnessOf } from '../batch/backup-chunk';
+import type { ChunkTask } from '../batch/chunk';
+import { isScarce } from '../batch/free-space';
+import { requireSynced } from '../batch/group-sync';
+import { writeJournal, type ChunkReport } from '../batch/journal';
+import { OpenDirectories } from '../batch/open-directories';
+import { requireOwner } from '../batch/open-run';
+import { readPlanned } from '../batch/plan-once';
+import { runDirectory, runEntries, type RunLocation } from '../batch/run-directory';
+import type { TransferControl } from '../control';
+import { blaming, isErrno, StorageError } from '../errors';
+import { fromJsonPath, pathText, splitPath } from '../path-bytes';
+import { readBackFrom, whereToRead, type ReadFrom } from '../read-back';
+import { namesIn, removeStaging } from '../staging';
+import { dataDirectory, dataPath } from './incoming-data';
+import type { PlannedSnapshot } from './plan-snapshot';
+import { SnapshotFile } from './snapshot-file';
+import { readSnapshotJournal, snapshotReport, type SnapshotJournal, type SnapshotJournalEntry, type SnapshotOutcome } from './snapshot-journal';
+import { readPlannedFiles } from './snapshot-plan';
+import { snapshotEntries } from './snapshot-record';
+import { stageFileOfSnapshot, type SnapshotStage } from './stage-file-of-snapshot';
+
+/**
+ * Takes one chunk of files into a snapshot that is being made: links what is unchanged, copies the rest aside, makes it
+ * durable at once, reads it back, and writes the journal. Only what the journal names gets into its place, so that of two
+ * attempts at once one alone counts; what is missing there after a crash is put there by whoever comes next.
+ * @throws StorageError `StagingRevoked`, `Cancelled`, what made the destination ill, errno names of the run's own files
+ */
+export function snapshotChunk(task: ChunkTask, control: TransferControl): ChunkReport {
+  const { location, syncEach } = task.settings;
+  requireOwner(location, task.workflowId);
+  const before = readSnapshotJournal(location, task.chunk);
+  if (before !== undefined) putInPlace(location, before);
+  if (before !== undefined && before.outcome.pass >= task.pass) return snapshotReport(before);
+  const files = readPlannedFiles(location, task.chunk).map((planned) => new SnapshotFile(planned));
+  const notKept = stageAll(task, files, before, control);
+  giveUpIfIll(task, files);
+  if (!syncEach && files.some(({ staged }) => staged !== undefined)) requireSynced(location, control);
+  const verifiedFrom = verifyAll(task, files, control);
+  const entries = files.map((file) => file.journalEntry());
+  const outcome = outcomeOf(task, files, entries, verifiedFrom, [...notKept]);
+  const isFirst = writeJournal(location, task.chunk, outcome, entries);
+  const journal = isFirst ? { outcome, entries } : readSnapshotJournal(location, task.chunk);
+  if (!isFirst) discardAttempt(task);
+  if (journal === undefined) throw new StorageError('StagingRevoked', 'destination', location.destination, `The journal of the run in ${location.destination} is gone`);
+  putInPlace(location, journal);
+  return snapshotReport(journal);
+}
+
+function stageAll(task: ChunkTask, files: readonly SnapshotFile[], before: SnapshotJournal | undefined, control: TransferControl): Set<string> {
+  const { location } = task.settings;
+  const { parent } = readPlanned<PlannedSnapshot>(location) ?? { parent: null };
+  const stage: SnapshotStage = {
+    task,
+    parentData: parent === null ? undefined : `${location.destination}/${parent}/${snapshotEntries.data}`,
+    sources: new OpenDirectories('source'),
+    parents: new OpenDirectories('source'),
+    targets: new OpenDirectories('destination'),
+    directory: makeAttemptDirectory(task),
+    isScarce: isScarce(location.destination, 0),
+    control,
+    notKept: new Set(before?.outcome.notKept),
+  };
+  try {
+    for (const [index, file] of files.entries()) {
+      file.settled = task.only.includes(index) ? undefined : before?.entries[index];
+      if (file.settled === undefined) stageFileOfSnapshot(stage, file, String(index));
+      control.finishFile();
+    }
+    return stage.notKept;
+  } finally {
+    [stage.sources, stage.parents, stage.targets].forEach((directories) => directories.close());
+  }
+}
+
+function giveUpIfIll(task: ChunkTask, files: readonly SnapshotFile[]): void {
+  const illness = illnessOf(files.filter(({ settled }) => settled === undefined), task.illness);
+  if (illness === undefined) return;
+  discardAttempt(task);
+  throw new StorageError(illness.code, illness.side, '', illness.message);
+}
+
+/** Reads every new copy back; answers where from, `cache` as soon as one was. */
+function verifyAll(task: ChunkTask, files: readonly SnapshotFile[], control: TransferControl): ReadFrom | null {
+  const directory = attemptDirectory(task);
+  const { verify } = task.settings;
+  if (verify === 'none') return null;
+  const where = whereToRead(directory, verify);
+  let readFrom = where;
+  for (const file of files) {
+    const { staged, entry } = file;
+    if (staged === undefined || entry === undefined) continue;
+    const text = pathText(file.path);
+    control.startFile(text);
+    const found = blaming('destination', text, () => readBackFrom(`${directory}/${staged}`, where, control, entry.sizeBytes));
+    if (found.from === 'cache') readFrom = 'cache';
+    if (found.sha256 === entry.sha256 && found.sizeBytes === entry.sizeBytes) continue;
+    file.fail(new StorageError('ChecksumMismatch', 'destination', text, `Checksum mismatch of the copy of ${text}: expected ${entry.sha256}, found ${found.sha256}`));
+  }
+  return readFrom;
+}
+
+function outcomeOf(task: ChunkTask, files: readonly SnapshotFile[], entries: readonly SnapshotJournalEntry[], verifiedFrom: ReadFrom | null, notKept: readonly string[]): SnapshotOutcome {
+  const counts = { backedUp: 0, unchanged: 0, failed: 0 };
+  const sums = { sizeBytes: 0, unchangedBytes: 0, changed: 0, newFiles: 0, vanished: 0 };
+  for (const [index, entry] of entries.entries()) {
+    if (entry.state === 'vanished') sums.vanished += 1;
+    else counts[entry.state === 'copied' ? 'backedUp' : entry.state] += 1;
+    if (entry.state === 'unchanged') sums.unchangedBytes += entry.sizeBytes;
+    if (entry.state !== 'copied') continue;
+    sums.sizeBytes += entry.sizeBytes;
+    if (entry.changed === true) sums.changed += 1;
+    if (files[index]?.planned.known === undefined) sums.newFiles += 1;
+  }
+  return { pass: task.pass, counts, ...sums, verifiedFrom, notKept, attemptName: task.attemptName };
+}
+
+/** Moves the copies that a journal names to their places in the snapshot. Repeated, it finds its work done. */
+export function putInPlace(location: RunLocation, { outcome, entries }: SnapshotJournal): void {
+  const attempt = `${runDirectory(location)}/${runEntries.staging}/${outcome.attemptName}`;
+  const targets = new OpenDirectories('destination');
+  try {
+    for (const name of namesIn(attempt)) {
+      const entry = entries[Number(name)];
+      // A file that failed when it was read back, or that an earlier pass had settled.
+      if (entry?.state === 'copied') moveOne(location, targets, `${attempt}/${name}`, entry);
+    }
+  } finally {
+    targets.close();
+  }
+  removeStaging(attempt);
+}
+
+function moveOne(location: RunLocation, targets: OpenDirectories, staged: string, entry: SnapshotJournalEntry): void {
+  const path = fromJsonPath(entry.path);
+  const { directory, name } = splitPath(path);
+  blaming('destination', pathText(path), () => {
+    const target = targets.get(location.root, dataPath(dataDirectory(location), directory)).entry(name);
+    try {
+      fs.renameSync(staged, target);
+    } catch (error) {
+      // Another attempt has moved it meanwhile.
+      if (!isErrno(error, 'ENOENT') || fs.lstatSync(target, { throwIfNoEntry: false }) === undefined) throw error;
+    }
+  });
+}

@@ -1,0 +1,168 @@
+import * as fs from 'node:fs';
+import { rootOf } from '../../core/roots';
+import { requireSpace } from '../batch/free-space';
+import type { OpenDirectories } from '../batch/open-directories';
+import type { ChunkTask } from '../batch/chunk';
+import type { TransferControl } from '../control';
+import { copyContent, copyMetadata, syncCopy, type CopyOptions } from '../copy';
+import { blaming, errnoName, StorageError } from '../errors';
+import { isSameInode, isSameState, lstatIfPresent } from '../file-stat';
+import { bytewise, pathText, splitPath, toJsonPath, type PathBytes } from '../path-bytes';
+import { hasExtendedAttributes } from '../posix';
+import { digest } from '../read-back';
+import { withSourceIn, type OpenSource } from '../source';
+import { writing } from '../stage-file';
+import { modeText, type FileEntry } from './entry';
+import { dataDirectory, dataPath } from './incoming-data';
+import type { SnapshotFile } from './snapshot-file';
+import { clockMarginNs } from './clock-margin';
+
+/** Everything that the files of one chunk need at hand. */
+export interface SnapshotStage {
+  readonly task: ChunkTask;
+  /** Directory of the parent's copies; undefined without a parent. */
+  readonly parentData: string | undefined;
+  readonly sources: OpenDirectories;
+  readonly parents: OpenDirectories;
+  readonly targets: OpenDirectories;
+  /** Where this attempt stages. */
+  readonly directory: string;
+  readonly isScarce: boolean;
+  readonly control: TransferControl;
+  /** What sources have that is not kept. */
+  readonly notKept: Set<string>;
+}
+
+/** Links the parent's copy of a file that is unchanged, or copies the source aside. What is wrong with it is written down. */
+export function stageFileOfSnapshot(stage: SnapshotStage, file: SnapshotFile, name: string): void {
+  stage.control.startFile(pathText(file.path));
+  try {
+    const { known, isUnchanged } = file.planned;
+    if (known === undefined || !isUnchanged || !linkParentsCopy(stage, file.path, known)) readSource(stage, file, name);
+    else file.entry = { ...withoutLink(known), state: 'unchanged' };
+  } catch (error) {
+    if (error instanceof StorageError && error.code === 'Cancelled') throw error;
+    file.fail(error);
+  }
+}
+
+/** In this snapshot it may be the first of the file's names. */
+function withoutLink({ hardLink: _hardLink, ...entry }: FileEntry): FileEntry {
+  return entry;
+}
+
+function readSource(stage: SnapshotStage, file: SnapshotFile, name: string): void {
+  const text = pathText(file.path);
+  const { directory, name: sourceName } = splitPath(file.path);
+  const parent = stage.sources.get(sourceRootOf(stage.task.settings.sourceRoots, file.path), directory);
+  // Before it is opened: what is written from now on may have the same time as what is read.
+  const startedNs = BigInt(Date.now()) * 1_000_000n;
+  withSourceIn(parent, sourceName, text, (source) => {
+    const { stats } = source;
+    const isRecent = stats.ctimeNs > startedNs - clockMarginNs(stats.dev, parent.entry('.'));
+    if (isSameContent(stage, file, source)) file.entry = entryOf(file, source, { state: 'unchanged', sha256: file.planned.known?.sha256 ?? '', sizeBytes: Number(stats.size), isRecent });
+    else copy(stage, file, source, name, isRecent);
+  });
+}
+
+/** Of the file or of its directory, since a root may be either. */
+function sourceRootOf(roots: readonly string[], path: PathBytes): string {
+  const root = typeof path === 'string' ? rootOf(roots, path) : roots.find((each) => rootOf([bytewise(each)], bytewise(path)) !== undefined);
+  // A root that is a file has its directory for one: nothing else in it is asked for.
+  if (root !== undefined) return root === path ? String(splitPath(root).directory) : root;
+  throw new StorageError('SourceNotAllowed', 'source', pathText(path), `The worker may not read ${pathText(path)}: --source-root allows ${roots.join(', ') || 'nothing'}`);
+}
+
+/** The bytes are the same although its times do not prove it: then the parent's copy will do. */
+function isSameContent(stage: SnapshotStage, { path, planned: { known } }: SnapshotFile, { descriptor, stats }: OpenSource): boolean {
+  if (known === undefined || Number(stats.size) !== known.sizeBytes || !isSameAttributes(known, stats)) return false;
+  const found = blaming('source', pathText(path), () => digest(descriptor, 'cache', stage.control, known.sizeBytes));
+  const now = blaming('source', pathText(path), () => fs.fstatSync(descriptor, { bigint: true }));
+  return found.sha256 === known.sha256 && isSameState(stats, now) && linkParentsCopy(stage, path, known);
+}
+
+function isSameAttributes({ mode, uid, gid, mtimeNs }: FileEntry, stats: fs.BigIntStats): boolean {
+  return mode === modeText(stats.mode) && uid === Number(stats.uid) && gid === Number(stats.gid) && mtimeNs === String(stats.mtimeNs);
+}
+
+/**
+ * Gives the parent's copy a further name in this snapshot. False when it is not what the parent says, or cannot be linked:
+ * then the source is copied.
+ */
+function linkParentsCopy({ task, parentData, parents, targets }: SnapshotStage, path: PathBytes, known: FileEntry): boolean {
+  const { location } = task.settings;
+  const { directory, name } = splitPath(path);
+  if (parentData === undefined) return false;
+  const target = blaming('destination', pathText(path), () => targets.get(location.root, dataPath(dataDirectory(location), directory)).entry(name));
+  try {
+    const copy = parents.get(location.root, dataPath(parentData, directory)).entry(name);
+    const stats = lstatIfPresent(copy);
+    if (stats === undefined || !isCopyOf(known, stats)) return false;
+    return link(copy, stats, target);
+  } catch (error) {
+    // Whatever is wrong with the parent: the source is there.
+    if (errnoName(error) === undefined) throw error;
+    return false;
+  }
+}
+
+function isCopyOf({ sizeBytes, mtimeNs, mode }: FileEntry, stats: fs.BigIntStats): boolean {
+  return stats.isFile() && Number(stats.size) === sizeBytes && String(stats.mtimeNs) === mtimeNs && (Number(stats.mode) & 0o777) === (Number.parseInt(mode, 8) & 0o777);
+}
+
+function link(copy: PathBytes, stats: fs.BigIntStats, target: PathBytes): boolean {
+  try {
+    fs.linkSync(copy, target);
+    return true;
+  } catch (error) {
+    if (errnoName(error) !== 'EEXIST') throw error;
+    // An earlier attempt has linked it; what else lies there is another attempt's copy, and goes by the journal.
+    const found = lstatIfPresent(target);
+    return found !== undefined && isSameInode(found, stats);
+  }
+}
+
+function copy(stage: SnapshotStage, file: SnapshotFile, source: OpenSource, name: string, isRecent: boolean): void {
+  const { task, directory, control } = stage;
+  const { location, onSourceChanged, syncEach } = task.settings;
+  const { stats } = source;
+  const sourcePath = pathText(file.path);
+  if (stage.isScarce) requireSpace(location.destination, sourcePath, Number(stats.size));
+  if (hasExtendedAttributes(source.descriptor)) stage.notKept.add('xattrs');
+  if (stats.blocks * 512n < stats.size) stage.notKept.add('holes');
+  const options: CopyOptions = { sourcePath, targetPath: sourcePath, onSourceChanged, control, sync: syncEach };
+  writing(`${directory}/${name}`, sourcePath, (descriptor) => {
+    const { sha256, sizeBytes, changed } = copyContent(descriptor, source, options);
+    blaming('destination', sourcePath, () => copyMetadata(descriptor, stats));
+    if (syncEach) syncCopy(descriptor, options);
+    file.entry = entryOf(file, source, { state: 'copied', sha256, sizeBytes, isRecent, changed });
+  });
+  file.staged = name;
+}
+
+interface Content {
+  readonly state: FileEntry['state'];
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  readonly isRecent: boolean;
+  readonly changed?: boolean;
+}
+
+function entryOf({ path }: SnapshotFile, { stats }: OpenSource, { state, sha256, sizeBytes, isRecent, changed }: Content): FileEntry {
+  return {
+    path: toJsonPath(path),
+    type: 'file',
+    state,
+    mode: modeText(stats.mode),
+    uid: Number(stats.uid),
+    gid: Number(stats.gid),
+    mtimeNs: String(stats.mtimeNs),
+    sizeBytes,
+    sha256,
+    ctimeNs: String(stats.ctimeNs),
+    inode: String(stats.ino),
+    readAt: new Date().toISOString(),
+    ...(isRecent ? { recent: true as const } : {}),
+    ...(changed === true ? { changed: true as const } : {}),
+  };
+}

@@ -1,0 +1,87 @@
+import { allHandlersFinished, CancellationScope, CancelledFailure, condition, continueAsNew, workflowInfo } from '@temporalio/workflow';
+import type { SealedSnapshot, SnapshotPlan } from '../activities';
+import type { SnapshotInput, SnapshotOutput } from '../snapshot-models';
+import { withAttempts } from './attempts';
+import { attemptsFor } from './batch-attempts';
+import { carriedState, enterPhase, startBatchRun, type BatchRun, type BatchState, type RunInput } from './batch-run';
+import { chunkSummary, type ChunkJob } from './chunk-job';
+import { hasMore, runLanes } from './lanes';
+import { patiently } from './patience';
+import { presentableOperationId, presentablePath } from './presentable';
+import { chunkSteps } from './proxies';
+import { endedSnapshot } from './snapshot-end';
+import { snapshotOutput } from './snapshot-output';
+
+/** A snapshot while it is made. Its destination is the repository. */
+export type SnapshotRun = BatchRun<SnapshotInput & RunInput, SnapshotPlan>;
+
+/**
+ * Takes a snapshot of directory trees: plan → chunks in lanes → seal, as a batch of files, into a directory that nobody
+ * sees before one rename publishes it. Continues as new when the server suggests it. Completes with a record, also when
+ * entries failed: the snapshot is partial then. Fails, and leaves nothing, when the snapshot as a whole could not be made.
+ */
+export async function backupSnapshot(input: SnapshotInput, carried?: BatchState<SnapshotPlan>): Promise<SnapshotOutput> {
+  const run: SnapshotRun = startBatchRun(presentable(input), carried);
+  const output = await workOff(run, input);
+  await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
+  if (output === undefined) await continueAsNew<typeof backupSnapshot>(inputOf(run), carriedState(run));
+  return output as SnapshotOutput;
+}
+
+/** Before the first step has parsed it. */
+function presentable(input: unknown): SnapshotRun['input'] {
+  const raw = (typeof input === 'object' ? input : null) as SnapshotInput | null;
+  return { ...raw, operationId: presentableOperationId(raw?.operationId), backupDir: presentablePath(raw?.repository) } as SnapshotRun['input'];
+}
+
+/** Undefined when the next execution has to go on. */
+async function workOff(run: SnapshotRun, input: SnapshotInput): Promise<SnapshotOutput | undefined> {
+  try {
+    run.batch ??= await plan(run, input);
+    takeInput(run, run.batch);
+    enterPhase(run, 'running');
+    await runLanes(run, snapshotJob(run.batch));
+    if (!hasMore(run, run.batch)) return snapshotOutput(run, await seal(run, run.batch), null);
+    // The next execution would not know that this one was asked to end.
+    if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('Cancelled between two executions');
+    return undefined;
+  } catch (error) {
+    throw await endedSnapshot(run, error);
+  }
+}
+
+/** From here on with every default filled in: whoever started the workflow may have left them out. */
+function takeInput(run: SnapshotRun, { input }: SnapshotPlan): void {
+  run.input = { ...run.input, ...input };
+  run.lanes ||= input.lanes;
+}
+
+/** What was to be walked through is in the plan by now. */
+function inputOf({ input: { backupDir: _backupDir, ...input } }: SnapshotRun): SnapshotInput {
+  return { ...input, excludes: [] };
+}
+
+function snapshotJob(snapshot: SnapshotPlan): ChunkJob {
+  return {
+    chunks: snapshot.chunks,
+    isAllOrNothing: false,
+    workOn: (chunk, pass, retry) => chunkSteps.snapshotChunk.executeWithOptions({ summary: chunkSummary(snapshot, chunk, pass), retry }, [{ snapshot, chunk, pass }]),
+    // A file's own saga would publish it by itself: results name none.
+    escalate: (_chunk, result) => Promise.resolve({ result, cut: undefined }),
+  };
+}
+
+async function plan(run: SnapshotRun, input: SnapshotInput): Promise<SnapshotPlan> {
+  enterPhase(run, 'planning');
+  const runId = workflowInfo().firstExecutionRunId;
+  const walk = (): Promise<SnapshotPlan> => withAttempts(attemptsFor(run), (retry) => chunkSteps.planSnapshot.executeWithOptions({ summary: 'walk through the sources', retry }, [{ input, runId }]));
+  return patiently(run, 'plan', walk);
+}
+
+/** A cancellation ends the wait for a repository, but not the step: what is published cannot be undone. */
+async function seal(run: SnapshotRun, snapshot: SnapshotPlan): Promise<SealedSnapshot> {
+  enterPhase(run, 'sealing');
+  const request = { snapshot, startedAt: new Date(run.startedAtMs).toISOString(), endedAt: new Date().toISOString() };
+  const publish = (): Promise<SealedSnapshot> => withAttempts(attemptsFor(run), (retry) => chunkSteps.sealSnapshot.executeWithOptions({ summary: 'write metadata and checksums, and publish', retry }, [request]));
+  return patiently(run, 'seal', () => CancellationScope.nonCancellable(publish));
+}

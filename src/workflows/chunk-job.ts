@@ -1,0 +1,21 @@
+import type { RetryPolicy } from '@temporalio/common';
+import type { ChunkResult } from '../activities';
+
+/** What lanes have to do: the chunks of a run, of whatever kind it is. */
+export interface ChunkJob {
+  readonly chunks: number;
+  /** One failed file ends the run. */
+  readonly isAllOrNothing: boolean;
+  /** Works on a chunk, in a first pass or a further one over what failed in passing. */
+  readonly workOn: (chunk: number, pass: number, retry: RetryPolicy) => Promise<ChunkResult>;
+  /**
+   * Gives files that failed in passing sagas of their own. Called where a result names such files.
+   * @returns the chunk's result with theirs, and what cut the sagas short
+   */
+  readonly escalate: (chunk: number, result: ChunkResult) => Promise<{ result: ChunkResult; cut: Error | undefined }>;
+}
+
+/** For people, in the Web UI. */
+export function chunkSummary({ chunks }: Pick<ChunkJob, 'chunks'>, chunk: number, pass: number): string {
+  return `chunk ${chunk + 1} of ${chunks}${pass === 0 ? '' : `, pass ${pass + 1}`}`;
+}

@@ -1,0 +1,67 @@
+import { upsertMemo, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import type { SealedSnapshot } from '../activities';
+import type { BatchTotals } from '../core/batch-progress';
+import type { SnapshotOutput } from '../snapshot-models';
+import { bytesKey, operationKey, stateKey } from '../search-attributes';
+import type { SnapshotRun } from './backup-snapshot';
+import { enterPhase } from './batch-run';
+
+const SAMPLE = 20;
+
+/** The record of a snapshot: of what was published, or of why nothing was. */
+export function snapshotOutput(run: SnapshotRun, sealed: SealedSnapshot | undefined, failure: { type: string; message: string } | null, rollback: SnapshotOutput['rollback'] = 'notNeeded'): SnapshotOutput {
+  const counts = sealed?.counts;
+  const planned = run.batch?.failures;
+  const output: SnapshotOutput = {
+    success: sealed?.status === 'complete',
+    operationId: run.input.operationId,
+    repository: run.input.backupDir,
+    snapshot: sealed?.snapshot ?? null,
+    status: sealed?.status ?? null,
+    parent: sealed?.parent ?? null,
+    files: counts?.files ?? 0,
+    newFiles: counts?.newFiles ?? 0,
+    changedFiles: counts?.changedFiles ?? 0,
+    unchangedFiles: counts?.unchangedFiles ?? 0,
+    directories: counts?.directories ?? 0,
+    symlinks: counts?.symlinks ?? 0,
+    specials: counts?.specials ?? 0,
+    failedEntries: counts?.failed ?? run.failed + (planned?.count ?? 0),
+    vanishedFiles: counts?.vanished ?? 0,
+    excludedEntries: counts?.excluded ?? 0,
+    totalBytes: counts?.sizeBytes ?? 0,
+    copiedBytes: counts?.copiedBytes ?? 0,
+    failuresByType: added(run.failuresByType, planned?.failuresByType ?? {}),
+    failureSample: [...(planned?.sample ?? []), ...run.sample].slice(0, SAMPLE),
+    verifiedFrom: sealed?.verifiedFrom ?? null,
+    leftOut: [...(sealed?.leftOut ?? [])],
+    notKept: [...(sealed?.notKept ?? [])],
+    retryCount: run.retryCount,
+    processingTimeMs: Date.now() - run.startedAtMs,
+    completedAt: new Date().toISOString(),
+    rollback,
+    errorCode: failure?.type ?? null,
+    errorMessage: failure?.message ?? null,
+  };
+  record(run, output);
+  return output;
+}
+
+function added(a: Readonly<Record<string, number>>, b: Readonly<Partial<Record<string, number>>>): Record<string, number> {
+  const sums = { ...a };
+  for (const [type, count = 0] of Object.entries(b)) sums[type] = (sums[type] ?? 0) + count;
+  return sums;
+}
+
+function record(run: SnapshotRun, { status, rollback, files, failedEntries, copiedBytes, snapshot }: SnapshotOutput): void {
+  enterPhase(run, 'done');
+  // Listings show the memo: whoever lists runs or adds them up needs no further call for each.
+  const totals: BatchTotals = { totalFiles: files + failedEntries, successfulFiles: files, failedFiles: failedEntries, skippedFiles: 0, totalBytes: copiedBytes };
+  upsertMemo({ totals, ...(snapshot === null ? {} : { snapshot }) });
+  if (workflowInfo().typedSearchAttributes.get(operationKey) === undefined) return;
+  const state = status === 'complete' ? 'committed' : status ?? (rollback === 'performed' ? 'rolledBack' : rollback === 'failed' ? 'inconsistent' : 'failed');
+  upsertSearchAttributes([
+    { key: stateKey, value: state },
+    { key: bytesKey, value: copiedBytes },
+  ]);
+}
