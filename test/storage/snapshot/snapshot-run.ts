@@ -1,0 +1,102 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { snapshotName } from '../../../src/core/snapshot-name';
+import type { ChunkTask } from '../../../src/storage/batch/chunk';
+import type { ChunkReport } from '../../../src/storage/batch/journal';
+import { inspectRun, openRun } from '../../../src/storage/batch/open-run';
+import { runDirectory, type RunLocation } from '../../../src/storage/batch/run-directory';
+import { TransferControl } from '../../../src/storage/control';
+import { discardSnapshot } from '../../../src/storage/snapshot/discard-snapshot';
+import type { ExcludeRules } from '../../../src/storage/snapshot/excludes';
+import { openSnapshot, type OpenSnapshot } from '../../../src/storage/snapshot/metadata';
+import { planSnapshot, type PlannedSnapshot } from '../../../src/storage/snapshot/plan-snapshot';
+import { sealSnapshot } from '../../../src/storage/snapshot/seal-snapshot';
+import { snapshotChunk } from '../../../src/storage/snapshot/snapshot-chunk';
+import type { SnapshotRecord } from '../../../src/storage/snapshot/snapshot-record';
+
+const WORKFLOW_ID = 'snapshot';
+const illness = { codes: { source: [], destination: [] }, borne: [], mostFailures: 1000 };
+
+export interface SnapshotRunOptions {
+  readonly host?: string;
+  readonly excludes?: Partial<ExcludeRules>;
+  readonly oneFileSystem?: boolean;
+  readonly rehash?: boolean;
+  readonly leaveOut?: readonly string[];
+}
+
+let lastMs = Date.parse('2026-01-01T00:00:00Z');
+
+/** Storage's side of a snapshot, step by step, in this thread. */
+export class SnapshotRun {
+  readonly location: RunLocation;
+  readonly control = new TransferControl();
+  readonly name: string;
+  private readonly startedAt: string;
+  private attempts = 0;
+
+  /** @param root holds the repository and the sources */
+  constructor(
+    private readonly root: string,
+    private readonly repository: string,
+    private readonly sources: readonly string[],
+    private readonly options: SnapshotRunOptions = {},
+  ) {
+    const runId = randomUUID();
+    // Names of snapshots count seconds, and tests take several in one.
+    lastMs += 60_000;
+    this.location = { root, destination: repository, runId, area: 'incoming' };
+    this.startedAt = new Date(lastMs).toISOString();
+    this.name = snapshotName(lastMs, runId);
+  }
+
+  get directory(): string {
+    return runDirectory(this.location);
+  }
+
+  /** Copies of the published snapshot. */
+  get data(): string {
+    return join(this.repository, this.name, 'data');
+  }
+
+  plan(): PlannedSnapshot {
+    const { location, root, repository, options } = this;
+    const owner = { clusterId: 'cluster', namespace: 'default', workflowId: WORKFLOW_ID, runId: location.runId };
+    openRun({ location, owner, ground: inspectRun(location), needsHardLinks: false });
+    const excludes = { patterns: [], caches: false, maxSizeBytes: null, ...options.excludes };
+    const sources = this.sources.map((path) => ({ path, root }));
+    const { host = 'test-host', oneFileSystem = false, rehash = false, leaveOut = [repository] } = options;
+    return planSnapshot({ location, sources, excludes, host, oneFileSystem, rehash, leaveOut }, this.control);
+  }
+
+  attempt(chunk = 0, pass = 0, only: readonly number[] = []): ChunkTask {
+    this.attempts += 1;
+    const settings = { location: this.location, sourceRoots: [this.root], verify: 'cache', onSourceChanged: 'fail', keepPrevious: false, syncEach: true } as const;
+    return { settings, chunk, attemptName: `${chunk}-${this.attempts}-test`, workflowId: WORKFLOW_ID, illness, pass, only };
+  }
+
+  chunk(task = this.attempt()): ChunkReport {
+    return snapshotChunk(task, this.control);
+  }
+
+  seal(): SnapshotRecord {
+    const { name, startedAt, location } = this;
+    const facts = { name, id: name.slice(-8), host: this.options.host ?? 'test-host', tags: [], startedAt, endedAt: startedAt, workflowId: WORKFLOW_ID, runId: location.runId, operationId: location.runId, metadata: {}, programVersion: '0.0.0' };
+    return sealSnapshot({ location, facts, syncEach: true, isVerified: true }, this.control);
+  }
+
+  /** All steps. */
+  take(): SnapshotRecord {
+    const { chunks } = this.plan();
+    for (let chunk = 0; chunk < chunks; chunk += 1) this.chunk(this.attempt(chunk));
+    return this.seal();
+  }
+
+  discard(): void {
+    discardSnapshot(this.location);
+  }
+
+  open(): OpenSnapshot {
+    return openSnapshot(this.repository, this.name);
+  }
+}
