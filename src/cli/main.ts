@@ -4,12 +4,15 @@ import { RunNotFoundError, TargetBusyError } from '../client/errors';
 import { NoTemporalServerError } from '../server/errors';
 import { batchCommand } from './commands/batch';
 import { cancelCommand } from './commands/cancel';
+import { diffCommand } from './commands/diff';
 import { fileCommand } from './commands/file';
 import { initCommand } from './commands/init';
+import { lsCommand } from './commands/ls';
 import { pauseCommand, resumeCommand } from './commands/pause';
 import { runsCommand } from './commands/runs';
 import { serverCommandLine } from './commands/server';
 import { snapshotCommand } from './commands/snapshot';
+import { snapshotsCommand } from './commands/snapshots';
 import { statsCommand } from './commands/stats';
 import { statusCommand } from './commands/status';
 import { workerCommand } from './commands/worker';
@@ -24,7 +27,7 @@ const program = new Command('file-backup')
   .showHelpAfterError('(add --help for the options)')
   .configureHelp({ showGlobalOptions: true });
 
-for (const command of [fileCommand, batchCommand, initCommand, snapshotCommand, runsCommand, statusCommand, pauseCommand, resumeCommand, cancelCommand, statsCommand, workerCommand, serverCommandLine]) {
+for (const command of [fileCommand, batchCommand, initCommand, snapshotCommand, snapshotsCommand, lsCommand, diffCommand, runsCommand, statusCommand, pauseCommand, resumeCommand, cancelCommand, statsCommand, workerCommand, serverCommandLine]) {
   program.addCommand(command.exitOverride());
 }
 
@@ -39,8 +42,9 @@ program
   .catch((error: unknown) => {
     process.exitCode = exitCodeOf(error);
   })
-  // Calls to a server that are still under way must not keep a finished command alive.
-  .finally(() => process.exit());
+  // Calls to a server that are still under way must not keep a finished command alive. What was printed into a pipe is
+  // still to be read.
+  .finally(() => process.stdout.write('', () => process.exit()));
 
 /** Says what went wrong, once, and answers the exit code. */
 function exitCodeOf(error: unknown): ExitCode {

@@ -30,3 +30,8 @@ export function wholeNumber(name: string, least: number, most: number): (text: s
     throw new UsageError(`${name} must be a whole number from ${least} to ${most}, not "${text}"`);
   };
 }
+
+/** Collects the values of an option that may be given several times. */
+export function repeated(text: string, before: readonly string[]): string[] {
+  return [...before, text];
+}
