@@ -13,6 +13,8 @@ export interface ReadEntry {
   readonly path: PathBytes;
   /** What it is sorted by. */
   readonly key: string;
+  /** Where its line begins. */
+  readonly offset: number;
   readonly entry: SnapshotEntry;
 }
 
@@ -59,16 +61,23 @@ function withFile<T>(path: string, calls: (descriptor: number) => T): T {
   });
 }
 
+/** Lines of a metadata file from one offset to before another. */
+export interface MetadataRange {
+  readonly start: number;
+  readonly end: number;
+}
+
 /**
  * Entries of a `metadata.ndjson` in their order, as a stream.
  * @throws StorageError `SnapshotDamaged` for a path that leads elsewhere, or lines that are out of order
  */
-export function* readEntries(file: string): Generator<ReadEntry> {
+export function* readEntries(file: string, range: MetadataRange = { start: 0, end: Infinity }): Generator<ReadEntry> {
   const descriptor = blaming('source', file, () => fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK));
   let last = '';
   try {
-    for (const { line } of splitLines(descriptor)) {
-      const read = readLine(line, file);
+    for (const { line, offset } of splitLines(descriptor, range.start)) {
+      if (offset >= range.end) return;
+      const read = readLine(line, offset, file);
       if (read.key <= last) throw new StorageError('SnapshotDamaged', 'source', file, `${file} is damaged: its lines are not in order`);
       last = read.key;
       yield read;
@@ -78,12 +87,12 @@ export function* readEntries(file: string): Generator<ReadEntry> {
   }
 }
 
-function readLine(line: string, file: string): ReadEntry {
+function readLine(line: string, offset: number, file: string): ReadEntry {
   try {
     const entry = JSON.parse(line) as SnapshotEntry;
     const path = fromJsonPath(entry.path);
     const key = orderKey(path);
-    if (!path.includes('\0') && isInside(key)) return { path, key, entry };
+    if (!path.includes('\0') && isInside(key)) return { path, key, offset, entry };
   } catch (error) {
     if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
   }
