@@ -18,15 +18,16 @@ const mayImport = {
   'version.ts': [],
   'log.ts': ['core', 'log-levels.ts'],
   storage: ['core'],
-  activities: ['storage', 'core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'version.ts', 'workflow-ids.ts', 'failures.ts', 'config.ts'],
+  activities: ['repository', 'storage', 'core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'version.ts', 'workflow-ids.ts', 'failures.ts', 'config.ts'],
   workflows: ['core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'policies.ts', 'failures.ts', 'search-attributes.ts', 'activities'],
   'client.ts': ['client', 'config.ts', 'log.ts', 'core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts'],
   client: ['workflows', 'core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'workflow-ids.ts', 'failures.ts', 'search-attributes.ts', 'config.ts'],
+  repository: ['storage', 'core'],
   'plugin.ts': ['worker', 'core'],
   'worker.ts': ['worker', 'client', 'core', 'config.ts', 'log.ts'],
   worker: ['activities', 'storage', 'core', 'failures.ts', 'config.ts', 'log.ts', 'client'],
   server: ['core', 'config.ts'],
-  cli: ['storage', 'client.ts', 'client', 'worker.ts', 'worker', 'server', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'failures.ts', 'core', 'config.ts', 'log.ts', 'log-levels.ts', 'version.ts'],
+  cli: ['repository', 'activities', 'storage', 'client.ts', 'client', 'worker.ts', 'worker', 'server', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'failures.ts', 'core', 'config.ts', 'log.ts', 'log-levels.ts', 'version.ts'],
   'index.ts': ['client.ts', 'client', 'worker.ts', 'worker', 'activities', 'workflows', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'failures.ts', 'core', 'plugin.ts'],
 };
 
@@ -72,7 +73,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['src/storage/**/*.ts', 'src/core/**/*.ts'],
+    files: ['src/storage/**/*.ts', 'src/repository/**/*.ts', 'src/core/**/*.ts'],
     rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns: [temporal] }] },
   },
   {

@@ -24,6 +24,9 @@ import { readRepository } from './snapshot/repository';
 import { sealSnapshot, type SealSnapshotRequest } from './snapshot/seal-snapshot';
 import { snapshotChunk } from './snapshot/snapshot-chunk';
 import { readSnapshotJournal, snapshotReport } from './snapshot/snapshot-journal';
+import { checkSnapshotPart, type CheckPartRequest } from './snapshot/check/check-part';
+import { findExtra, type ExtraRequest } from './snapshot/check/find-extra';
+import { planCheck, type CheckPlanRequest } from './snapshot/check/plan-check';
 import { verifyStagedFile, verifyTarget, type ExpectedContent } from './verify-file';
 import { writeTarget, type WriteRequest } from './write-target';
 
@@ -75,6 +78,9 @@ export const steps = {
   sealSnapshot: (input: SealSnapshotRequest, control: TransferControl) => sealSnapshot(input, control),
   discardSnapshot: (input: { location: RunLocation }) => discardSnapshot(input.location),
   probeDestination: (input: { root: string }) => probeDestination(input.root),
+  planCheck: (input: CheckPlanRequest, control: TransferControl) => planCheck(input, control),
+  checkSnapshotPart: (input: CheckPartRequest, control: TransferControl) => checkSnapshotPart(input, control),
+  findExtra: (input: ExtraRequest, control: TransferControl) => findExtra(input, control),
 } as const;
 
 export type Steps = typeof steps;
