@@ -4,6 +4,7 @@ import { RunNotFoundError, TargetBusyError } from '../client/errors';
 import { NoTemporalServerError } from '../server/errors';
 import { batchCommand } from './commands/batch';
 import { cancelCommand } from './commands/cancel';
+import { checkCommand } from './commands/check';
 import { diffCommand } from './commands/diff';
 import { fileCommand } from './commands/file';
 import { initCommand } from './commands/init';
@@ -27,7 +28,7 @@ const program = new Command('file-backup')
   .showHelpAfterError('(add --help for the options)')
   .configureHelp({ showGlobalOptions: true });
 
-for (const command of [fileCommand, batchCommand, initCommand, snapshotCommand, snapshotsCommand, lsCommand, diffCommand, runsCommand, statusCommand, pauseCommand, resumeCommand, cancelCommand, statsCommand, workerCommand, serverCommandLine]) {
+for (const command of [fileCommand, batchCommand, initCommand, snapshotCommand, snapshotsCommand, lsCommand, diffCommand, checkCommand, runsCommand, statusCommand, pauseCommand, resumeCommand, cancelCommand, statsCommand, workerCommand, serverCommandLine]) {
   program.addCommand(command.exitOverride());
 }
 

@@ -1,0 +1,66 @@
+import { availableParallelism } from 'node:os';
+import { allData, parseDataShare, type DataShare } from '../../core/data-share';
+import { CheckProgress } from '../../repository/check-progress';
+import { checkRepository } from '../../repository/check-repository';
+import { readRepository } from '../../storage/snapshot/repository';
+import { findSnapshot, snapshotNames } from '../../storage/snapshot/snapshot-record';
+import { checkText, problemLine, whatIsChecked } from '../check-report';
+import { exitCodes, UsageError } from '../exit-codes';
+import { followCheck } from '../follow-check';
+import { localCommand } from '../local-command';
+import { createOutput } from '../output';
+import { canonicalDirectory } from '../paths';
+
+/** Reads from a device wait for it: twice as many threads as cores keep both busy. */
+const THREADS = 2 * availableParallelism();
+
+const MS_PER_DAY = 86_400_000;
+
+const exitCodeHelp = `
+Exit codes:
+  0    nothing is wrong, or all of it was repaired
+  1    something is wrong
+  2    usage: options are wrong, nothing was checked
+  10   no such repository or snapshot`;
+
+export const checkCommand = withOptionalShare(localCommand('check'))
+  .description('compare snapshots with what their metadata says, and their files with their digests; names whatever is damaged, missing or extra')
+  .argument('<repository>', 'directory')
+  .argument('[snapshot...]', 'latest, names, or beginnings of ids; all snapshots without')
+  .option('--read-data <share>', 'read files back as well: all of them, or with --read-data=5% another twentieth each day, with --read-data=3/7 the third of seven parts', parseShare)
+  .addHelpText('after', exitCodeHelp)
+  .action(async (directory, wanted, options) => {
+    const repository = canonicalDirectory(directory);
+    readRepository(repository);
+    const snapshots = wanted.length === 0 ? snapshotNames(repository) : [...new Set(wanted.map((name) => findSnapshot(repository, name)))].sort();
+    const output = createOutput(options.json);
+    const share = options.readData ?? null;
+    if (!output.isJson) output.note(whatIsChecked(snapshots.length, share));
+    const { ThreadPool } = await import('../../activities/thread-pool.js');
+    const pool = new ThreadPool(THREADS);
+    try {
+      const progress = new CheckProgress();
+      const check = checkRepository({ repository, snapshots, share, lanes: THREADS }, (step, input, control) => pool.run(step, input, control), progress, (problem) => output.result('problem', problem, problemLine(problem)));
+      const counts = await followCheck(check, progress, output);
+      process.exitCode = counts.problems === 0 ? exitCodes.done : exitCodes.failed;
+      output.result('result', counts, checkText(counts));
+    } finally {
+      await pool.close();
+    }
+  });
+
+/** A bare `--read-data` means all of it, and never takes the word after it, which is the repository. */
+function withOptionalShare<Parser extends { parseOptions(words: string[]): unknown }>(command: Parser): Parser {
+  const parse = command.parseOptions.bind(command);
+  command.parseOptions = (words) => {
+    const end = words.indexOf('--');
+    return parse(words.map((word, index) => (word === '--read-data' && (end < 0 || index < end) ? '--read-data=100%' : word)));
+  };
+  return command;
+}
+
+function parseShare(text: string): DataShare {
+  const share = text === '100%' ? allData : parseDataShare(text, Math.floor(Date.now() / MS_PER_DAY));
+  if (share !== undefined) return share;
+  throw new UsageError(`--read-data takes a percentage or a part, as --read-data=5% or --read-data=3/7, not "${text}"`);
+}
