@@ -12,17 +12,31 @@ export function whatIsChecked(snapshots: number, share: DataShare | null): strin
 }
 
 /** One line of what is wrong with one thing. */
-export function problemLine({ kind, snapshot, path, expected, found }: Problem): string {
-  return printablePath(`${kind}: ${snapshot}/${pathText(fromJsonPath(path))}: expected ${expected}, found ${found}`);
+export function problemLine(problem: Problem): string {
+  return printablePath(`${problem.kind}: ${place(problem)}: expected ${problem.expected}, found ${problem.found}`);
 }
 
-/** The end of a check. */
-export function checkText({ entries, snapshots, readFiles, readBytes, readFrom, problems, kinds }: CheckCounts): string {
+/** One line of what became of it. */
+export function outcomeLine(problem: Problem, reason: string | null): string {
+  return printablePath(reason === null ? `repaired: ${place(problem)}` : `not repaired: ${place(problem)}: ${reason}`);
+}
+
+/** As a path below the repository. */
+function place({ snapshot, path }: Problem): string {
+  return `${snapshot}/${pathText(fromJsonPath(path))}`;
+}
+
+/**
+ * The end of a check.
+ * @param repaired null when nothing was to be repaired
+ */
+export function checkText({ entries, snapshots, readFiles, readBytes, readFrom, problems, kinds }: CheckCounts, repaired: number | null): string {
   const read = readFrom === null ? '' : `, ${plural(readFiles, 'file')} with ${formatBytes(readBytes)} read from the ${readFrom}`;
   const looked = `${plural(snapshots, 'snapshot')} with ${plural(entries, 'entry', 'entries')} checked${read}`;
   if (problems === 0) return `${looked}\nno errors were found`;
   const each = problemKinds.filter((kind) => kinds[kind] > 0).map((kind) => `${kinds[kind]} ${kind}`);
-  return `${looked}\n${plural(problems, 'error was', 'errors were')} found: ${each.join(', ')}`;
+  const end = repaired === null ? '' : repaired === problems ? '\nall of it was repaired' : `\n${repaired} repaired, ${problems - repaired} not`;
+  return `${looked}\n${plural(problems, 'error was', 'errors were')} found: ${each.join(', ')}${end}`;
 }
 
 function plural(count: number, one: string, many = `${one}s`): string {

@@ -27,6 +27,7 @@ import { readSnapshotJournal, snapshotReport } from './snapshot/snapshot-journal
 import { checkSnapshotPart, type CheckPartRequest } from './snapshot/check/check-part';
 import { findExtra, type ExtraRequest } from './snapshot/check/find-extra';
 import { planCheck, type CheckPlanRequest } from './snapshot/check/plan-check';
+import { repairSnapshot, type RepairRequest } from './snapshot/repair/repair-snapshot';
 import { verifyStagedFile, verifyTarget, type ExpectedContent } from './verify-file';
 import { writeTarget, type WriteRequest } from './write-target';
 
@@ -81,6 +82,7 @@ export const steps = {
   planCheck: (input: CheckPlanRequest, control: TransferControl) => planCheck(input, control),
   checkSnapshotPart: (input: CheckPartRequest, control: TransferControl) => checkSnapshotPart(input, control),
   findExtra: (input: ExtraRequest, control: TransferControl) => findExtra(input, control),
+  repairSnapshot: (input: RepairRequest, control: TransferControl) => repairSnapshot(input, control),
 } as const;
 
 export type Steps = typeof steps;

@@ -63,6 +63,21 @@ test('with --json each error is an object, and the last one has the counts', asy
   expect(code).toBe(1);
 });
 
+test('with --repair what can be is repaired, and the rest is said', async () => {
+  writeSnapshot(repository(), source(), { startedAt: new Date('2026-01-03T00:00:00Z') });
+  flip(copy('a'), 7);
+  const repaired = await place.run(['check', '--repair', '--read-data', repository()]);
+  expect(repaired).toMatchObject({ code: 0, stdout: expect.stringMatching(/\n2 errors were found: 2 damaged\nall of it was repaired\n$/) as string });
+  expect(repaired.stdout.split('\n').filter((line) => line.startsWith('repaired: '))).toEqual([first, second].map((name) => `repaired: ${name}/data${source('a')}`));
+  fs.rmSync(copy('b', first));
+  fs.chmodSync(copy('sub/c', first), 0o600);
+  const partly = await place.run(['check', '--repair', '--json', repository()]);
+  expect(jsonLines(partly.stdout).filter(({ messageType }) => messageType === 'notRepaired')).toMatchObject([{ kind: 'missing', path: `data${source('b')}`, reason: 'no other intact copy was found' }]);
+  // The directory that it is missing from has its time again, and the mode is the same file's in both snapshots.
+  expect(jsonLines(partly.stdout).at(-1)).toMatchObject({ messageType: 'result', problems: 4, repaired: 3 });
+  expect(partly.code).toBe(1);
+});
+
 test.each<[string, (repository: string) => string[], number, string]>([
   ['no repository', (path) => [`${path}-not`], 10, 'There is no repository in'],
   ['no such snapshot', (path) => [path, 'nothing'], 10, 'none is called "nothing"'],

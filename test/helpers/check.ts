@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { allData, type DataShare } from '../../src/core/data-share';
 import { CheckProgress } from '../../src/repository/check-progress';
 import { checkRepository, type CheckCounts } from '../../src/repository/check-repository';
+import { repairRepository } from '../../src/repository/repair-repository';
 import type { RunStep } from '../../src/repository/run-step';
 import type { TransferControl } from '../../src/storage/control';
 import { fromJsonPath, pathText } from '../../src/storage/path-bytes';
@@ -68,4 +69,14 @@ export function filesBelow(directory: string | Buffer): Buffer[] {
 /** Where the copy of a source is. */
 export function copyPath(repository: string, snapshot: string, path: string): string {
   return join(repository, snapshot, 'data', path);
+}
+
+/** Checks a repository and repairs it: what became of each problem, `null` for a success. */
+export async function repair(repository: string): Promise<Record<string, string | null>> {
+  const { problems } = await check(repository);
+  const outcomes: Record<string, string | null> = {};
+  await repairRepository({ repository, snapshots: snapshotNames(repository), problems }, runHere, new CheckProgress(), (problem, reason) => {
+    outcomes[named([problem])[0] ?? ''] = reason;
+  });
+  return outcomes;
 }

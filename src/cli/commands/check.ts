@@ -2,9 +2,12 @@ import { availableParallelism } from 'node:os';
 import { allData, parseDataShare, type DataShare } from '../../core/data-share';
 import { CheckProgress } from '../../repository/check-progress';
 import { checkRepository } from '../../repository/check-repository';
+import { ProblemsToRepair, repairRepository, type RepairOutcome } from '../../repository/repair-repository';
+import type { RunStep } from '../../repository/run-step';
+import type { Problem } from '../../storage/snapshot/check/problem';
 import { readRepository } from '../../storage/snapshot/repository';
 import { findSnapshot, snapshotNames } from '../../storage/snapshot/snapshot-record';
-import { checkText, problemLine, whatIsChecked } from '../check-report';
+import { checkText, outcomeLine, problemLine, whatIsChecked } from '../check-report';
 import { exitCodes, UsageError } from '../exit-codes';
 import { followCheck } from '../follow-check';
 import { localCommand } from '../local-command';
@@ -28,22 +31,31 @@ export const checkCommand = withOptionalShare(localCommand('check'))
   .argument('<repository>', 'directory')
   .argument('[snapshot...]', 'latest, names, or beginnings of ids; all snapshots without')
   .option('--read-data <share>', 'read files back as well: all of them, or with --read-data=5% another twentieth each day, with --read-data=3/7 the third of seven parts', parseShare)
+  .option('--repair', 'replace what is damaged or missing by intact copies of other snapshots; nothing is written without', false)
   .addHelpText('after', exitCodeHelp)
   .action(async (directory, wanted, options) => {
     const repository = canonicalDirectory(directory);
     readRepository(repository);
-    const snapshots = wanted.length === 0 ? snapshotNames(repository) : [...new Set(wanted.map((name) => findSnapshot(repository, name)))].sort();
+    const all = snapshotNames(repository);
+    const snapshots = wanted.length === 0 ? all : [...new Set(wanted.map((name) => findSnapshot(repository, name)))].sort();
     const output = createOutput(options.json);
     const share = options.readData ?? null;
     if (!output.isJson) output.note(whatIsChecked(snapshots.length, share));
     const { ThreadPool } = await import('../../activities/thread-pool.js');
     const pool = new ThreadPool(THREADS);
     try {
+      const run: RunStep = (step, input, control) => pool.run(step, input, control);
       const progress = new CheckProgress();
-      const check = checkRepository({ repository, snapshots, share, lanes: THREADS }, (step, input, control) => pool.run(step, input, control), progress, (problem) => output.result('problem', problem, problemLine(problem)));
-      const counts = await followCheck(check, progress, output);
-      process.exitCode = counts.problems === 0 ? exitCodes.done : exitCodes.failed;
-      output.result('result', counts, checkText(counts));
+      const kept = new ProblemsToRepair();
+      const found = (problem: Problem): void => {
+        output.result('problem', problem, problemLine(problem));
+        if (options.repair) kept.add(problem);
+      };
+      const counts = await followCheck(checkRepository({ repository, snapshots, share, lanes: THREADS }, run, progress, found), progress, output);
+      const outcome: RepairOutcome = (problem, reason) => output.result(reason === null ? 'repaired' : 'notRepaired', { ...problem, reason }, outcomeLine(problem, reason));
+      const repaired = kept.problems.length === 0 ? 0 : await followCheck(repairRepository({ repository, snapshots: all, problems: kept.problems }, run, progress, outcome), progress, output);
+      process.exitCode = repaired === counts.problems ? exitCodes.done : exitCodes.failed;
+      output.result('result', { ...counts, repaired }, checkText(counts, options.repair ? repaired : null));
     } finally {
       await pool.close();
     }

@@ -22,7 +22,7 @@ export type CopiedEntry = FileEntry | DirectoryEntry | SymlinkEntry;
 
 /** A copy that could be looked at. */
 export interface FoundCopy {
-  /** A path for it by way of its open directory. */
+  /** A path for it by way of its open directory, until others are opened. */
   readonly path: PathBytes;
   readonly stats: fs.BigIntStats;
 }
@@ -51,6 +51,7 @@ export function isBackedUp(sources: readonly string[], path: PathBytes): boolean
 }
 
 type Report = (kind: ProblemKind, expected: string, actual: string) => void;
+type Wrong = (expected: string, actual: string) => void;
 
 /** Compares copies with what metadata says of them. */
 export class EntryChecker {
@@ -97,21 +98,25 @@ export class EntryChecker {
   }
 
   private compare(path: PathBytes, entry: CopiedEntry, report: Report): FoundCopy | undefined {
+    // Before the copy: looking for it may close the directory by which the copy is named.
+    const first = entry.type === 'file' && entry.hardLink !== undefined ? this.find(fromJsonPath(entry.hardLink)) : undefined;
     const copy = this.find(path);
     const expected = inWords[entry.type];
     if (copy === undefined) report('missing', expected, 'nothing');
     else if (kindOf(copy.stats) !== expected) report('wrongType', expected, kindOf(copy.stats));
     else if (entry.type === 'file' && copy.stats.size !== BigInt(entry.sizeBytes)) report('damaged', `${entry.sizeBytes} bytes`, `${copy.stats.size} bytes`);
     else {
-      this.compareMetadata(path, entry, copy, (wanted, actual) => report('wrongMetadata', wanted, actual));
+      const wrong: Wrong = (wanted, actual) => report('wrongMetadata', wanted, actual);
+      if (entry.type === 'symlink') compareTarget(entry, copy, wrong);
+      // Where the first name is missing or something else, that is said of itself.
+      if (first?.stats.isFile() === true && !isSameInode(first.stats, copy.stats)) wrong('a further name of a file', 'a file of its own');
+      this.compareMetadata(path, entry, copy, wrong);
       if (entry.type === 'file') return copy;
     }
     return undefined;
   }
 
-  private compareMetadata(path: PathBytes, entry: CopiedEntry, copy: FoundCopy, wrong: (expected: string, actual: string) => void): void {
-    if (entry.type === 'symlink') compareTarget(entry, copy, wrong);
-    if (entry.type === 'file' && entry.hardLink !== undefined) this.compareHardLink(fromJsonPath(entry.hardLink), copy, wrong);
+  private compareMetadata(path: PathBytes, entry: CopiedEntry, copy: FoundCopy, wrong: Wrong): void {
     // Directories on the way to a source are there for the path's sake.
     if (!isBackedUp(this.snapshot.sources, path)) return;
     const mode = copyMode(entry);
@@ -119,15 +124,9 @@ export class EntryChecker {
     if (entry.type !== 'symlink' && actualMode !== mode) wrong(`mode ${modeText(mode)}`, `mode ${modeText(actualMode)}`);
     if (String(copy.stats.mtimeNs) !== entry.mtimeNs) wrong(`modified ${timeText(BigInt(entry.mtimeNs))}`, `modified ${timeText(copy.stats.mtimeNs)}`);
   }
-
-  private compareHardLink(first: PathBytes, copy: FoundCopy, wrong: (expected: string, actual: string) => void): void {
-    const other = this.find(first);
-    // Where the first name is missing or something else, that is said of itself.
-    if (other?.stats.isFile() === true && !isSameInode(other.stats, copy.stats)) wrong(`the same file as ${pathText(dataPath(first))}`, 'a file of its own');
-  }
 }
 
-function compareTarget(entry: SymlinkEntry, copy: FoundCopy, wrong: (expected: string, actual: string) => void): void {
+function compareTarget(entry: SymlinkEntry, copy: FoundCopy, wrong: Wrong): void {
   const target = fs.readlinkSync(copy.path, 'buffer');
   const expected = fromJsonPath(entry.linkTarget);
   if (!target.equals(Buffer.from(expected))) wrong(`a link to ${pathText(expected)}`, `a link to ${pathText(pathOf(target))}`);

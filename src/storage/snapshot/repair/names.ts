@@ -1,0 +1,76 @@
+import { join } from 'node:path';
+import type { TransferControl } from '../../control';
+import { OpenDirectories } from '../../batch/open-directories';
+import { errnoName, StorageError } from '../../errors';
+import { bytewise, fromJsonPath, type PathBytes } from '../../path-bytes';
+import { EntryChecker, type FoundCopy } from '../check/check-entry';
+import { copyOf } from '../check/problem';
+import { openSnapshot } from '../metadata';
+
+/** A name in the repository that may be of a certain file. */
+export interface NamedCopy {
+  readonly snapshot: string;
+  /** As the snapshot's metadata has it. */
+  readonly path: PathBytes;
+  /** Of a further name the first one. */
+  readonly firstName?: PathBytes;
+}
+
+/**
+ * Where files with wanted digests should be, in all snapshots of a repository whose metadata is intact. Memory grows
+ * with the names of wanted files only.
+ */
+export class RepositoryNames {
+  private readonly byDigest = new Map<string, NamedCopy[]>();
+  private readonly directories = new OpenDirectories('source');
+
+  constructor(
+    private readonly repository: string,
+    private readonly snapshots: readonly string[],
+    wanted: Iterable<string>,
+    private readonly control: TransferControl,
+  ) {
+    for (const sha256 of wanted) this.byDigest.set(sha256, []);
+    if (this.byDigest.size > 0) for (const snapshot of snapshots) this.collect(snapshot);
+  }
+
+  /** All names that may be of a file: the same path in every snapshot first, then whatever has the digest. */
+  *of(path: PathBytes, sha256: string): Generator<NamedCopy> {
+    for (const snapshot of this.snapshots) yield { snapshot, path };
+    const key = bytewise(path);
+    for (const name of this.byDigest.get(sha256) ?? []) if (bytewise(name.path) !== key) yield name;
+  }
+
+  /** What a name stands for, without following a link. Undefined when that cannot be told. To be used before the next one is looked for. */
+  find({ snapshot, path }: NamedCopy): FoundCopy | undefined {
+    const directory = join(this.repository, snapshot);
+    try {
+      // A new one each time: what was missing a moment ago may be there by now.
+      return new EntryChecker({ repository: this.repository, name: snapshot, directory, sources: [] }, this.directories).find(path);
+    } catch (error) {
+      if (errnoName(error) === undefined) throw error;
+      return undefined;
+    }
+  }
+
+  /** Absolute path of a name. */
+  pathOf({ snapshot, path }: NamedCopy): PathBytes {
+    return copyOf(join(this.repository, snapshot), path);
+  }
+
+  close(): void {
+    this.directories.close();
+  }
+
+  private collect(snapshot: string): void {
+    try {
+      for (const { path, entry } of openSnapshot(this.repository, snapshot).entries()) {
+        this.control.throwIfCancelled();
+        if (entry.type === 'file' && entry.state !== 'failed') this.byDigest.get(entry.sha256)?.push({ snapshot, path, ...(entry.hardLink === undefined ? {} : { firstName: fromJsonPath(entry.hardLink) }) });
+      }
+    } catch (error) {
+      if (!(error instanceof StorageError) || error.code === 'Cancelled') throw error;
+      // Its own problem, and said as such: the others may help all the same.
+    }
+  }
+}
