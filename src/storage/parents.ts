@@ -31,12 +31,12 @@ function isPresent(path: PathBytes): boolean {
  * Creates the directories in order, each one durable before the next, unless the caller makes them durable itself.
  * Directories that exist already are left alone.
  */
-export function createParents(root: string, directories: readonly PathBytes[], { sync } = { sync: true }): void {
+export function createParents(root: string, directories: readonly PathBytes[], { sync, mode }: { readonly sync: boolean; readonly mode?: number } = { sync: true }): void {
   for (const path of directories) {
     inParent(root, path, 'destination', (parent, name) => {
       blaming('destination', pathText(path), () => {
         try {
-          fs.mkdirSync(parent.entry(name));
+          fs.mkdirSync(parent.entry(name), mode);
         } catch (error) {
           if (!isErrno(error, 'EEXIST')) throw error;
         }

@@ -1,17 +1,18 @@
 import * as fs from 'node:fs';
 import { blaming, isErrno, StorageError } from '../errors';
-import { removeStaging } from '../staging';
-import type { ChunkTask } from './chunk';
+import { isSameInode, lstatIfPresent } from '../file-stat';
+import { namesIn, removeStaging } from '../staging';
+import type { ChunkTask, RunSettings } from './chunk';
 import { requireRun } from './open-run';
 import { runDirectory, runEntries } from './run-directory';
 
 /** The staging directory of an attempt, below the run's, which no attempt creates: it is the fence. */
-export function attemptDirectory({ settings, attemptName }: ChunkTask): string {
+export function attemptDirectory({ settings, attemptName }: ChunkTask<RunSettings>): string {
   return `${runDirectory(settings.location)}/${runEntries.staging}/${attemptName}`;
 }
 
 /** @throws StorageError `StagingRevoked` when the run has ended */
-export function makeAttemptDirectory(task: ChunkTask): string {
+export function makeAttemptDirectory(task: ChunkTask<RunSettings>): string {
   const path = attemptDirectory(task);
   const { destination } = task.settings.location;
   blaming('destination', destination, () => {
@@ -27,6 +28,20 @@ export function makeAttemptDirectory(task: ChunkTask): string {
 }
 
 /** Removes what an attempt staged that gave its chunk up. */
-export function discardAttempt(task: ChunkTask): void {
+export function discardAttempt(task: ChunkTask<RunSettings>): void {
   removeStaging(attemptDirectory(task));
+}
+
+/** Staging directories of all attempts at the chunk that are there, this one's among them. */
+export function attemptsAt({ settings, chunk }: ChunkTask<RunSettings>): string[] {
+  const staging = `${runDirectory(settings.location)}/${runEntries.staging}`;
+  return namesIn(staging).flatMap((attempt) => (attempt.startsWith(`${chunk}-`) ? [`${staging}/${attempt}`] : []));
+}
+
+/** One of the attempts has staged this very file: where it published by a link, the staged name is there still. */
+export function isStagedBy(attempts: readonly string[], name: string, found: fs.BigIntStats): boolean {
+  return attempts.some((attempt) => {
+    const staged = lstatIfPresent(`${attempt}/${name}`);
+    return staged !== undefined && isSameInode(found, staged);
+  });
 }

@@ -1,32 +1,38 @@
 import type { TransferControl } from '../control';
 import { StorageError } from '../errors';
 import { discardAttempt } from './attempt-directory';
-import type { ChunkTask, EntryFailure, IllnessRule } from './chunk';
+import type { ChunkTask, EntryFailure, IllnessRule, RunSettings } from './chunk';
 import type { ChunkFile } from './chunk-file';
 import { readReport, type ChunkReport } from './journal';
 import { requireOwner } from './open-run';
 import { publishChunk } from './publish-chunk';
-import { stageChunk, type StagedChunk } from './stage-chunk';
+import { stageChunk } from './stage-chunk';
+import type { StagedChunk } from './stage-files';
 import { requireSynced } from './group-sync';
 
+/** Backs one chunk up; see `workOff`. */
+export function backUpChunk(task: ChunkTask, control: TransferControl): ChunkReport {
+  return workOff(task, stageChunk, control);
+}
+
 /**
- * Backs one chunk up: stages its files, makes them durable at once, reads them back, publishes them and writes the
+ * Does one chunk: stages its files, makes them durable at once, reads them back, publishes them and writes the
  * journal, all in one thread, so that nothing of a thousand files travels between threads. A chunk whose journal is
  * there is done, and is not done again.
  * @throws StorageError `StagingRevoked`, `Cancelled`, what made the destination ill, errno names of the run's own files
  */
-export function backUpChunk(task: ChunkTask, control: TransferControl): ChunkReport {
+export function workOff<Settings extends RunSettings>(task: ChunkTask<Settings>, stage: (task: ChunkTask<Settings>, control: TransferControl) => StagedChunk, control: TransferControl): ChunkReport {
   const { location, syncEach } = task.settings;
   requireOwner(location, task.workflowId);
   const done = readReport(location, task.chunk);
   if (done !== undefined && done.pass >= task.pass) return done;
-  const staged = stageChunk(task, control);
+  const staged = stage(task, control);
   giveUpIfIll(task, staged);
   if (!syncEach) requireSynced(location, control);
   return publishChunk(task, staged, control);
 }
 
-function giveUpIfIll(task: ChunkTask, { files }: StagedChunk): void {
+function giveUpIfIll(task: ChunkTask<RunSettings>, { files }: StagedChunk): void {
   const illness = illnessOf(files.filter(({ settled }) => settled === undefined), task.illness);
   if (illness === undefined) return;
   discardAttempt(task);

@@ -1,14 +1,13 @@
 import type { BigIntStats } from 'node:fs';
 import { toJsonPath, type PathBytes } from '../path-bytes';
 import { StorageError, errnoName } from '../errors';
-import type { EntryFailure, FileState, JournalEntry } from './chunk';
-import type { PlanEntry } from './plan';
+import type { EntryFailure, FileState, JournalEntry, PlannedFile } from './chunk';
 
 /**
  * One file of a chunk on its way from plan to journal, filled in step by step. A class and not a chain of spread
  * objects: those made up a tenth of the engine's time.
  */
-export class ChunkFile {
+export class ChunkFile<Entry extends PlannedFile = PlannedFile> {
   state: FileState = 'failed';
   sizeBytes = 0;
   sha256: string | undefined;
@@ -25,7 +24,7 @@ export class ChunkFile {
   /** Name in the attempt's staging directory; absent when there is nothing to publish. */
   staged: string | undefined;
 
-  constructor(readonly entry: PlanEntry) {}
+  constructor(readonly entry: Entry) {}
 
   get source(): PathBytes {
     return this.entry.source;

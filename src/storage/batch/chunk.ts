@@ -1,19 +1,30 @@
 import type { OnSourceChanged } from '../copy';
 import type { Side } from '../errors';
 import type { ReadFrom } from '../read-back';
-import type { JsonPath } from '../path-bytes';
+import type { JsonPath, PathBytes } from '../path-bytes';
 import type { RunLocation } from './run-directory';
 
-/** What all chunks of a run have in common. */
-export interface ChunkSettings {
+/** What all chunks of a run have in common, whatever it copies. */
+export interface RunSettings {
   readonly location: RunLocation;
-  readonly sourceRoots: readonly string[];
   readonly verify: ReadFrom | 'none';
-  readonly onSourceChanged: OnSourceChanged;
   /** Keep previous targets until the whole run is committed. */
   readonly keepPrevious: boolean;
   /** Sync each file by itself: where syncing the file system at once cannot be trusted. */
   readonly syncEach: boolean;
+}
+
+/** Of a run that backs a list of files up. */
+export interface ChunkSettings extends RunSettings {
+  readonly sourceRoots: readonly string[];
+  readonly onSourceChanged: OnSourceChanged;
+}
+
+/** One file of a plan, whatever else its line says. */
+export interface PlannedFile {
+  readonly source: PathBytes;
+  /** Below the destination. */
+  readonly target: PathBytes;
 }
 
 /** When a chunk is given up as a whole: the destination is ill, and waiting is better than many failures. */
@@ -26,8 +37,8 @@ export interface IllnessRule {
   readonly mostFailures: number;
 }
 
-export interface ChunkTask {
-  readonly settings: ChunkSettings;
+export interface ChunkTask<Settings extends RunSettings = ChunkSettings> {
+  readonly settings: Settings;
   readonly chunk: number;
   /** Names what this attempt stages; attempts may overlap. */
   readonly attemptName: string;

@@ -1,4 +1,5 @@
-import { fromJsonPath, toJsonPath, type JsonPath, type PathBytes } from '../path-bytes';
+import { fromJsonPath, toJsonPath, type JsonPath } from '../path-bytes';
+import type { PlannedFile } from './chunk';
 import { readChunkLines } from './chunked-lines';
 import type { RunLocation } from './run-directory';
 
@@ -14,10 +15,7 @@ export interface KnownState {
 }
 
 /** One file of a run. */
-export interface PlanEntry {
-  readonly source: PathBytes;
-  /** Below the destination. */
-  readonly target: PathBytes;
+export interface PlanEntry extends PlannedFile {
   /** Size when it was planned; 0 when it could not be looked at. */
   readonly sizeBytes: number;
   /** Present when source and target look as the last run left them. */

@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { syncDirectory } from '../directory';
 import type { TransferControl } from '../control';
 import { blaming, isErrno, StorageError } from '../errors';
-import { isSameInode, lstatIfPresent } from '../file-stat';
+import { lstatIfPresent } from '../file-stat';
 import { joinPath, pathText, splitPath, type PathBytes } from '../path-bytes';
 import { readBackFrom, whereToRead, type ReadFrom } from '../read-back';
-import { namesIn, removeStaging } from '../staging';
-import { attemptDirectory } from './attempt-directory';
-import type { ChunkTask } from './chunk';
+import { removeStaging } from '../staging';
+import { attemptDirectory, attemptsAt, isStagedBy } from './attempt-directory';
+import type { ChunkTask, RunSettings } from './chunk';
 import type { ChunkFile } from './chunk-file';
 import { requireSynced } from './group-sync';
 import { failedEntries, readReport, writeJournal, type ChunkReport } from './journal';
@@ -16,11 +16,10 @@ import { keepPrevious, keptDirectory, keptName } from './kept-files';
 import { requireRun } from './open-run';
 import { OpenDirectories } from './open-directories';
 import { outcomeOf } from './outcome';
-import { runDirectory, runEntries } from './run-directory';
-import type { StagedChunk } from './stage-chunk';
+import type { StagedChunk } from './stage-files';
 
 interface Publication {
-  readonly task: ChunkTask;
+  readonly task: ChunkTask<RunSettings>;
   readonly directory: string;
   readonly targets: OpenDirectories;
   readonly verifyFrom: ReadFrom | null;
@@ -34,7 +33,7 @@ interface Publication {
  * names, makes the names durable, and writes the journal.
  * @throws StorageError `StagingRevoked`, `Cancelled`, `DestinationError`, errno names of the run's own files
  */
-export function publishChunk(task: ChunkTask, { files }: StagedChunk, control: TransferControl): ChunkReport {
+export function publishChunk(task: ChunkTask<RunSettings>, { files }: StagedChunk, control: TransferControl): ChunkReport {
   const { settings } = task;
   const directory = attemptDirectory(task);
   const done = readReport(settings.location, task.chunk);
@@ -138,14 +137,8 @@ function create(publication: Publication, staged: string, target: PathBytes, nam
 
 /** An attempt that was taken for lost has published the file meanwhile: it still has its staged link. */
 function isOfOtherAttempt({ task }: Publication, target: PathBytes, name: string): boolean {
-  const staging = `${runDirectory(task.settings.location)}/${runEntries.staging}`;
   const found = lstatIfPresent(target);
-  const attempts = namesIn(staging).filter((attempt) => attempt.startsWith(`${task.chunk}-`));
-  return found !== undefined && attempts.some((attempt) => isSame(found, lstatIfPresent(`${staging}/${attempt}/${name}`)));
-}
-
-function isSame(found: fs.BigIntStats, staged: fs.BigIntStats | undefined): boolean {
-  return staged !== undefined && isSameInode(found, staged);
+  return found !== undefined && isStagedBy(attemptsAt(task), name, found);
 }
 
 function renameNew(staged: string, target: PathBytes, text: string): undefined {

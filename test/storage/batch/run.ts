@@ -8,7 +8,8 @@ import { planBatch, type Layout } from '../../../src/storage/batch/plan-batch';
 import { publishChunk } from '../../../src/storage/batch/publish-chunk';
 import { runDirectory, type RunLocation } from '../../../src/storage/batch/run-directory';
 import { sealRun, type RunSummary } from '../../../src/storage/batch/seal-run';
-import { stageChunk, type StagedChunk } from '../../../src/storage/batch/stage-chunk';
+import { stageChunk } from '../../../src/storage/batch/stage-chunk';
+import type { StagedChunk } from '../../../src/storage/batch/stage-files';
 import { revokeRun, undoChunk } from '../../../src/storage/batch/undo-chunk';
 import { TransferControl } from '../../../src/storage/control';
 

@@ -1,0 +1,99 @@
+import type { TransferControl } from '../control';
+import type { OpenDirectory } from '../directory';
+import { isErrno, StorageError } from '../errors';
+import { createParents, missingParents } from '../parents';
+import { bytewise, joinPath, pathText, type PathBytes } from '../path-bytes';
+import { makeAttemptDirectory } from './attempt-directory';
+import type { ChunkTask, JournalEntry, PlannedFile, RunSettings } from './chunk';
+import { ChunkFile } from './chunk-file';
+import { noteCreatedDirectories } from './created-directories';
+import { isScarce } from './free-space';
+import { readEntries } from './journal';
+import { OpenDirectories } from './open-directories';
+import { requireRun } from './open-run';
+
+/** A chunk between staging and publishing. */
+export interface StagedChunk {
+  readonly files: readonly ChunkFile[];
+}
+
+/** Everything that staging one chunk needs at hand. */
+export interface Stage<Settings extends RunSettings> {
+  readonly task: ChunkTask<Settings>;
+  readonly sources: OpenDirectories;
+  readonly targets: OpenDirectories;
+  /** Where this attempt stages. */
+  readonly directory: string;
+  /** Directories that this attempt has made, byte by byte. */
+  readonly createdDirectories: Set<string>;
+  /** The chunk may not fit: each file is looked at before it is copied. */
+  readonly isScarce: boolean;
+  readonly control: TransferControl;
+}
+
+/** Stages one file under a name in the attempt's directory, or throws what is wrong with it. */
+export type StageFile<Settings extends RunSettings, Entry extends PlannedFile> = (stage: Stage<Settings>, file: ChunkFile<Entry>, name: string) => void;
+
+/**
+ * Goes through the files of a chunk: those that an earlier pass has done with stay as the journal has them, the others are
+ * staged. What is wrong with one file is written down and does not stop the others.
+ * @throws StorageError `StagingRevoked`, `Cancelled`, errno names of the run's own files
+ */
+export function stageFiles<Settings extends RunSettings, Entry extends PlannedFile>(
+  task: ChunkTask<Settings>,
+  { entries, sizeBytes }: { readonly entries: readonly Entry[]; readonly sizeBytes: number },
+  stageFile: StageFile<Settings, Entry>,
+  control: TransferControl,
+): StagedChunk {
+  const { location } = task.settings;
+  const stage: Stage<Settings> = { task, sources: new OpenDirectories('source'), targets: new OpenDirectories('destination'), directory: makeAttemptDirectory(task), createdDirectories: new Set(), isScarce: isScarce(location.destination, sizeBytes), control };
+  try {
+    const before = task.pass === 0 ? [] : readEntries(location, task.chunk);
+    const files = entries.map((entry, index) => settled(task, entry, before[index], index) ?? stageOne(stage, new ChunkFile(entry), String(index), stageFile));
+    return { files };
+  } finally {
+    stage.sources.close();
+    stage.targets.close();
+  }
+}
+
+/** A file that an earlier pass has done with: nothing to publish. */
+function settled({ only }: ChunkTask<RunSettings>, entry: PlannedFile, before: JournalEntry | undefined, index: number): ChunkFile | undefined {
+  if (before === undefined || only.includes(index)) return undefined;
+  const file = new ChunkFile(entry);
+  file.settled = before;
+  return file;
+}
+
+function stageOne<Settings extends RunSettings, Entry extends PlannedFile>(stage: Stage<Settings>, file: ChunkFile<Entry>, name: string, stageFile: StageFile<Settings, Entry>): ChunkFile {
+  stage.control.startFile(pathText(file.source));
+  try {
+    stageFile(stage, file, name);
+  } catch (error) {
+    if (error instanceof StorageError && error.code === 'Cancelled') throw error;
+    file.fail(error);
+  }
+  return file;
+}
+
+/**
+ * Opens the directory of a target, with those that are missing on the way to it made.
+ * @param mode of those that are made; by the umask when left out
+ */
+export function openOrCreate<Settings extends RunSettings>({ task, targets, createdDirectories }: Stage<Settings>, directory: PathBytes, mode?: number): OpenDirectory {
+  const { location, keepPrevious, syncEach } = task.settings;
+  const { root, destination } = location;
+  try {
+    return targets.get(root, directory);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT') || directory === destination) throw error;
+    // Missing because the whole disk is away? Nothing is created below its mount point.
+    requireRun(location);
+    const missing = missingParents(destination, joinPath(directory, '-'));
+    if (keepPrevious) noteCreatedDirectories(location, missing);
+    // Otherwise they become durable with the staged files, all at once.
+    createParents(root, missing, { sync: syncEach, mode });
+    missing.forEach((path) => createdDirectories.add(bytewise(path)));
+    return targets.get(root, directory);
+  }
+}
