@@ -59,6 +59,11 @@ export class OpenDirectory {
     blaming(this.side, pathText(this.path), () => fs.fsyncSync(this.descriptor));
   }
 
+  /** Runs calls on the directory itself: its owner, times and mode. */
+  use<T>(calls: (descriptor: number) => T): T {
+    return blaming(this.side, pathText(this.path), () => calls(this.descriptor));
+  }
+
   stat(): fs.BigIntStats {
     return fs.fstatSync(this.descriptor, { bigint: true });
   }

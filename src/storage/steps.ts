@@ -28,6 +28,11 @@ import { checkSnapshotPart, type CheckPartRequest } from './snapshot/check/check
 import { findExtra, type ExtraRequest } from './snapshot/check/find-extra';
 import { planCheck, type CheckPlanRequest } from './snapshot/check/plan-check';
 import { repairSnapshot, type RepairRequest } from './snapshot/repair/repair-snapshot';
+import { closeRestore, type CloseRequest } from './snapshot/restore/close-restore';
+import { finishRestore, type FinishRequest } from './snapshot/restore/finish-restore';
+import { planRestore } from './snapshot/restore/plan-restore';
+import type { RestoreRequest, RestoreSettings } from './snapshot/restore/request';
+import { restoreChunk } from './snapshot/restore/restore-chunk';
 import { verifyStagedFile, verifyTarget, type ExpectedContent } from './verify-file';
 import { writeTarget, type WriteRequest } from './write-target';
 
@@ -78,6 +83,10 @@ export const steps = {
   snapshotChunk: (input: ChunkTask, control: TransferControl) => snapshotChunk(input, control),
   sealSnapshot: (input: SealSnapshotRequest, control: TransferControl) => sealSnapshot(input, control),
   discardSnapshot: (input: { location: RunLocation }) => discardSnapshot(input.location),
+  planRestore: (input: RestoreRequest, control: TransferControl) => planRestore(input, control),
+  restoreChunk: (input: ChunkTask<RestoreSettings>, control: TransferControl) => restoreChunk(input, control),
+  finishRestore: (input: FinishRequest, control: TransferControl) => finishRestore(input, control),
+  closeRestore: (input: CloseRequest) => closeRestore(input),
   probeDestination: (input: { root: string }) => probeDestination(input.root),
   planCheck: (input: CheckPlanRequest, control: TransferControl) => planCheck(input, control),
   checkSnapshotPart: (input: CheckPartRequest, control: TransferControl) => checkSnapshotPart(input, control),

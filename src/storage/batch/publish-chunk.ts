@@ -141,7 +141,7 @@ function isOfOtherAttempt({ task }: Publication, target: PathBytes, name: string
   return found !== undefined && isStagedBy(attemptsAt(task), name, found);
 }
 
-function renameNew(staged: string, target: PathBytes, text: string): undefined {
+export function renameNew(staged: string, target: PathBytes, text: string): undefined {
   if (lstatIfPresent(target) !== undefined) throw new StorageError('DestinationConflict', 'destination', text, `Target ${text} was created meanwhile`);
   fs.renameSync(staged, target);
 }

@@ -1,0 +1,55 @@
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import type { RunGround } from '../../batch/open-run';
+import { runDirectory, runEntries, runsDirectory, type RunLocation } from '../../batch/run-directory';
+import { inDirectory, type OpenDirectory } from '../../directory';
+import { blaming } from '../../errors';
+import { removeEmptyParents } from '../../parents';
+import { setTimes } from '../../posix';
+import { namesIn, requireDestination } from '../../staging';
+import { applyAttributes, type Attributes } from './attributes';
+
+export interface CloseRequest {
+  readonly location: RunLocation;
+  readonly ground: RunGround;
+  /** As `finishRestore` answered it: that file stays. */
+  readonly failuresPath: string | null;
+  /** As `planRestore` answered them: what the destination itself is to have. */
+  readonly rootAttributes: Attributes | null;
+}
+
+/**
+ * Removes everything of a restore's own from its destination, but for the list of failures where there is one. Repeated,
+ * it finds its work done.
+ * @throws StorageError `DestinationGone`, errno names
+ */
+export function closeRestore({ location, ground, failuresPath, rootAttributes }: CloseRequest): void {
+  const { root, destination } = location;
+  blaming('destination', destination, () => {
+    requireDestination(ground.destination);
+    inDirectory(root, destination, 'destination', (directory) => {
+      const { mtimeNs } = directory.stat();
+      removeRun(runDirectory(location), failuresPath !== null);
+      removeEmptyParents(root, [join(destination, '.file-backup'), runsDirectory(destination)]);
+      // Last: what was removed has changed its times, and a read-only directory lets nothing be removed.
+      if (rootAttributes !== null) directory.use((descriptor) => applyAttributes(descriptor, rootAttributes));
+      else keepTime(directory, mtimeNs);
+      directory.sync();
+    });
+  });
+}
+
+function removeRun(run: string, keepFailures: boolean): void {
+  if (!keepFailures) return fs.rmSync(run, { recursive: true, force: true });
+  for (const name of namesIn(run)) if (name !== runEntries.failures) fs.rmSync(join(run, name), { recursive: true, force: true });
+}
+
+/** Of a directory that belongs to somebody else: nothing of it was asked to change. */
+function keepTime(directory: OpenDirectory, mtimeNs: bigint): void {
+  if (directory.stat().mtimeNs === mtimeNs) return;
+  try {
+    directory.use((descriptor) => setTimes(descriptor, mtimeNs));
+  } catch {
+    // Somebody else's directory, in which this user may write: its time stays as it is.
+  }
+}

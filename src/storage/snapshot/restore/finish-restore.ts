@@ -1,0 +1,85 @@
+import { randomUUID } from 'node:crypto';
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { isForgotten } from '../../batch/discard-run';
+import { withDraft } from '../../batch/draft';
+import { requireSynced } from '../../batch/group-sync';
+import type { RunGround } from '../../batch/open-run';
+import { runDirectory, runEntries, type RunLocation } from '../../batch/run-directory';
+import { revokeRun } from '../../batch/undo-chunk';
+import type { TransferControl } from '../../control';
+import { syncDirectory } from '../../directory';
+import { blaming, isErrno, StorageError } from '../../errors';
+import type { RestoreSettings } from './request';
+import { RestoreTally, SAMPLE, type RestoreSummary } from './restore-tally';
+import { TreeRestorer } from './restore-tree';
+import { countFiles, FirstNames, treeItems } from './restored-files';
+
+export interface FinishRequest {
+  readonly settings: RestoreSettings;
+  readonly ground: RunGround;
+  readonly chunks: number;
+  /** Nothing more is made; what is there is put right, and all else counts as skipped. */
+  readonly cancelled: boolean;
+}
+
+export interface FinishedRestore extends RestoreSummary {
+  /** Names all that failed, where that is more than the sample; it stays when the run's directory is removed. */
+  readonly failuresPath: string | null;
+}
+
+/**
+ * Ends a restore: fences its chunks off, makes directories, links and FIFOs, puts directories right, makes all of it
+ * durable, and adds everything up. Repeated, it answers the summary that it wrote.
+ * @throws StorageError `StagingRevoked` when the run was closed already, `DestinationGone`, `DestinationError`, `Cancelled`, errno names
+ */
+export function finishRestore(request: FinishRequest, control: TransferControl): FinishedRestore {
+  const { location } = request.settings;
+  const run = runDirectory(location);
+  return blaming('destination', run, () => {
+    if (isForgotten(location, request.ground)) throw new StorageError('StagingRevoked', 'destination', location.destination, `The restore to ${location.destination} has ended already`);
+    revokeRun(location);
+    // The directories and links to come may be what it was kept for.
+    fs.rmSync(join(run, runEntries.reserve), { force: true });
+    return readSummary(location) ?? withDraft(run, runEntries.failures, (failures) => {
+      const tally = new RestoreTally(failures);
+      restoreTree(request, tally, control);
+      if (!request.settings.syncEach) requireSynced(location, control);
+      failures.close();
+      const summary = tally.summary();
+      const finished = { ...summary, failuresPath: summary.failed > SAMPLE ? join(run, runEntries.failures) : null };
+      withDraft(run, runEntries.summary, (draft) => draft.write(finished));
+      syncDirectory(run);
+      return finished;
+    });
+  });
+}
+
+function readSummary(location: RunLocation): FinishedRestore | undefined {
+  try {
+    return JSON.parse(fs.readFileSync(join(runDirectory(location), runEntries.summary), 'utf8')) as FinishedRestore;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+function restoreTree({ settings, chunks, cancelled }: FinishRequest, tally: RestoreTally, control: TransferControl): void {
+  const { location, overwrite } = settings;
+  const firstNames = new FirstNames(treeItems(location));
+  countFiles({ location, chunks, overwrite }, firstNames, tally, control);
+  const staging = join(runDirectory(location), `.${randomUUID()}`);
+  fs.mkdirSync(staging, { mode: 0o700 });
+  const restorer = new TreeRestorer(settings, staging, firstNames, tally, control);
+  try {
+    for (const item of treeItems(location)) {
+      if (cancelled) restorer.oneOfCancelled(item);
+      else restorer.one(item);
+      control.finishFile();
+    }
+    restorer.end();
+  } finally {
+    restorer.close();
+    fs.rmSync(staging, { recursive: true, force: true });
+  }
+}

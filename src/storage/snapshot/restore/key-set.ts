@@ -1,0 +1,52 @@
+import { orderKey } from '../entry-order';
+
+/** Key of the file system's root directory; of everything else, a key begins with it. */
+export const ROOT_KEY = '\0';
+
+/** What the keys of everything in a directory begin with. */
+export function keyPrefix(key: string): string {
+  return key === ROOT_KEY ? ROOT_KEY : `${key}\0`;
+}
+
+export function isBelowKey(directory: string, key: string): boolean {
+  return key.startsWith(keyPrefix(directory)) && key !== directory;
+}
+
+/** Keys of an entry and of all directories that it is in, the entry's own first. */
+function* selfAndParents(key: string): Generator<string> {
+  for (let each = key; each !== ''; each = each.slice(0, each.lastIndexOf('\0'))) yield each;
+  if (key !== ROOT_KEY) yield ROOT_KEY;
+}
+
+/** Paths, each standing for itself and everything below it. */
+export class KeySet {
+  private readonly matched = new Set<string>();
+  private readonly paths: Map<string, string>;
+  private readonly parents = new Set<string>();
+
+  constructor(paths: readonly string[]) {
+    this.paths = new Map(paths.map((path) => [orderKey(path), path]));
+    for (const key of this.paths.keys()) for (const parent of selfAndParents(key)) if (parent !== key) this.parents.add(parent);
+  }
+
+  /** The entry is one of the paths, or below one. */
+  has(key: string): boolean {
+    let found = false;
+    for (const each of selfAndParents(key)) {
+      if (!this.paths.has(each)) continue;
+      this.matched.add(each);
+      found = true;
+    }
+    return found;
+  }
+
+  /** One of the paths is below the entry. */
+  leadsTo(key: string): boolean {
+    return this.parents.has(key);
+  }
+
+  /** Paths that nothing was found for. */
+  unmatched(): string[] {
+    return [...this.paths].flatMap(([key, path]) => (this.matched.has(key) ? [] : [path]));
+  }
+}

@@ -1,0 +1,94 @@
+import { TransferControl } from '../../control';
+import { blaming, StorageError } from '../../errors';
+import { isSameInode } from '../../file-stat';
+import { pathText, type PathBytes } from '../../path-bytes';
+import type { EntryType } from '../entry';
+import { hasAttributes } from './attributes';
+import { decide, requireKind, type ContentItem, type Found } from './decide';
+import { openWanted } from './open-source';
+import { refuseRepository } from './plan-restore';
+import { skipTexts, type RestoreSelection } from './request';
+import type { DirectoryItem, RestoreItem } from './restore-item';
+import { restoreItems } from './restore-items';
+import { TargetFinder, targetOf } from './target-finder';
+
+/** What a restore would do: `kept` is left because nothing is to be overwritten, `conflict` would fail. */
+export type PreviewAction = 'restored' | 'unchanged' | 'kept' | 'conflict' | 'skipped';
+
+export interface PreviewedEntry {
+  readonly path: PathBytes;
+  readonly type: EntryType | 'hardLink';
+  readonly action: PreviewAction;
+  /** Of files; 0 of everything else. */
+  readonly sizeBytes: number;
+  /** Why it is skipped, or what is in its way. */
+  readonly reason?: string;
+}
+
+export interface PreviewRequest extends RestoreSelection {
+  /** Allowed root that holds the destination. */
+  readonly root: string;
+  readonly destination: string;
+}
+
+/**
+ * Says for each entry of a snapshot what a restore would do, as a stream and by the same rules. Writes nothing; what is
+ * compared by content is read.
+ * @throws StorageError as `planRestore`
+ */
+export function* previewRestore(request: PreviewRequest, control = new TransferControl()): Generator<PreviewedEntry> {
+  refuseRepository(request.repository, request.destination);
+  const finder = new TargetFinder(request);
+  try {
+    for (const item of restoreItems(openWanted(request), request.paths)) {
+      control.throwIfCancelled();
+      const previewed = previewOf(item, request, { finder, control });
+      if (previewed !== undefined) yield previewed;
+    }
+  } finally {
+    finder.close();
+  }
+}
+
+interface Looking {
+  readonly finder: TargetFinder;
+  readonly control: TransferControl;
+}
+
+function previewOf(item: RestoreItem, request: PreviewRequest, looking: Looking): PreviewedEntry | undefined {
+  const { path } = item;
+  if (item.type === 'skipped') return { path, type: item.entryType, action: 'skipped', sizeBytes: 0, reason: skipTexts[item.reason] };
+  const entry = { path, type: item.type, sizeBytes: 'sizeBytes' in item ? item.sizeBytes : 0 };
+  try {
+    const action = item.type === 'directory' ? actionOnDirectory(item, request, looking) : actionOn(item, request, looking);
+    return action && { ...entry, action };
+  } catch (error) {
+    if (!(error instanceof StorageError) || error.code === 'Cancelled') throw error;
+    return { ...entry, action: 'conflict', reason: error.message };
+  }
+}
+
+/** Undefined of directories that are not spoken of: those that only lead somewhere, and the destination itself. */
+function actionOnDirectory(item: DirectoryItem, request: PreviewRequest, { finder }: Looking): PreviewAction | undefined {
+  if (item.path.length === 1) return undefined;
+  const found = finder.find(item.path);
+  if (found === undefined) return 'restored';
+  requireKind(found.stats, 'directory', pathText(targetOf(request, item.path)));
+  if (!item.isDue) return undefined;
+  if (request.overwrite === 'never') return 'kept';
+  return hasAttributes(found.stats, item.attributes) ? 'unchanged' : 'restored';
+}
+
+const actions = { create: 'restored', replace: 'restored', unchanged: 'unchanged', keep: 'kept' } as const;
+
+function actionOn(item: ContentItem, request: PreviewRequest, looking: Looking): PreviewAction {
+  const found = looking.finder.find(item.path);
+  if (found !== undefined && item.type === 'hardLink' && isLinked(item.first, found, looking)) return 'unchanged';
+  const target = pathText(targetOf(request, item.path));
+  return actions[blaming('destination', target, () => decide(item, found, request.overwrite, target, looking.control))];
+}
+
+function isLinked(first: PathBytes, found: Found, { finder }: Looking): boolean {
+  const other = finder.find(first);
+  return other !== undefined && isSameInode(other.stats, found.stats);
+}

@@ -1,0 +1,114 @@
+import { attemptsAt, isStagedBy } from '../../batch/attempt-directory';
+import { workOff } from '../../batch/backup-chunk';
+import type { ChunkTask, PlannedFile } from '../../batch/chunk';
+import type { ChunkFile } from '../../batch/chunk-file';
+import { readChunkLines } from '../../batch/chunked-lines';
+import { requireSpace } from '../../batch/free-space';
+import type { ChunkReport } from '../../batch/journal';
+import { openOrCreate, stageFiles, type Stage, type StagedChunk } from '../../batch/stage-files';
+import type { TransferControl } from '../../control';
+import type { OpenDirectory } from '../../directory';
+import { blaming, isErrno, StorageError } from '../../errors';
+import { isSameInode, lstatIfPresent } from '../../file-stat';
+import { bytewise, pathText, splitPath, type PathBytes } from '../../path-bytes';
+import { copyItem } from './copy-item';
+import { decide, type Decision, type Found } from './decide';
+import { withCopy } from './open-source';
+import type { RestoreSettings } from './request';
+import { parseItem, type FileItem } from './restore-item';
+import { targetOf } from './target-finder';
+
+/** A file of a restore's plan, as the path of a chunk knows it. */
+interface RestoreFile extends PlannedFile {
+  readonly item: FileItem;
+}
+
+/** Of one attempt at a chunk, besides what every attempt has. */
+interface Chunk {
+  /** Attempts before this one, which may have published some of its files. */
+  readonly earlier: readonly string[];
+  /** Directories that are on the file system of the staging directory. */
+  readonly near: WeakSet<OpenDirectory>;
+}
+
+/** Directories are nobody else's until they have their mode, when everything in them is there. */
+export const DIRECTORY_MODE = 0o700;
+
+/**
+ * Restores one chunk, by the same path as a backup's: staged, made durable, read back, published, journaled. A chunk whose
+ * journal is there is done, and is not done again.
+ * @throws StorageError `StagingRevoked`, `Cancelled`, what made the destination or the repository ill, errno names of the run's own files
+ */
+export function restoreChunk(task: ChunkTask<RestoreSettings>, control: TransferControl): ChunkReport {
+  return workOff(task, stageRestore, control);
+}
+
+function stageRestore(task: ChunkTask<RestoreSettings>, control: TransferControl): StagedChunk {
+  const { sizeBytes, lines } = readChunkLines(task.settings.location, task.chunk);
+  const entries = lines.map((line): RestoreFile => {
+    const item = parseItem(line) as FileItem;
+    return { item, source: item.path, target: item.path.slice(1) };
+  });
+  const chunk: Chunk = { earlier: attemptsAt(task), near: new WeakSet() };
+  return stageFiles<RestoreSettings, RestoreFile>(task, { entries, sizeBytes }, (stage, file, name) => restoreOne(stage, file, name, chunk), control);
+}
+
+function restoreOne(stage: Stage<RestoreSettings>, file: ChunkFile<RestoreFile>, name: string, chunk: Chunk): void {
+  const { settings } = stage.task;
+  const { item } = file.entry;
+  const targetPath = targetOf(settings.location, item.path);
+  const found = findTarget(stage, targetPath);
+  const decision = decideOn(stage, item, found, pathText(targetPath), isOurs(chunk, name, found));
+  file.sizeBytes = item.sizeBytes;
+  file.sha256 = item.sha256;
+  if (decision === 'unchanged' || decision === 'keep') {
+    file.state = 'unchanged';
+    return;
+  }
+  file.targetExisted = decision === 'replace';
+  withCopy(settings, stage.sources, item.path, (copy) => {
+    const text = pathText(targetPath);
+    if (found !== undefined && isSameInode(copy.stats, found.stats)) throw new StorageError('SameFile', 'destination', text, `Target ${text} is the snapshot's own copy`);
+    if (stage.isScarce) requireSpace(settings.location.destination, text, item.sizeBytes);
+    requireNear(stage, openOrCreate(stage, splitPath(targetPath).directory, DIRECTORY_MODE), chunk, text);
+    copyItem(`${stage.directory}/${name}`, copy, item, text, stage.control, settings.syncEach);
+  });
+  file.state = 'backedUp';
+  file.staged = name;
+}
+
+function decideOn(stage: Stage<RestoreSettings>, item: FileItem, found: Found | undefined, target: string, ours: boolean): Decision {
+  if (ours) return 'replace';
+  return blaming('destination', target, () => decide(item, found, stage.task.settings.overwrite, target, stage.control));
+}
+
+/** Published by an attempt that did not get to its journal: restored by this run, and not there before it. */
+function isOurs({ earlier }: Chunk, name: string, found: Found | undefined): boolean {
+  return found !== undefined && isStagedBy(earlier, name, found.stats);
+}
+
+/** What lies at the target; nothing is made for looking. */
+function findTarget({ task, targets, createdDirectories }: Stage<RestoreSettings>, targetPath: PathBytes): Found | undefined {
+  const { directory, name } = splitPath(targetPath);
+  if (createdDirectories.size > 0 && createdDirectories.has(bytewise(directory))) return undefined;
+  try {
+    const entry = targets.get(task.settings.location.root, directory).entry(name);
+    const stats = blaming('destination', pathText(targetPath), () => lstatIfPresent(entry));
+    return stats && { stats, entry };
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+/** Files get their names by a link or a rename, which do not lead to another file system. */
+function requireNear({ directory }: Stage<RestoreSettings>, parent: OpenDirectory, { near }: Chunk, target: string): void {
+  if (near.has(parent)) return;
+  const staging = blaming('destination', target, () => lstatIfPresent(directory));
+  if (staging !== undefined && parent.stat().dev !== staging.dev) throw otherFileSystem(target);
+  near.add(parent);
+}
+
+export function otherFileSystem(target: string, cause?: unknown): StorageError {
+  return new StorageError('TargetInvalid', 'destination', target, `Target ${target} is on another file system than the directory to restore to; restore to a directory on that one`, {}, { cause });
+}

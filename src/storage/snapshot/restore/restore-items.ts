@@ -1,0 +1,98 @@
+import { StorageError } from '../../errors';
+import { fromJsonPath, type PathBytes } from '../../path-bytes';
+import type { FileEntry, PresentEntry } from '../entry';
+import { orderKey } from '../entry-order';
+import type { OpenSnapshot, ReadEntry } from '../metadata';
+import type { Attributes } from './attributes';
+import { isBelowKey, KeySet, ROOT_KEY } from './key-set';
+import type { SkipReason } from './request';
+import type { FileItem, HardLinkItem, RestoreItem } from './restore-item';
+import { isSound } from './sound-entry';
+
+/** Directly below its target a restore keeps its own files. */
+const OWN_KEY = `${ROOT_KEY}.file-backup`;
+
+const skippedTypes: Partial<Record<string, SkipReason>> = { socket: 'socket', blockDevice: 'device', characterDevice: 'device' };
+
+/**
+ * The entries of a snapshot that are wanted, in their order, as a stream: those of the paths with everything below them,
+ * and the directories that lead there.
+ * @param paths all of the snapshot when there are none
+ * @throws StorageError `InvalidInput` for a path that is not in the snapshot, `SnapshotDamaged`
+ */
+export function* restoreItems(snapshot: OpenSnapshot, paths: readonly string[]): Generator<RestoreItem> {
+  const wanted = new KeySet(paths.length === 0 ? ['/'] : paths.map(checkedPath));
+  const sources = new KeySet(snapshot.record.sources);
+  const links = new HardLinks(wanted);
+  for (const read of soundEntries(snapshot)) {
+    const isWanted = wanted.has(read.key);
+    if (!isWanted && !(read.entry.type === 'directory' && wanted.leadsTo(read.key))) continue;
+    yield itemOf(read, isWanted && sources.has(read.key), links);
+  }
+  const [missing] = paths.length === 0 ? [] : wanted.unmatched();
+  if (missing !== undefined) throw new StorageError('InvalidInput', 'source', missing, `${missing} is not in snapshot ${snapshot.name}`);
+}
+
+function checkedPath(path: string): string {
+  if (path === '/' || (path.startsWith('/') && path.slice(1).split('/').every((name) => name !== '' && name !== '.' && name !== '..'))) return path;
+  throw new StorageError('InvalidInput', 'source', path, `${JSON.stringify(path)} is no absolute path of an entry`);
+}
+
+/** Entries as their types say, none of them below something that is no directory. */
+function* soundEntries(snapshot: OpenSnapshot): Generator<ReadEntry> {
+  let leaf: string | undefined;
+  for (const read of snapshot.entries()) {
+    const { key, entry } = read;
+    if (!isSound(entry) || (leaf !== undefined && isBelowKey(leaf, key))) {
+      throw new StorageError('SnapshotDamaged', 'source', snapshot.directory, `The metadata of ${snapshot.directory} is damaged: ${JSON.stringify(entry).slice(0, 200)}`);
+    }
+    // In their order, everything below an entry comes directly after it.
+    if (entry.type !== 'directory') leaf = key;
+    yield read;
+  }
+}
+
+function itemOf({ path, key, entry }: ReadEntry, isDue: boolean, links: HardLinks): RestoreItem {
+  const skipped = (reason: SkipReason): RestoreItem => ({ type: 'skipped', path, entryType: entry.type, reason });
+  if (key === OWN_KEY || isBelowKey(OWN_KEY, key)) return skipped('reserved');
+  if (entry.state === 'failed') return skipped('notInSnapshot');
+  const attributes = attributesOf(entry);
+  switch (entry.type) {
+    case 'file':
+      return links.itemOf(path, key, entry);
+    case 'directory':
+      return { type: 'directory', path, attributes, isDue };
+    case 'symlink':
+      return { type: 'symlink', path, attributes, linkTarget: fromJsonPath(entry.linkTarget) };
+    case 'fifo':
+      return { type: 'fifo', path, attributes };
+    default:
+      return skipped(skippedTypes[entry.type] ?? 'device');
+  }
+}
+
+function attributesOf({ mode, uid, gid, mtimeNs }: PresentEntry): Attributes {
+  return { mode, uid, gid, mtimeNs };
+}
+
+/** Tells first names of files from further ones. Of names whose first one is not wanted, the next one takes its place. */
+class HardLinks {
+  private readonly substitutes = new Map<string, PathBytes>();
+
+  constructor(private readonly wanted: KeySet) {}
+
+  itemOf(path: PathBytes, key: string, entry: FileEntry): FileItem | HardLinkItem {
+    const { sizeBytes, sha256, hardLink } = entry;
+    const content = { path, attributes: attributesOf(entry), sizeBytes, sha256 };
+    const first = hardLink === undefined ? undefined : this.firstOf(fromJsonPath(hardLink), path, key);
+    return first === undefined ? { type: 'file', ...content } : { type: 'hardLink', ...content, first };
+  }
+
+  private firstOf(named: PathBytes, path: PathBytes, key: string): PathBytes | undefined {
+    const namedKey = orderKey(named);
+    if (namedKey < key && this.wanted.has(namedKey)) return named;
+    const substitute = this.substitutes.get(namedKey);
+    if (substitute === undefined) this.substitutes.set(namedKey, path);
+    return substitute;
+  }
+}

@@ -1,0 +1,223 @@
+import * as fs from 'node:fs';
+import { failureOf } from '../../batch/chunk-file';
+import { OpenDirectories } from '../../batch/open-directories';
+import { requireRun } from '../../batch/open-run';
+import type { TransferControl } from '../../control';
+import type { OpenDirectory } from '../../directory';
+import { blaming, isErrno, StorageError } from '../../errors';
+import { isSameInode, lstatIfPresent } from '../../file-stat';
+import { createParents, missingParents } from '../../parents';
+import { joinPath, pathText, splitPath, type PathBytes } from '../../path-bytes';
+import { orderKey } from '../entry-order';
+import { applyAttributes, hasAttributes } from './attributes';
+import { decide, requireKind, type ContentItem, type Decision, type Found } from './decide';
+import { isBelowKey } from './key-set';
+import { makeAside, makeOwnCopy, makeRestoredFifo, makeSymlink } from './make-item';
+import type { RestoreSettings } from './request';
+import { DIRECTORY_MODE } from './restore-chunk';
+import type { DirectoryItem, HardLinkItem, TreeItem } from './restore-item';
+import type { RestoreTally } from './restore-tally';
+import type { FirstNames } from './restored-files';
+import { targetOf } from './target-finder';
+
+/** A directory whose contents are being made. */
+interface Entered {
+  readonly key: string;
+  readonly item: DirectoryItem;
+  readonly isCreated: boolean;
+}
+
+/**
+ * Makes what is no file of its own, in the snapshot's order, after all files are there. A directory gets its owner, times
+ * and mode when everything in it is there: they would not last before, and a read-only one could not be filled.
+ */
+export class TreeRestorer {
+  private readonly targets = new OpenDirectories('destination');
+  private readonly sources = new OpenDirectories('source');
+  private readonly entered: Entered[] = [];
+  private made = 0;
+
+  /** @param staging a directory of this attempt's own, below the run's */
+  constructor(
+    private readonly settings: RestoreSettings,
+    private readonly staging: string,
+    private readonly firstNames: FirstNames,
+    private readonly tally: RestoreTally,
+    private readonly control: TransferControl,
+  ) {}
+
+  /** What is wrong with one entry is written down and does not stop the others. */
+  one(item: TreeItem): void {
+    this.control.throwIfCancelled();
+    this.leaveUnless((directory) => isBelowKey(directory, orderKey(item.path)));
+    this.unlessFailed(item.path, () => {
+      if (item.type === 'skipped') this.tally.skip(item.path, item.reason);
+      else if (item.type === 'directory') this.enter(item);
+      else this.make(item);
+    });
+  }
+
+  /** Of an entry that a cancelled run does not make: a directory that is there is put right all the same. */
+  oneOfCancelled(item: TreeItem): void {
+    if (item.type === 'skipped' || (item.type === 'directory' && this.isThere(item))) this.one(item);
+    else this.tally.skipMany(1, 'cancelled');
+  }
+
+  /** Finishes the last directories, and makes the names in all of them durable. */
+  end(): void {
+    this.leaveUnless(() => false);
+    this.targets.sync();
+  }
+
+  close(): void {
+    this.targets.close();
+    this.sources.close();
+  }
+
+  private isThere({ path }: DirectoryItem): boolean {
+    try {
+      this.targets.get(this.settings.location.root, targetOf(this.settings.location, path));
+      return true;
+    } catch (error) {
+      if (error instanceof StorageError) return false;
+      throw error;
+    }
+  }
+
+  private enter(item: DirectoryItem): void {
+    const target = targetOf(this.settings.location, item.path);
+    if (item.isKept === true) return this.tally.skipMany(1, 'exists');
+    const { parent, name } = this.parentOf(target);
+    const isCreated = blaming('destination', pathText(target), () => makeDirectory(parent.entry(name), pathText(target)));
+    if (isCreated) this.touch(parent);
+    this.entered.push({ key: orderKey(item.path), item, isCreated });
+  }
+
+  /** Deepest first: what is made in a directory changes its times. */
+  private leaveUnless(isInside: (key: string) => boolean): void {
+    for (let top = this.entered.at(-1); top !== undefined && !isInside(top.key); top = this.entered.at(-1)) {
+      const { item, isCreated } = top;
+      this.entered.pop();
+      this.unlessFailed(item.path, () => this.leave(item, isCreated));
+    }
+  }
+
+  private leave({ path, attributes }: DirectoryItem, isCreated: boolean): void {
+    const directory = this.targets.get(this.settings.location.root, targetOf(this.settings.location, path));
+    if (!isCreated && hasAttributes(directory.stat(), attributes)) return this.tally.unchanged();
+    directory.use((descriptor) => applyAttributes(descriptor, attributes));
+    this.touch(directory);
+    this.tally.restored();
+  }
+
+  private make(item: ContentItem): void {
+    const target = targetOf(this.settings.location, item.path);
+    const text = pathText(target);
+    const { parent, name } = this.parentOf(target);
+    const entry = parent.entry(name);
+    const decision = blaming('destination', text, () => this.decideOn(item, foundAt(entry), text));
+    if (decision === 'keep') return this.tally.skipMany(1, 'exists');
+    if (decision === 'unchanged') return this.tally.unchanged();
+    this.made += 1;
+    const staged = `${this.staging}/${this.made}`;
+    let sizeBytes = 0;
+    blaming('destination', text, () => makeAside(staged, entry, decision === 'replace', text, () => (sizeBytes = this.makeStaged(staged, item, text))));
+    this.touch(parent);
+    this.tally.restored(1, sizeBytes);
+  }
+
+  private decideOn(item: ContentItem, found: Found | undefined, text: string): Decision {
+    if (item.type !== 'hardLink' || found === undefined) return decide(item, found, this.settings.overwrite, text, this.control);
+    const first = this.findFirst(item);
+    if (first !== undefined && isSameInode(first.stats, found.stats)) return 'unchanged';
+    const decision = decide(item, found, this.settings.overwrite, text, this.control);
+    // As recorded, but for being a file of its own.
+    return decision === 'unchanged' && this.settings.overwrite === 'always' && first !== undefined ? 'replace' : decision;
+  }
+
+  /** Answers how many bytes were copied. */
+  private makeStaged(staged: string, item: ContentItem, text: string): number {
+    switch (item.type) {
+      case 'symlink':
+        makeSymlink(staged, item);
+        return 0;
+      case 'fifo':
+        makeRestoredFifo(staged, item);
+        return 0;
+      case 'hardLink':
+        return this.linkOrCopy(staged, item, text);
+      case 'file':
+        throw new Error('Files are restored in chunks');
+    }
+  }
+
+  private linkOrCopy(staged: string, item: HardLinkItem, text: string): number {
+    const first = this.findFirst(item);
+    if (first !== undefined && canLink(first.entry, staged)) return 0;
+    makeOwnCopy(staged, item, text, this.settings, this.sources, this.control);
+    return item.sizeBytes;
+  }
+
+  /** The first name, if this run has restored the same content there and it is there still. */
+  private findFirst({ first, sha256, sizeBytes, attributes }: HardLinkItem): Found | undefined {
+    if (this.firstNames.digestOf(first) !== sha256) return undefined;
+    const { directory, name } = splitPath(targetOf(this.settings.location, first));
+    try {
+      const found = foundAt(this.targets.get(this.settings.location.root, directory).entry(name));
+      return found?.stats.isFile() === true && Number(found.stats.size) === sizeBytes && String(found.stats.mtimeNs) === attributes.mtimeNs ? found : undefined;
+    } catch (error) {
+      if (error instanceof StorageError) return undefined;
+      throw error;
+    }
+  }
+
+  private parentOf(target: PathBytes): { readonly parent: OpenDirectory; readonly name: PathBytes } {
+    const { location } = this.settings;
+    const { directory, name } = splitPath(target);
+    try {
+      return { parent: this.targets.get(location.root, directory), name };
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT') || directory === location.destination) throw error;
+      requireRun(location);
+      createParents(location.root, missingParents(location.destination, joinPath(directory, '-')), { sync: this.settings.syncEach, mode: DIRECTORY_MODE });
+      return { parent: this.targets.get(location.root, directory), name };
+    }
+  }
+
+  private touch(directory: OpenDirectory): void {
+    if (this.settings.syncEach) this.targets.touch(directory);
+  }
+
+  private unlessFailed(path: PathBytes, calls: () => void): void {
+    try {
+      calls();
+    } catch (error) {
+      if (error instanceof StorageError && error.code === 'Cancelled') throw error;
+      this.tally.fail(path, failureOf(error));
+    }
+  }
+}
+
+function foundAt(entry: PathBytes): Found | undefined {
+  const stats = lstatIfPresent(entry);
+  return stats && { stats, entry };
+}
+
+/** Answers whether it was missing. @throws StorageError `TargetInvalid` when something else lies there */
+function makeDirectory(entry: PathBytes, text: string): boolean {
+  const stats = lstatIfPresent(entry);
+  if (stats !== undefined) requireKind(stats, 'directory', text);
+  else fs.mkdirSync(entry, DIRECTORY_MODE);
+  return stats === undefined;
+}
+
+/** A file system may have no hard links, or a file as many as it can have. */
+function canLink(first: PathBytes, staged: string): boolean {
+  try {
+    fs.linkSync(first, staged);
+    return true;
+  } catch (error) {
+    if (isErrno(error, 'EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK', 'EXDEV', 'ENOENT', 'EACCES')) return false;
+    throw error;
+  }
+}
