@@ -39,6 +39,11 @@ export function toJsonPath(path: PathBytes): JsonPath {
   return typeof path === 'string' ? path : { base64: path.toString('base64') };
 }
 
+/** Of what was read from a file that is not to be trusted. */
+export function isJsonPath(value: unknown): value is JsonPath {
+  return typeof value === 'string' || (typeof value === 'object' && value !== null && typeof (value as { base64?: unknown }).base64 === 'string');
+}
+
 export function fromJsonPath(path: JsonPath): PathBytes {
   return typeof path === 'string' ? path : Buffer.from(path.base64, 'base64');
 }

@@ -3,7 +3,7 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { blaming, StorageError } from '../errors';
 import { splitLines } from '../batch/lines';
-import { fromJsonPath, type PathBytes } from '../path-bytes';
+import { fromJsonPath, isJsonPath, type PathBytes } from '../path-bytes';
 import type { SnapshotEntry } from './entry';
 import { orderKey } from './entry-order';
 import { readRecord, snapshotEntries, type SnapshotRecord } from './snapshot-record';
@@ -90,7 +90,7 @@ export function* readEntries(file: string, range: MetadataRange = { start: 0, en
 function readLine(line: string, offset: number, file: string): ReadEntry {
   try {
     const entry = JSON.parse(line) as SnapshotEntry;
-    const path = fromJsonPath(entry.path);
+    const path = isJsonPath(entry.path) ? fromJsonPath(entry.path) : '';
     const key = orderKey(path);
     if (!path.includes('\0') && isInside(key)) return { path, key, offset, entry };
   } catch (error) {

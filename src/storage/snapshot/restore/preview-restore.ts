@@ -85,7 +85,9 @@ function actionOn(item: ContentItem, request: PreviewRequest, looking: Looking):
   const found = looking.finder.find(item.path);
   if (found !== undefined && item.type === 'hardLink' && isLinked(item.first, found, looking)) return 'unchanged';
   const target = pathText(targetOf(request, item.path));
-  return actions[blaming('destination', target, () => decide(item, found, request.overwrite, target, looking.control))];
+  const action = actions[blaming('destination', target, () => decide(item, found, request.overwrite, target, looking.control))];
+  // As recorded, but for being a file of its own.
+  return item.type === 'hardLink' && action === 'unchanged' && request.overwrite === 'always' ? 'restored' : action;
 }
 
 function isLinked(first: PathBytes, found: Found, { finder }: Looking): boolean {

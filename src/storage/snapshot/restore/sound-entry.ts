@@ -1,4 +1,4 @@
-import { bytewise, fromJsonPath, type JsonPath } from '../../path-bytes';
+import { bytewise, fromJsonPath, isJsonPath, type JsonPath } from '../../path-bytes';
 import type { PresentEntry, SnapshotEntry } from '../entry';
 
 const MAX_PATH_BYTES = 4095;
@@ -7,12 +7,7 @@ const MAX_OWNER = 0xfffffffe;
 
 /** A repository is not to be trusted: every field that a restore acts on is looked at before. */
 export function isSound(entry: SnapshotEntry): boolean {
-  try {
-    return entry.state === 'failed' ? typeof entry.type === 'string' : hasSoundAttributes(entry) && isSoundOfItsType(entry);
-  } catch (error) {
-    if (error instanceof TypeError) return false;
-    throw error;
-  }
+  return entry.state === 'failed' ? typeof entry.type === 'string' : hasSoundAttributes(entry) && isSoundOfItsType(entry);
 }
 
 function hasSoundAttributes({ mode, uid, gid, mtimeNs }: PresentEntry): boolean {
@@ -47,6 +42,7 @@ function staysInside(path: JsonPath): boolean {
 }
 
 function isPath(path: JsonPath): boolean {
+  if (!isJsonPath(path)) return false;
   const bytes = Buffer.from(fromJsonPath(path));
   return bytes.length > 0 && bytes.length <= MAX_PATH_BYTES && !bytes.includes(0);
 }

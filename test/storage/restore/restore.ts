@@ -1,0 +1,144 @@
+import { createHash, randomUUID } from 'node:crypto';
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import type { ChunkTask } from '../../../src/storage/batch/chunk';
+import type { ChunkReport } from '../../../src/storage/batch/journal';
+import { inspectRun, openRun, type RunGround } from '../../../src/storage/batch/open-run';
+import type { RunLocation } from '../../../src/storage/batch/run-directory';
+import { TransferControl } from '../../../src/storage/control';
+import type { SnapshotEntry } from '../../../src/storage/snapshot/entry';
+import { closeRestore } from '../../../src/storage/snapshot/restore/close-restore';
+import { finishRestore, type FinishedRestore } from '../../../src/storage/snapshot/restore/finish-restore';
+import { planRestore, type PlannedRestore } from '../../../src/storage/snapshot/restore/plan-restore';
+import { previewRestore } from '../../../src/storage/snapshot/restore/preview-restore';
+import type { Overwrite, RestoreSettings } from '../../../src/storage/snapshot/restore/request';
+import { restoreChunk } from '../../../src/storage/snapshot/restore/restore-chunk';
+import { recordText, type SnapshotRecord } from '../../../src/storage/snapshot/snapshot-record';
+import { pathText } from '../../../src/storage/path-bytes';
+
+export const WORKFLOW_ID = 'restore';
+const illness = { codes: { source: [], destination: [] }, borne: [], mostFailures: 20 };
+
+export interface RestoreOptions {
+  readonly paths?: readonly string[];
+  readonly overwrite?: Overwrite;
+  readonly snapshot?: string;
+  readonly target?: string;
+}
+
+/** Storage's side of a restore from `{folder}/repository` to `{folder}/target`, step by step. */
+export class Restore {
+  readonly location: RunLocation;
+  readonly control = new TransferControl();
+  readonly repository: string;
+  private readonly overwrite: Overwrite;
+  private ground: RunGround | undefined;
+  private planned: PlannedRestore | undefined;
+  private finished: FinishedRestore | undefined;
+  private attempts = 0;
+
+  constructor(
+    private readonly folder: string,
+    private readonly options: RestoreOptions = {},
+  ) {
+    this.repository = join(folder, 'repository');
+    this.location = { root: folder, destination: options.target ?? join(folder, 'target'), runId: randomUUID() };
+    this.overwrite = options.overwrite ?? 'always';
+  }
+
+  open(): void {
+    this.ground ??= inspectRun(this.location);
+    const owner = { clusterId: 'cluster', namespace: 'default', workflowId: WORKFLOW_ID, runId: this.location.runId };
+    openRun({ location: this.location, owner, ground: this.ground, needsHardLinks: false });
+  }
+
+  plan(): PlannedRestore {
+    const { location, repository, overwrite, options } = this;
+    this.planned = planRestore({ location, repositoryRoot: this.folder, repository, snapshot: options.snapshot ?? 'latest', paths: options.paths ?? [], overwrite }, this.control);
+    return this.planned;
+  }
+
+  settings(): RestoreSettings {
+    const { location, repository, overwrite, planned, folder } = this;
+    return { location, repositoryRoot: folder, repository, snapshot: planned?.snapshot ?? '', overwrite, verify: 'cache', syncEach: true, keepPrevious: false };
+  }
+
+  task(chunk = 0): ChunkTask<RestoreSettings> {
+    this.attempts += 1;
+    return { settings: this.settings(), chunk, attemptName: `${chunk}-${this.attempts}-test-1`, workflowId: WORKFLOW_ID, illness, pass: 0, only: [] };
+  }
+
+  chunk(chunk = 0): ChunkReport {
+    return restoreChunk(this.task(chunk), this.control);
+  }
+
+  finish(cancelled = false): FinishedRestore {
+    const { ground, planned } = this;
+    if (ground === undefined || planned === undefined) throw new Error('not planned');
+    this.finished = finishRestore({ settings: this.settings(), ground, chunks: planned.chunks, cancelled }, this.control);
+    return this.finished;
+  }
+
+  close(): void {
+    const { ground, planned, finished, location } = this;
+    if (ground === undefined) throw new Error('not open');
+    closeRestore({ location, ground, failuresPath: finished?.failuresPath ?? null, rootAttributes: planned?.rootAttributes ?? null });
+  }
+
+  /** All steps; what a workflow would answer. */
+  run(): FinishedRestore {
+    this.open();
+    const { chunks } = this.plan();
+    for (let chunk = 0; chunk < chunks; chunk += 1) this.chunk(chunk);
+    const finished = this.finish();
+    this.close();
+    return finished;
+  }
+
+  preview(): [string, string, string][] {
+    const { location, repository, overwrite, options } = this;
+    const request = { root: this.folder, destination: location.destination, repositoryRoot: this.folder, repository, snapshot: options.snapshot ?? 'latest', paths: options.paths ?? [], overwrite };
+    return [...previewRestore(request)].map(({ path, type, action }) => [pathText(path), type, action]);
+  }
+}
+
+/** Every entry below a folder, byte by byte and to the nanosecond, whatever it is called; names of one file by the first of them. */
+export function exactTree(folder: string, { skip = [] as readonly string[] } = {}): Record<string, string> {
+  const entries: Record<string, string> = {};
+  const firstNames = new Map<bigint, string>();
+  const visit = (directory: Buffer): void => {
+    for (const name of fs.readdirSync(directory, { encoding: 'buffer' }).sort((a, b) => a.compare(b))) {
+      const path = Buffer.concat([directory, Buffer.from('/'), name]);
+      const key = path.toString('latin1').slice(Buffer.byteLength(folder) + 1);
+      if (skip.includes(key)) continue;
+      const stats = fs.lstatSync(path, { bigint: true });
+      const first = firstNames.get(stats.ino);
+      if (!stats.isDirectory() && first === undefined) firstNames.set(stats.ino, key);
+      entries[key] = describeExactly(path, stats, first);
+      if (stats.isDirectory()) visit(path);
+    }
+  };
+  visit(Buffer.from(folder));
+  return entries;
+}
+
+function describeExactly(path: Buffer, stats: fs.BigIntStats, first: string | undefined): string {
+  const common = `${(Number(stats.mode) & 0o7777).toString(8)} ${stats.uid}:${stats.gid} ${stats.mtimeNs}`;
+  if (first !== undefined) return `${common} is ${first}`;
+  if (stats.isDirectory()) return `${common} directory`;
+  if (stats.isSymbolicLink()) return `${stats.uid}:${stats.gid} ${stats.mtimeNs} link to ${fs.readlinkSync(path, { encoding: 'latin1' })}`;
+  if (stats.isFIFO()) return `${common} fifo`;
+  return `${common} file ${createHash('sha256').update(fs.readFileSync(path)).digest('hex')}`;
+}
+
+/** Writes a snapshot's metadata anew, with right digests, as whoever can write the repository can. */
+export function forgeMetadata(repository: string, name: string, forge: (entries: SnapshotEntry[]) => readonly unknown[], record: Partial<SnapshotRecord> = {}): void {
+  const metadata = join(repository, name, 'metadata.ndjson');
+  const entries = fs.readFileSync(metadata, 'utf8').split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as SnapshotEntry);
+  const text = forge(entries).map((entry) => `${typeof entry === 'string' ? entry : JSON.stringify(entry)}\n`).join('');
+  fs.writeFileSync(metadata, text);
+  const path = join(repository, name, 'snapshot.json');
+  const old = JSON.parse(fs.readFileSync(path, 'utf8')) as SnapshotRecord & { sha256?: string };
+  delete old.sha256;
+  fs.writeFileSync(path, recordText({ ...old, ...record, metadataSha256: createHash('sha256').update(text).digest('hex') }));
+}
