@@ -30,7 +30,7 @@ export function closeRestore({ location, ground, failuresPath, rootAttributes }:
     inDirectory(root, destination, 'destination', (directory) => {
       const { mtimeNs } = directory.stat();
       removeRun(runDirectory(location), failuresPath !== null);
-      removeEmptyParents(root, [join(destination, '.file-backup'), runsDirectory(destination)]);
+      removeEmptyParents(root, [join(destination, '.file-backup'), runsDirectory({ destination })]);
       // Last: what was removed has changed its times, and a read-only directory lets nothing be removed.
       if (rootAttributes !== null) directory.use((descriptor) => applyAttributes(descriptor, rootAttributes));
       else keepTime(directory, mtimeNs);
