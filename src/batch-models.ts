@@ -1,6 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { absolutePath, boundedMetadata } from './models';
+import { absolutePath, runFields } from './models';
 
 /** Most that a list of sources may take inside a request; longer ones go into a file. */
 export const MAX_INLINE_LIST_BYTES = 32 * 1024;
@@ -29,24 +28,17 @@ export const BatchBackupInput = z
     layout: z.enum(['flat', 'tree']).default('flat'),
     /** `continue`: a failed file does not stop the others; `rollBack`: all or nothing. */
     onFailure: z.enum(['continue', 'rollBack']).default('continue'),
-    verifyBackup: z.boolean().default(true),
-    verifyFrom: z.enum(['device', 'cache']).default('device'),
-    maxRetries: z.int().min(0).max(10).default(3),
-    retryDelayMs: z.int().min(100).max(30_000).default(1000),
-    onCircuitOpen: z.enum(['wait', 'fail']).default('wait'),
     onSourceChanged: z.enum(['fail', 'accept']).default('fail'),
     /** Read every file, whatever the last run knows of it. */
     rehash: z.boolean().default(false),
-    /** Chunks at a time. */
-    lanes: z.int().min(1).max(64).default(4),
-    operationId: z.uuid().default(() => randomUUID()),
-    metadata: boundedMetadata,
+    ...runFields,
   })
   .refine((input) => (input.sources === undefined) !== (input.sourceList === undefined), { path: ['sources'], message: 'give either sources or sourceList' });
 export type BatchBackupInput = z.output<typeof BatchBackupInput>;
 export type BatchBackupRequest = z.input<typeof BatchBackupInput>;
 
-const FailedFile = z.strictObject({ path: z.string(), type: z.string(), message: z.string() });
+/** A file or other entry that failed, for people. */
+export const FailedFile = z.strictObject({ path: z.string(), type: z.string(), message: z.string() });
 export type FailedFile = z.output<typeof FailedFile>;
 
 /** The record of a finished batch. Counts add up to `totalFiles`. */

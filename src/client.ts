@@ -3,12 +3,13 @@ import { resolve } from 'node:path';
 import { BackupClient } from './client/backup-client';
 import { hostTaskQueue } from './core/names';
 
-export { BackupClient, type BackupClientOptions, type BatchBackupHandle, type FileBackupHandle, type RunHandle, type SnapshotHandle } from './client/backup-client';
+export { BackupClient, type BackupClientOptions, type BatchBackupHandle, type FileBackupHandle, type RestoreHandle, type RunHandle, type SnapshotHandle } from './client/backup-client';
 export { namedServer, serverOrLocal, type ServerAddress, type ServerChoice } from './client/connect';
 export { BatchUpdateError, OperationReusedError, RunNotFoundError, TargetBusyError } from './client/errors';
 export type { LiveBatchProgress, StepUnderWay } from './client/batch-progress';
 export type { BackupDescription, BackupRun, PendingStep } from './client/runs';
 export type { BatchBackupOutput, BatchBackupRequest } from './batch-models';
+export type { RestoreOutput, RestoreRequest } from './restore-models';
 export type { SnapshotOutput, SnapshotRequest } from './snapshot-models';
 export { hostTaskQueue } from './core/names';
 export { InvalidInputError, type FileBackupOutput, type FileBackupRequest } from './models';

@@ -17,6 +17,7 @@ export {
   type FileBackupHandle,
   type LiveBatchProgress,
   type PendingStep,
+  type RestoreHandle,
   type RunHandle,
   type ServerAddress,
   type ServerChoice,
@@ -26,11 +27,12 @@ export {
 export type { FileProgress } from './client/progress';
 export { defaultBreakerOptions, type BreakerOptions } from './core/breaker';
 export type { BatchProgress, BatchTotals } from './core/batch-progress';
-export { BACKUP_BATCH_WORKFLOW, BACKUP_FILE_WORKFLOW, BACKUP_SNAPSHOT_WORKFLOW, hostTaskQueue, SEARCH_ATTRIBUTES, STATUS_QUERY, type BackupState } from './core/names';
+export { BACKUP_BATCH_WORKFLOW, BACKUP_FILE_WORKFLOW, BACKUP_SNAPSHOT_WORKFLOW, hostTaskQueue, RESTORE_SNAPSHOT_WORKFLOW, SEARCH_ATTRIBUTES, STATUS_QUERY, type BackupState } from './core/names';
 export type { BackupStatistics } from './core/statistics';
 export type { FileBackupStatus, StepLabel } from './core/status';
 export { failureKinds, isFailureType, type FailureKind, type FailureType } from './failures';
 export { FileBackupInput, FileBackupOutput, InvalidInputError, Rollback, type FileBackupRequest } from './models';
+export { RestoreInput, RestoreOutput, type RestoreRequest } from './restore-models';
 export { SnapshotInput, SnapshotOutput, type SnapshotRequest } from './snapshot-models';
 export { createBackupPlugin, type BackupPluginOptions } from './plugin';
 export { createBackupWorker, resolveRoots, type BackupWorker, type BackupWorkerOptions } from './worker';

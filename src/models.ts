@@ -16,6 +16,9 @@ export const absolutePath = z
   .refine((path) => Buffer.byteLength(path) <= MAX_PATH_BYTES, `must be at most ${MAX_PATH_BYTES} bytes long`)
   .refine(isNormal, 'must not contain "//", "/./", "/../" or a trailing slash');
 
+/** A directory, which may be the root of all. */
+export const absoluteDirectory = z.union([z.literal('/'), absolutePath]);
+
 function isNormal(path: string): boolean {
   const names = path.split('/').slice(1);
   return names.every((name) => name !== '' && name !== '.' && name !== '..');
@@ -25,6 +28,20 @@ export const boundedMetadata = z
   .record(z.string(), z.string())
   .refine((metadata) => Buffer.byteLength(JSON.stringify(metadata)) <= MAX_METADATA_BYTES, `must be at most ${MAX_METADATA_BYTES} bytes as JSON`)
   .default({});
+
+/** Fields that runs of many files have in common, whatever they do with the files. */
+export const runFields = {
+  /** Read every copy back and compare it before it is published. */
+  verifyBackup: z.boolean().default(true),
+  verifyFrom: z.enum(['device', 'cache']).default('device'),
+  maxRetries: z.int().min(0).max(10).default(3),
+  retryDelayMs: z.int().min(100).max(30_000).default(1000),
+  onCircuitOpen: z.enum(['wait', 'fail']).default('wait'),
+  /** Chunks at a time. */
+  lanes: z.int().min(1).max(64).default(4),
+  operationId: z.uuid().default(() => randomUUID()),
+  metadata: boundedMetadata,
+};
 
 /** What to back up and how. Unknown fields are rejected; every default stands here and nowhere else. */
 export const FileBackupInput = z

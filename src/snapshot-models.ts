@@ -1,8 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { z } from 'zod';
-import { MAX_INLINE_LIST_BYTES } from './batch-models';
-import { absolutePath, boundedMetadata } from './models';
+import { FailedFile, MAX_INLINE_LIST_BYTES } from './batch-models';
+import { absoluteDirectory, absolutePath, runFields } from './models';
 
 /** Most that the patterns of a request may take. */
 const MAX_PATTERN_BYTES = 24 * 1024;
@@ -12,7 +11,7 @@ const jsonBytes = (value: unknown): number => Buffer.byteLength(JSON.stringify(v
 /** What to take a snapshot of and how. Unknown fields are rejected; every default stands here and nowhere else. */
 export const SnapshotInput = z.strictObject({
   /** Absolute paths of directories or files. */
-  sources: z.array(z.union([z.literal('/'), absolutePath])).min(1).refine((sources) => jsonBytes(sources) <= MAX_INLINE_LIST_BYTES, `must be at most ${MAX_INLINE_LIST_BYTES} bytes as JSON`),
+  sources: z.array(absoluteDirectory).min(1).refine((sources) => jsonBytes(sources) <= MAX_INLINE_LIST_BYTES, `must be at most ${MAX_INLINE_LIST_BYTES} bytes as JSON`),
   /** Directory of the repository. */
   repository: absolutePath,
   /** Whose files they are: snapshots of one host and the same sources follow each other. */
@@ -28,22 +27,12 @@ export const SnapshotInput = z.strictObject({
   oneFileSystem: z.boolean().default(false),
   /** Read every file, whatever the parent snapshot knows of it. */
   rehash: z.boolean().default(false),
-  verifyBackup: z.boolean().default(true),
-  verifyFrom: z.enum(['device', 'cache']).default('device'),
-  maxRetries: z.int().min(0).max(10).default(3),
-  retryDelayMs: z.int().min(100).max(30_000).default(1000),
-  onCircuitOpen: z.enum(['wait', 'fail']).default('wait'),
   onSourceChanged: z.enum(['fail', 'accept']).default('fail'),
-  /** Chunks at a time. */
-  lanes: z.int().min(1).max(64).default(4),
-  operationId: z.uuid().default(() => randomUUID()),
-  metadata: boundedMetadata,
+  ...runFields,
 });
 
 export type SnapshotInput = z.output<typeof SnapshotInput>;
 export type SnapshotRequest = z.input<typeof SnapshotInput>;
-
-const FailedEntry = z.strictObject({ path: z.string(), type: z.string(), message: z.string() });
 
 /** The record of a finished snapshot. */
 export const SnapshotOutput = z.strictObject({
@@ -76,7 +65,7 @@ export const SnapshotOutput = z.strictObject({
   copiedBytes: z.int().min(0),
   failuresByType: z.record(z.string(), z.int().min(1)),
   /** The first 20; all of them are in the snapshot's metadata.ndjson. */
-  failureSample: z.array(FailedEntry).max(20),
+  failureSample: z.array(FailedFile).max(20),
   /** Where the new copies were read back from; null where there were none, or without verification. */
   verifiedFrom: z.enum(['device', 'cache']).nullable(),
   /** What was left out by itself, such as the repository inside a source. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { BatchBackupInput } from './batch-models';
 import type { FileBackupInput } from './models';
+import type { RestoreInput } from './restore-models';
 import type { SnapshotInput } from './snapshot-models';
 
 /**
@@ -39,6 +40,14 @@ export function batchFingerprintOf(input: BatchBackupInput): string {
  */
 export function snapshotWorkflowId(storage: string, { repository, host, sources }: SnapshotInput): string {
   return `file-backup-snapshot-${sha256([storage, repository, host, ...[...sources].sort()].join('\0')).slice(0, 32)}`;
+}
+
+/**
+ * The workflow id of a restore: one at a time into a directory.
+ * @param storage as in `fileWorkflowId`
+ */
+export function restoreWorkflowId(storage: string, { target }: RestoreInput): string {
+  return `file-backup-restore-${sha256([storage, target].join('\0')).slice(0, 32)}`;
 }
 
 /** Equal for equal work: everything but the operation's own id. */

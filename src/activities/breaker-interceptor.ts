@@ -5,16 +5,17 @@ import { failure, failureKinds, isFailureType } from '../failures';
 import type { Batch } from './batch-steps';
 import type { Operation } from './operation';
 import type { DestinationBreakers } from './breakers';
+import type { RestorePlan } from './restore-steps';
 import type { SnapshotPlan } from './snapshot-steps';
 
 /** Steps that use the destination on the way forward: they ask first. Undo and commit never wait for a breaker. */
-const guarded: readonly string[] = ['prepareStaging', 'stageFile', 'verifyFile', 'publishFile', 'writeTarget', 'verifyTarget', 'backupChunk', 'snapshotChunk'];
+const guarded: readonly string[] = ['prepareStaging', 'stageFile', 'verifyFile', 'publishFile', 'writeTarget', 'verifyTarget', 'backupChunk', 'snapshotChunk', 'restoreChunk'];
 
 /** The look at both ends before anything is used; undo and commit, which clean up what opened the circuit: they only report. */
-const reporting: readonly string[] = ['inspectFile', 'unpublishFile', 'discardStaging', 'finalizeFile', 'planBatch', 'amendChunk', 'undoChunks', 'sealRun', 'planSnapshot', 'sealSnapshot'];
+const reporting: readonly string[] = ['inspectFile', 'unpublishFile', 'discardStaging', 'finalizeFile', 'planBatch', 'amendChunk', 'undoChunks', 'sealRun', 'planSnapshot', 'sealSnapshot', 'planRestore', 'finishRestore'];
 
 /** The steps whose success means that an operation succeeded. */
-const successful: readonly string[] = ['publishFile', 'writeTarget', 'backupChunk', 'snapshotChunk'];
+const successful: readonly string[] = ['publishFile', 'writeTarget', 'backupChunk', 'snapshotChunk', 'restoreChunk'];
 
 interface Dependencies {
   readonly breakers: DestinationBreakers;
@@ -48,10 +49,19 @@ function guard(context: Context, { breakers, destinationRoots, probe }: Dependen
   };
 }
 
+/** What steps are about, as they are asked for. */
+interface Subject {
+  readonly operation?: Operation;
+  readonly batch?: Batch;
+  readonly snapshot?: SnapshotPlan;
+  readonly restore?: RestorePlan;
+  readonly input?: { readonly backupPath?: unknown; readonly backupDir?: unknown; readonly target?: unknown; readonly repository?: unknown } | null;
+}
+
 /** The target that a step is about. The first step's input has not been parsed yet: it may be anything. */
 function targetOf(argument: unknown): string | undefined {
-  const { operation, batch, snapshot, input } = (argument ?? {}) as { operation?: Operation; batch?: Batch; snapshot?: SnapshotPlan; input?: { backupPath?: unknown; backupDir?: unknown; repository?: unknown } | null };
-  const path = operation?.input.backupPath ?? (batch ?? snapshot)?.location.destination ?? input?.backupPath ?? input?.backupDir ?? input?.repository;
+  const { operation, batch, snapshot, restore, input } = (argument ?? {}) as Subject;
+  const path = operation?.input.backupPath ?? (batch ?? snapshot ?? restore)?.location.destination ?? input?.backupPath ?? input?.backupDir ?? input?.target ?? input?.repository;
   return typeof path === 'string' ? path : undefined;
 }
 

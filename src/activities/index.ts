@@ -3,6 +3,7 @@ import { createBatchSteps } from './batch-steps';
 import { createClosingSteps } from './closing-steps';
 import { createForwardSteps } from './forward-steps';
 import { createInPlaceSteps } from './in-place-steps';
+import { createRestoreSteps } from './restore-steps';
 import { createSnapshotSteps } from './snapshot-steps';
 import { logged } from './logged';
 import type { ActivityDependencies } from './operation';
@@ -15,12 +16,21 @@ export type { Batch } from './batch-steps';
 export type { ChunkResult, PassingFile } from './chunk-result';
 export type { ActivityDependencies, Operation, Staged } from './operation';
 export type { AllowedRoots } from './roots';
+export type { RestoreEnd, RestorePlan } from './restore-steps';
 export type { SealedSnapshot, SnapshotPlan } from './snapshot-steps';
 export { ThreadPool } from './thread-pool';
 
 /** All activities of the package, for a worker's `activities` option. */
 export function createActivities(dependencies: ActivityDependencies) {
-  return logged({ ...createForwardSteps(dependencies), ...createInPlaceSteps(dependencies), ...createClosingSteps(dependencies), ...createBatchSteps(dependencies), ...createBatchClosingSteps(dependencies), ...createSnapshotSteps(dependencies) });
+  return logged({
+    ...createForwardSteps(dependencies),
+    ...createInPlaceSteps(dependencies),
+    ...createClosingSteps(dependencies),
+    ...createBatchSteps(dependencies),
+    ...createBatchClosingSteps(dependencies),
+    ...createSnapshotSteps(dependencies),
+    ...createRestoreSteps(dependencies),
+  });
 }
 
 export type Activities = ReturnType<typeof createActivities>;

@@ -18,6 +18,11 @@ export function destinationRoot({ destinations }: AllowedRoots, path: string): s
   return rootOf(destinations, path) ?? refuse('TargetNotAllowed', 'target', '--destination-root', path, destinations);
 }
 
+/** Of a repository that is read: it may lie where sources lie, or where it was written. @throws ApplicationFailure `SourceNotAllowed` */
+export function readableRoot({ sources, destinations }: AllowedRoots, path: string): string {
+  return rootOf(destinations, path) ?? sourceRoot({ sources, destinations }, path);
+}
+
 function refuse(type: FailureType, what: string, option: string, path: string, roots: readonly string[]): never {
   const allowed = roots.length === 0 ? `none is allowed, since ${option} was not given` : `${option} allows ${roots.join(', ')}`;
   throw refusal(type, `The worker may not use ${what} ${path}: ${allowed}`, path);

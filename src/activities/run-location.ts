@@ -1,5 +1,5 @@
 import { failure } from '../failures';
-import { absolutePath } from '../models';
+import { absoluteDirectory } from '../models';
 import type { RunLocation } from '../storage/batch/run-directory';
 import { destinationRoot, type AllowedRoots } from './roots';
 
@@ -11,7 +11,7 @@ const RUN_ID = /^[\w-]+$/;
  * @throws ApplicationFailure `InvalidInput`, `TargetNotAllowed`
  */
 export function runLocation(roots: AllowedRoots, { destination, runId }: Pick<RunLocation, 'destination' | 'runId'>): RunLocation {
-  if (!RUN_ID.test(runId) || !absolutePath.safeParse(destination).success) throw failure('InvalidInput', `The run ${runId} in ${destination} is none that this worker has planned`, { path: destination });
+  if (!RUN_ID.test(runId) || !absoluteDirectory.safeParse(destination).success) throw failure('InvalidInput', `The run ${runId} in ${destination} is none that this worker has planned`, { path: destination });
   return { root: destinationRoot(roots, destination), destination, runId };
 }
 

@@ -5,13 +5,14 @@ import { PAUSE_UPDATE, RESUME_UPDATE, SET_LANES_UPDATE, STATUS_QUERY } from '../
 import type { FileBackupStatus } from '../core/status';
 import type { BackupStatistics } from '../core/statistics';
 import { FileBackupInput, FileBackupOutput, parseModel, type FileBackupRequest } from '../models';
+import { RestoreInput, RestoreOutput, type RestoreRequest } from '../restore-models';
 import { SnapshotInput, SnapshotOutput, type SnapshotRequest } from '../snapshot-models';
 import { batchProgress, type LiveBatchProgress } from './batch-progress';
 import { serverOrLocal, type ServerChoice } from './connect';
 import { TargetBusyError } from './errors';
-import { failedBatchOutput, failedOutput, failedSnapshotOutput, outputOf } from './output-of';
+import { failedBatchOutput, failedOutput, failedRestoreOutput, failedSnapshotOutput, outputOf } from './output-of';
 import { fileProgress, type FileProgress } from './progress';
-import { batchRequest, fileRequest, snapshotRequest } from './run-requests';
+import { batchRequest, fileRequest, restoreRequest, snapshotRequest } from './run-requests';
 import { describeRun, listRuns, statistics, type BackupDescription, type BackupRun } from './runs';
 import { registerSearchAttributes, type Registration } from './search-attributes';
 import { startRun, type RunRequest, type StartedRun } from './start-run';
@@ -35,6 +36,7 @@ export interface RunHandle<Output> extends StartedRun {
 export type FileBackupHandle = RunHandle<FileBackupOutput>;
 export type BatchBackupHandle = RunHandle<BatchBackupOutput>;
 export type SnapshotHandle = RunHandle<SnapshotOutput>;
+export type RestoreHandle = RunHandle<RestoreOutput>;
 
 /** Without a worker the server itself would keep a query waiting for half a minute. */
 const ANSWER_WITHIN_MS = 2000;
@@ -107,6 +109,24 @@ export class BackupClient {
    */
   async startBackupSnapshot(request: SnapshotRequest): Promise<SnapshotHandle> {
     return this.startSnapshot(parseModel(SnapshotInput, request), request.operationId !== undefined);
+  }
+
+  /**
+   * Restores a snapshot and waits for the end. Never rejects because entries or the restore failed: see `success`,
+   * `failedEntries` and `errorCode`.
+   * @throws InvalidInputError, OperationReusedError, and errors of the connection
+   */
+  async restoreSnapshot(request: RestoreRequest): Promise<RestoreOutput> {
+    const input = parseModel(RestoreInput, request);
+    return resultOf(this.startRestore(input, request.operationId !== undefined), (message) => failedRestoreOutput(input, 'TargetBusy', message));
+  }
+
+  /**
+   * Starts a restore. Equal options attach to a restore to the same directory that is under way.
+   * @throws InvalidInputError, TargetBusyError, OperationReusedError, and errors of the connection
+   */
+  async startRestoreSnapshot(request: RestoreRequest): Promise<RestoreHandle> {
+    return this.startRestore(parseModel(RestoreInput, request), request.operationId !== undefined);
   }
 
   /** By workflow id or operation id; needs no worker. @throws RunNotFoundError */
@@ -191,6 +211,12 @@ export class BackupClient {
     const run = await this.start(snapshotRequest(input, { storage: this.storage, mayBeRepeated }));
     const same = { ...input, operationId: run.operationId };
     return { ...run, result: () => outputOf(this.client, run, SnapshotOutput, (errorCode, message) => failedSnapshotOutput(same, errorCode, message, 'failed')) };
+  }
+
+  private async startRestore(input: RestoreInput, mayBeRepeated: boolean): Promise<RestoreHandle> {
+    const run = await this.start(restoreRequest(input, { storage: this.storage, mayBeRepeated }));
+    const same = { ...input, operationId: run.operationId };
+    return { ...run, result: () => outputOf(this.client, run, RestoreOutput, (errorCode, message) => failedRestoreOutput(same, errorCode, message)) };
   }
 
   private get storage(): string {

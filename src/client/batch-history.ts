@@ -33,7 +33,7 @@ function readEvents(events: readonly Event[], carried: Partial<BatchState> | und
   const sums = { finishedChunks, backedUp, unchanged, failed, changed, copiedBytes, unchangedBytes, verifiedFrom, failuresByType: { ...failuresByType }, sample: [...sample] };
   const scheduled = new Map<string, { step: string; chunk: number }>();
   const results = new Map<number, ChunkSums>();
-  let plan = carried?.batch as Plan | undefined;
+  let plan = carried?.batch;
   for (const { eventId, activityTaskScheduledEventAttributes: asked, activityTaskCompletedEventAttributes: done } of events) {
     if (asked) scheduled.set(String(eventId), { step: asked.activityType?.name ?? '', chunk: at<{ chunk?: number }>(asked.input, 0)?.chunk ?? -1 });
     const step = done ? scheduled.get(String(done.scheduledEventId)) : undefined;

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { BatchBackupOutput, type BatchBackupInput } from '../batch-models';
 import { failureKinds, type FailureType } from '../failures';
 import { FileBackupOutput, parseModel, type FileBackupInput } from '../models';
+import { RestoreOutput, type RestoreInput } from '../restore-models';
 import { SnapshotOutput, type SnapshotInput } from '../snapshot-models';
 import { firstRunIdOf, type StartedRun } from './start-run';
 
@@ -122,6 +123,34 @@ export function failedSnapshotOutput({ operationId, repository }: SnapshotInput,
     processingTimeMs: 0,
     completedAt: new Date().toISOString(),
     rollback,
+    errorCode,
+    errorMessage,
+  });
+}
+
+/** The record of a restore of which no more is known than that it failed. */
+export function failedRestoreOutput({ operationId, repository, target }: RestoreInput, errorCode: FailureType, errorMessage: string): RestoreOutput {
+  return parseModel(RestoreOutput, {
+    success: false,
+    operationId,
+    repository,
+    snapshot: null,
+    target,
+    entries: 0,
+    restoredEntries: 0,
+    unchangedEntries: 0,
+    failedEntries: 0,
+    skippedEntries: 0,
+    skippedByReason: {},
+    restoredBytes: 0,
+    failuresByType: {},
+    failureSample: [],
+    failuresPath: null,
+    skippedSample: [],
+    verifiedFrom: null,
+    retryCount: 0,
+    processingTimeMs: 0,
+    completedAt: new Date().toISOString(),
     errorCode,
     errorMessage,
   });

@@ -1,9 +1,10 @@
 import { printablePath } from '../core/format';
 import type { BatchBackupInput } from '../batch-models';
-import { BACKUP_BATCH_WORKFLOW, BACKUP_FILE_WORKFLOW, BACKUP_SNAPSHOT_WORKFLOW } from '../core/names';
+import { BACKUP_BATCH_WORKFLOW, BACKUP_FILE_WORKFLOW, BACKUP_SNAPSHOT_WORKFLOW, RESTORE_SNAPSHOT_WORKFLOW } from '../core/names';
 import type { FileBackupInput } from '../models';
+import type { RestoreInput } from '../restore-models';
 import type { SnapshotInput } from '../snapshot-models';
-import { batchFingerprintOf, batchWorkflowId, fileWorkflowId, fingerprintOf, snapshotWorkflowId } from '../workflow-ids';
+import { batchFingerprintOf, batchWorkflowId, fileWorkflowId, fingerprintOf, restoreWorkflowId, snapshotWorkflowId } from '../workflow-ids';
 import type { RunRequest } from './start-run';
 
 /** What is the same for all kinds of runs: whose storage it is, and whether the operation may have been sent before. */
@@ -58,6 +59,21 @@ export function snapshotRequest(input: SnapshotInput, { storage, mayBeRepeated }
     args: [input],
     summary: `${printablePath(named)} → ${printablePath(repository)}`,
     details: `Operation \`${operationId}\`, host ${printablePath(host)}${tags.length > 0 ? `, tags ${printablePath(tags.join(', '))}` : ''}`,
+    mayBeRepeated,
+  };
+}
+
+/** How a restore is started. */
+export function restoreRequest(input: RestoreInput, { storage, mayBeRepeated }: RequestContext): RunRequest {
+  const { repository, snapshot, target, operationId, metadata, paths } = input;
+  const named = `${repository} ${snapshot}${paths.length > 0 ? `: ${paths.join(', ').slice(0, MAX_NAMES)}` : ''}`;
+  return {
+    workflowType: RESTORE_SNAPSHOT_WORKFLOW,
+    workflowId: restoreWorkflowId(storage, input),
+    memo: { operationId, fingerprint: fingerprintOf(input), sourcePath: named, backupPath: target, metadata },
+    args: [input],
+    summary: `${printablePath(named)} → ${printablePath(target)}`,
+    details: `Operation \`${operationId}\`, restore`,
     mayBeRepeated,
   };
 }

@@ -1,6 +1,6 @@
 import { isGrpcServiceError, ServiceError, WorkflowNotFoundError, type Client, type WorkflowExecutionDescription, type WorkflowExecutionInfo, type WorkflowExecutionStatusName } from '@temporalio/client';
 import type { BatchTotals } from '../core/batch-progress';
-import { BACKUP_BATCH_WORKFLOW, BACKUP_FILE_WORKFLOW, BACKUP_SNAPSHOT_WORKFLOW, OPERATION_ATTRIBUTE } from '../core/names';
+import { BACKUP_BATCH_WORKFLOW, BACKUP_FILE_WORKFLOW, BACKUP_SNAPSHOT_WORKFLOW, OPERATION_ATTRIBUTE, RESTORE_SNAPSHOT_WORKFLOW } from '../core/names';
 import { summarize, type BackupStatistics } from '../core/statistics';
 import { bytesKey, stateKey } from '../search-attributes';
 import { RunNotFoundError } from './errors';
@@ -17,10 +17,10 @@ export interface RunMemo {
 }
 
 /** What a run does, as people say it. */
-export type RunKind = 'file' | 'batch' | 'snapshot';
+export type RunKind = 'file' | 'batch' | 'snapshot' | 'restore';
 
 /** Workflow types of what people start. */
-const kinds: Readonly<Record<string, RunKind>> = { [BACKUP_FILE_WORKFLOW]: 'file', [BACKUP_BATCH_WORKFLOW]: 'batch', [BACKUP_SNAPSHOT_WORKFLOW]: 'snapshot' };
+const kinds: Readonly<Record<string, RunKind>> = { [BACKUP_FILE_WORKFLOW]: 'file', [BACKUP_BATCH_WORKFLOW]: 'batch', [BACKUP_SNAPSHOT_WORKFLOW]: 'snapshot', [RESTORE_SNAPSHOT_WORKFLOW]: 'restore' };
 
 /** One line of `file-backup runs`. */
 export interface BackupRun {

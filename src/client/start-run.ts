@@ -1,4 +1,5 @@
 import { WorkflowExecutionAlreadyStartedError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
+import { boundedText } from '../core/bounded-text';
 import { operationKey, stateKey } from '../search-attributes';
 import { OperationReusedError, TargetBusyError } from './errors';
 import { describeIfPresent, findOperation, type RunMemo } from './runs';
@@ -15,6 +16,9 @@ export interface RunRequest {
   /** The caller named the operation: it may have been sent before. */
   readonly mayBeRepeated: boolean;
 }
+
+/** Servers limit summaries to 400 bytes unless told otherwise. */
+const MAX_SUMMARY_BYTES = 300;
 
 /** Where runs are started. */
 export interface RunContext {
@@ -58,7 +62,7 @@ function startOptions({ taskQueue, registered }: RunContext, { args, memo, summa
     taskQueue,
     args: [...args],
     memo: { ...memo },
-    staticSummary: summary,
+    staticSummary: boundedText(summary, MAX_SUMMARY_BYTES),
     staticDetails: details,
     ...(registered
       ? {

@@ -8,10 +8,12 @@ export const BACKUP_BATCH_WORKFLOW = 'backupBatch';
 
 /** Workflow type of a snapshot. */
 export const BACKUP_SNAPSHOT_WORKFLOW = 'backupSnapshot';
+/** Workflow type of a restore. */
+export const RESTORE_SNAPSHOT_WORKFLOW = 'restoreSnapshot';
 
 /** Activities by which runs of many files plan, and those that work on a chunk of files, whatever kind of run it is. */
-export const PLANNING_STEPS: readonly string[] = ['planBatch', 'planSnapshot'];
-export const CHUNK_STEPS: readonly string[] = ['backupChunk', 'snapshotChunk'];
+export const PLANNING_STEPS: readonly string[] = ['planBatch', 'planSnapshot', 'planRestore'];
+export const CHUNK_STEPS: readonly string[] = ['backupChunk', 'snapshotChunk', 'restoreChunk'];
 
 /** Query that every single-file run answers. */
 export const STATUS_QUERY = 'status';

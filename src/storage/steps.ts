@@ -22,6 +22,7 @@ import { discardSnapshot } from './snapshot/discard-snapshot';
 import { planSnapshot, type SnapshotPlanRequest } from './snapshot/plan-snapshot';
 import { readRepository } from './snapshot/repository';
 import { sealSnapshot, type SealSnapshotRequest } from './snapshot/seal-snapshot';
+import { findSnapshot } from './snapshot/snapshot-record';
 import { snapshotChunk } from './snapshot/snapshot-chunk';
 import { readSnapshotJournal, snapshotReport } from './snapshot/snapshot-journal';
 import { checkSnapshotPart, type CheckPartRequest } from './snapshot/check/check-part';
@@ -74,6 +75,10 @@ export const steps = {
   isForgotten: (input: { location: RunLocation; ground: RunGround }) => isForgotten(input.location, input.ground),
   sealRun: (input: SealRequest, control: TransferControl) => sealRun(input, control),
   readRepository: (input: { repository: string }) => readRepository(input.repository),
+  findSnapshot: (input: { repository: string; wanted: string }) => {
+    readRepository(input.repository);
+    return findSnapshot(input.repository, input.wanted);
+  },
   planSnapshot: (input: SnapshotPlanRequest, control: TransferControl) => planSnapshot(input, control),
   readSnapshotOutcome: (input: { location: RunLocation; chunk: number; workflowId: string }) => {
     requireOwner(input.location, input.workflowId);

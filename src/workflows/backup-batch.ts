@@ -1,4 +1,4 @@
-import { allHandlersFinished, CancellationScope, CancelledFailure, condition, continueAsNew, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, continueAsNew, workflowInfo } from '@temporalio/workflow';
 import type { Batch, RunSummary } from '../activities';
 import type { BatchBackupInput, BatchBackupOutput } from '../batch-models';
 import { withAttempts } from './attempts';
@@ -7,11 +7,11 @@ import { endedBatch } from './batch-end';
 import { batchOutput } from './batch-output';
 import { batchJob, type FileBatch } from './batch-job';
 import { carriedState, enterPhase, startBatchRun, type BatchOptions, type BatchState } from './batch-run';
-import { hasMore, runLanes } from './lanes';
 import { patiently } from './patience';
 import { presentableOperationId, presentablePath } from './presentable';
 import { chunkSteps } from './proxies';
 import { sealBatch } from './seal-batch';
+import { workOff } from './work-off';
 
 /**
  * Backs a list of files up: plan → chunks in lanes → seal. A chunk of up to a thousand files is one activity, so history
@@ -19,9 +19,13 @@ import { sealBatch } from './seal-batch';
  * a state of constant size. Completes with a record, also when files failed; fails when the batch as a whole did.
  */
 export async function backupBatch(input: BatchBackupInput, options: BatchOptions, carried?: BatchState<Batch>): Promise<BatchBackupOutput> {
-  const run = startBatchRun(presentable(input), carried);
-  const output = await workOff(run, input, options);
-  await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
+  const run: FileBatch = startBatchRun(presentable(input), carried);
+  const output = await workOff(run, {
+    plan: () => plan(run, input),
+    jobOf: (batch) => batchJob(run, batch, options),
+    finish: async (batch) => batchOutput(run, await commit(run, batch), null),
+    end: (error) => endedBatch(run, error),
+  });
   if (output === undefined) await continueAsNew<typeof backupBatch>(inputOf(run), options, carriedState(run));
   return output as BatchBackupOutput;
 }
@@ -30,28 +34,6 @@ export async function backupBatch(input: BatchBackupInput, options: BatchOptions
 function presentable(input: unknown): BatchBackupInput {
   const raw = (typeof input === 'object' ? input : null) as BatchBackupInput | null;
   return { ...raw, operationId: presentableOperationId(raw?.operationId), backupDir: presentablePath(raw?.backupDir) } as BatchBackupInput;
-}
-
-/** Undefined when the next execution has to go on. */
-async function workOff(run: FileBatch, input: BatchBackupInput, options: BatchOptions): Promise<BatchBackupOutput | undefined> {
-  try {
-    run.batch ??= await plan(run, input);
-    takeInput(run, run.batch);
-    enterPhase(run, 'running');
-    await runLanes(run, batchJob(run, run.batch, options));
-    if (!hasMore(run, run.batch)) return batchOutput(run, await commit(run, run.batch), null);
-    // The next execution would not know that this one was asked to end.
-    if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('Cancelled between two executions');
-    return undefined;
-  } catch (error) {
-    throw await endedBatch(run, error);
-  }
-}
-
-/** From here on with every default filled in: whoever started the workflow may have left them out. */
-function takeInput(run: FileBatch, { input }: Batch): void {
-  run.input = input;
-  run.lanes ||= input.lanes;
 }
 
 /** The list itself is in the plan by now, and need not travel on. */

@@ -1,16 +1,16 @@
-import { allHandlersFinished, CancellationScope, CancelledFailure, condition, continueAsNew, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, continueAsNew, workflowInfo } from '@temporalio/workflow';
 import type { SealedSnapshot, SnapshotPlan } from '../activities';
 import type { SnapshotInput, SnapshotOutput } from '../snapshot-models';
 import { withAttempts } from './attempts';
 import { attemptsFor } from './batch-attempts';
 import { carriedState, enterPhase, startBatchRun, type BatchRun, type BatchState, type RunInput } from './batch-run';
 import { chunkSummary, type ChunkJob } from './chunk-job';
-import { hasMore, runLanes } from './lanes';
 import { patiently } from './patience';
 import { presentableOperationId, presentablePath } from './presentable';
 import { chunkSteps } from './proxies';
 import { endedSnapshot } from './snapshot-end';
 import { snapshotOutput } from './snapshot-output';
+import { workOff } from './work-off';
 
 /** A snapshot while it is made. Its destination is the repository. */
 export type SnapshotRun = BatchRun<SnapshotInput & RunInput, SnapshotPlan>;
@@ -22,8 +22,12 @@ export type SnapshotRun = BatchRun<SnapshotInput & RunInput, SnapshotPlan>;
  */
 export async function backupSnapshot(input: SnapshotInput, carried?: BatchState<SnapshotPlan>): Promise<SnapshotOutput> {
   const run: SnapshotRun = startBatchRun(presentable(input), carried);
-  const output = await workOff(run, input);
-  await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
+  const output = await workOff(run, {
+    plan: () => plan(run, input),
+    jobOf: snapshotJob,
+    finish: async (snapshot) => snapshotOutput(run, await seal(run, snapshot), null),
+    end: (error) => endedSnapshot(run, error),
+  });
   if (output === undefined) await continueAsNew<typeof backupSnapshot>(inputOf(run), carriedState(run));
   return output as SnapshotOutput;
 }
@@ -32,28 +36,6 @@ export async function backupSnapshot(input: SnapshotInput, carried?: BatchState<
 function presentable(input: unknown): SnapshotRun['input'] {
   const raw = (typeof input === 'object' ? input : null) as SnapshotInput | null;
   return { ...raw, operationId: presentableOperationId(raw?.operationId), backupDir: presentablePath(raw?.repository) } as SnapshotRun['input'];
-}
-
-/** Undefined when the next execution has to go on. */
-async function workOff(run: SnapshotRun, input: SnapshotInput): Promise<SnapshotOutput | undefined> {
-  try {
-    run.batch ??= await plan(run, input);
-    takeInput(run, run.batch);
-    enterPhase(run, 'running');
-    await runLanes(run, snapshotJob(run.batch));
-    if (!hasMore(run, run.batch)) return snapshotOutput(run, await seal(run, run.batch), null);
-    // The next execution would not know that this one was asked to end.
-    if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('Cancelled between two executions');
-    return undefined;
-  } catch (error) {
-    throw await endedSnapshot(run, error);
-  }
-}
-
-/** From here on with every default filled in: whoever started the workflow may have left them out. */
-function takeInput(run: SnapshotRun, { input }: SnapshotPlan): void {
-  run.input = { ...run.input, ...input };
-  run.lanes ||= input.lanes;
 }
 
 /** What was to be walked through is in the plan by now. */

@@ -14,6 +14,8 @@ export type RunInput = Pick<BatchBackupInput, 'operationId' | 'metadata' | 'veri
 
 /** What a run has planned, as far as all kinds have it in common. */
 export interface RunPlan {
+  /** With every default filled in, but without lists. */
+  readonly input: object;
   readonly files: number;
   readonly sizeBytes: number;
   readonly chunks: number;

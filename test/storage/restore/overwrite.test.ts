@@ -48,7 +48,7 @@ test('"always" leaves only what is as recorded, by content, mode and time', () =
 });
 
 test('"if-changed" takes files of the recorded size and time as they are', () => {
-  const finished = new Restore(folder(), { overwrite: 'if-changed' }).run();
+  const finished = new Restore(folder(), { overwrite: 'ifChanged' }).run();
   expect(finished).toMatchObject({ failed: 0, skipped: 0 });
   expect([content('same-size-and-time'), content('other-content'), content('missing')]).toEqual(['RECORDED same-size-and-time', 'recorded other-content', 'recorded missing']);
   expect(fs.readlinkSync(restored('link'))).toBe('recorded');
@@ -77,7 +77,7 @@ test('a replaced file is a new one: other names of the old one keep their conten
   expect([content('other-content'), fs.readFileSync(path('kept'), 'utf8')]).toEqual(['recorded other-content', 'of the user, and newer']);
 });
 
-describe.each(['always', 'if-changed', 'never'] as const)('with "%s" what is of another kind fails by name and is left alone', (overwrite) => {
+describe.each(['always', 'ifChanged', 'never'] as const)('with "%s" what is of another kind fails by name and is left alone', (overwrite) => {
   const others: Record<string, (at: string) => void> = {
     'a directory': (at) => fs.mkdirSync(at),
     'a symbolic link': (at) => fs.symlinkSync(path('outside'), at),
@@ -142,8 +142,8 @@ test('a preview says what a restore then does, and writes nothing', () => {
   fs.rmSync(restored('directory'), { recursive: true });
   fs.writeFileSync(restored('directory'), 'in the way');
   const before = exactTree(path('target'));
-  const preview = (overwrite: 'always' | 'if-changed' | 'never'): Record<string, string> => Object.fromEntries(new Restore(folder(), { overwrite }).preview().map(([name, , action]) => [name.slice(source().length + 1), action]));
-  const [always, ifChanged, never] = [preview('always'), preview('if-changed'), preview('never')];
+  const preview = (overwrite: 'always' | 'ifChanged' | 'never'): Record<string, string> => Object.fromEntries(new Restore(folder(), { overwrite }).preview().map(([name, , action]) => [name.slice(source().length + 1), action]));
+  const [always, ifChanged, never] = [preview('always'), preview('ifChanged'), preview('never')];
   expect(exactTree(path('target'))).toEqual(before);
   expect(always).toEqual({ '': 'restored', directory: 'conflict', fifo: 'restored', link: 'restored', missing: 'restored', 'other-content': 'restored', 'other-mode': 'restored', same: 'unchanged', 'same-size-and-time': 'restored', twin: 'restored' });
   expect(ifChanged).toMatchObject({ 'same-size-and-time': 'unchanged', 'other-content': 'restored', 'other-mode': 'unchanged', twin: 'unchanged' });

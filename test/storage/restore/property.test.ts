@@ -65,7 +65,7 @@ function plant(at: Buffer, { entries, mode: bits, mtimeNs: timeNs }: DirectoryTr
 
 test('any tree comes back as it was, over nothing and over any other tree of the same names\' kinds', () => {
   fc.assert(
-    fc.property(tree, tree, fc.constantFrom('always' as const, 'if-changed' as const), (wanted, other, overwrite) => {
+    fc.property(tree, tree, fc.constantFrom('always' as const, 'ifChanged' as const), (wanted, other, overwrite) => {
       const folder = makeFolder(memoryFolder());
       try {
         const source = join(folder, 'source');

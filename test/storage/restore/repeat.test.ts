@@ -84,7 +84,7 @@ function stepsOf(restore: Restore): (() => unknown)[] {
   return [() => restore.open(), () => restore.plan(), () => restore.chunk(), () => restore.finish(), () => restore.close()];
 }
 
-const modes: Record<string, RestoreOptions> = { always: { overwrite: 'always' }, 'if-changed': { overwrite: 'if-changed' } };
+const modes: Record<string, RestoreOptions> = { always: { overwrite: 'always' }, 'ifChanged': { overwrite: 'ifChanged' } };
 
 describe.each([0, 1, 2, 3, 4])('a step that dies at any change of the file system is finished by the next attempt: step %i', (dying) => {
   test.each(Object.keys(modes))('with "%s"', (mode) => {

@@ -80,7 +80,7 @@ test('a second restore over the first one finds everything unchanged, and touche
   new Restore(folder()).run();
   const before = exactTree(path('target'));
   const inode = fs.statSync(restored('plain')).ino;
-  for (const overwrite of ['always', 'if-changed'] as const) {
+  for (const overwrite of ['always', 'ifChanged'] as const) {
     const finished = new Restore(folder(), { overwrite }).run();
     expect(finished).toMatchObject({ restored: 0, failed: 0, skipped: 0, sizeBytes: 0, unchangedBytes: expect.any(Number) as number });
     expect(finished.unchanged).toBe(finished.entries);

@@ -39,12 +39,12 @@ export function requireKind(stats: fs.BigIntStats, type: keyof typeof kinds, tar
 }
 
 function isAsRecorded(item: ContentItem, { stats, entry }: Found, overwrite: Overwrite, control: TransferControl): boolean {
-  const isTrusted = overwrite === 'if-changed' ? String(stats.mtimeNs) === item.attributes.mtimeNs : hasAttributes(stats, item.attributes);
+  const isTrusted = overwrite === 'ifChanged' ? String(stats.mtimeNs) === item.attributes.mtimeNs : hasAttributes(stats, item.attributes);
   if (!isTrusted) return false;
   switch (item.type) {
     case 'file':
     case 'hardLink':
-      return Number(stats.size) === item.sizeBytes && (overwrite === 'if-changed' || readBackFrom(entry, 'cache', control, item.sizeBytes).sha256 === item.sha256);
+      return Number(stats.size) === item.sizeBytes && (overwrite === 'ifChanged' || readBackFrom(entry, 'cache', control, item.sizeBytes).sha256 === item.sha256);
     case 'symlink':
       return fs.readlinkSync(entry, { encoding: 'buffer' }).equals(Buffer.from(item.linkTarget));
     case 'fifo':

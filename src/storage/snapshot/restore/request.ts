@@ -2,10 +2,10 @@ import type { RunSettings } from '../../batch/chunk';
 import type { RunLocation } from '../../batch/run-directory';
 
 /**
- * What becomes of a target that exists: `always` replaces it unless it is as recorded; `if-changed` takes one of the
+ * What becomes of a target that exists: `always` replaces it unless it is as recorded; `ifChanged` takes one of the
  * recorded size and modification time for restored; `never` leaves it.
  */
-export type Overwrite = 'always' | 'if-changed' | 'never';
+export type Overwrite = 'always' | 'ifChanged' | 'never';
 
 /** Where the bytes of a snapshot are. */
 export interface SnapshotSource {

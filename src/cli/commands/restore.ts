@@ -1,0 +1,104 @@
+import { join } from 'node:path';
+import { Option } from '@commander-js/extra-typings';
+import { formatBytes, printablePath } from '../../core/format';
+import { RestoreInput, type RestoreOutput } from '../../restore-models';
+import { pathText } from '../../storage/path-bytes';
+import { readRepository } from '../../storage/snapshot/repository';
+import { previewRestore, type PreviewAction } from '../../storage/snapshot/restore/preview-restore';
+import { findSnapshot } from '../../storage/snapshot/snapshot-record';
+import { onStopSignal } from '../../worker/stop-signal';
+import { parseRequest, runOptions, runRequest } from '../backup-options';
+import { exitCodes, restoreExitCodeHelp, UsageError } from '../exit-codes';
+import { followBatch } from '../follow-batch';
+import { runHere, runThere, type Job, type JobEnd } from '../job';
+import { serverCommand, wholeNumber } from '../options';
+import { createOutput, type Output } from '../output';
+import { preloadWorker } from '../own-worker';
+import { canonicalDirectory, nearestDirectory } from '../paths';
+import { reportInterrupted, reportWebUi } from '../report';
+import { restoreExitCode, restoreNotes, restoreText } from '../restore-report';
+import { openServer, type ServerSession } from '../server-session';
+
+const fieldNames = { repository: 'repository', snapshot: 'snapshot', target: '--to', paths: 'paths', operationId: '--operation-id', metadata: '--metadata' };
+const overwrites = { always: 'always', 'if-changed': 'ifChanged', never: 'never' } as const;
+
+export const restoreCommand = runOptions(serverCommand('restore'))
+  .description('restore a snapshot, or parts of it: each file copied atomically and verified against the digest that was recorded')
+  .argument('<repository>', 'repository')
+  .argument('[snapshot]', 'name or id of the snapshot, or latest', 'latest')
+  .argument('[paths...]', 'entries, each with everything below it; all of them unless given')
+  .requiredOption('--to <directory>', 'everything gets its full path below this directory; / puts it back where it was')
+  .addOption(new Option('--overwrite <when>', 'replace what exists: always, if size or time differ, or never').choices(['always', 'if-changed', 'never']).default('always' as const))
+  .option('-n, --dry-run', 'say what would be done for each entry, and write nothing', false)
+  .option('--lanes <number>', 'chunks of files at a time, 1 to 64', wholeNumber('--lanes', 1, 64))
+  .addHelpText('after', restoreExitCodeHelp)
+  .action(async (repository, snapshot, paths, options) => {
+    const output = createOutput(options.json);
+    const input = parseRequest(
+      RestoreInput,
+      {
+        repository: canonicalDirectory(repository),
+        snapshot,
+        target: canonicalDirectory(options.to),
+        paths: paths.map(recordedPath),
+        overwrite: overwrites[options.overwrite],
+        ...(options.lanes === undefined ? {} : { lanes: options.lanes }),
+        ...runRequest(options),
+      },
+      fieldNames,
+    );
+    if (options.taskQueue === undefined) requireSnapshot(input);
+    if (options.dryRun) return preview(input, output);
+    const interrupted = new Promise<void>((resolve) => void onStopSignal(() => resolve()));
+    const server = await openServer(options, output, preloadWorker);
+    try {
+      const job: Job<RestoreOutput> = {
+        operationId: input.operationId,
+        roots: { sources: [input.repository], destinations: [nearestDirectory(join(input.target, '-'))] },
+        start: (client) => client.startRestoreSnapshot(input),
+        follow: (client, handle) => followBatch(client, handle, output),
+        ...{ server, output, logLevel: options.logLevel, interrupted },
+      };
+      const end = await (options.taskQueue === undefined ? runHere(job) : runThere(job, options.taskQueue));
+      report(end, server, output, options.taskQueue);
+    } finally {
+      await server.release();
+    }
+  });
+
+/** @throws StorageError `RepositoryNotFound`, `SnapshotNotFound` */
+function requireSnapshot({ repository, snapshot }: RestoreInput): void {
+  readRepository(repository);
+  findSnapshot(repository, snapshot);
+}
+
+/** Paths are those of the snapshot, not of this machine: nothing is looked up. */
+function recordedPath(typed: string): string {
+  if (!typed.startsWith('/')) throw new UsageError(`Path ${printablePath(typed)} must be absolute, as the snapshot has it; see "file-backup ls"`);
+  return typed.length > 1 && typed.endsWith('/') ? typed.slice(0, -1) : typed;
+}
+
+function preview(input: RestoreInput, output: Output): void {
+  const { repository, snapshot, target, paths, overwrite } = input;
+  const counts: Record<PreviewAction, number> = { restored: 0, unchanged: 0, kept: 0, conflict: 0, skipped: 0 };
+  let restoredBytes = 0;
+  const request = { root: nearestDirectory(join(target, '-')), destination: target, repositoryRoot: repository, repository, snapshot, paths, overwrite };
+  for (const { path, type, action, sizeBytes, reason } of previewRestore(request)) {
+    counts[action] += 1;
+    if (action === 'restored') restoredBytes += sizeBytes;
+    const name = printablePath(pathText(path));
+    output.event('entry', { path: pathText(path), type, action, sizeBytes, reason }, `${action} ${name}${type === 'file' ? `, ${sizeBytes} bytes` : ''}${reason === undefined ? '' : `: ${printablePath(reason)}`}`);
+  }
+  process.exitCode = counts.conflict > 0 ? exitCodes.partly : exitCodes.done;
+  const text = `Would restore ${counts.restored} files/dirs (${formatBytes(restoredBytes)}), leave ${counts.unchanged} unchanged and ${counts.kept} as they are, skip ${counts.skipped}, and fail on ${counts.conflict}`;
+  output.result('preview', { ...counts, restoredBytes }, text);
+}
+
+function report({ handle, result }: JobEnd<RestoreOutput>, server: ServerSession, output: Output, taskQueue: string | undefined): void {
+  if (result === undefined) return reportInterrupted(handle, server, output, taskQueue);
+  const { workflowId, runId } = handle;
+  process.exitCode = restoreExitCode(result);
+  output.result('result', { ...result, workflowId, runId, webUi: server.webUi(handle) }, restoreText(result));
+  if (!output.isJson) restoreNotes(result).forEach((line) => output.note(line));
+  reportWebUi(handle, server, output);
+}
