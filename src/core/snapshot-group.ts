@@ -9,6 +9,18 @@ export function snapshotGroup({ host, sources }: SnapshotOrigin): string {
   return JSON.stringify([host, ...[...sources].sort()]);
 }
 
+/** The members of each group in their order. */
+export function inGroups<Member>(members: readonly Member[], groupOf: (member: Member) => string): Map<string, Member[]> {
+  const groups = new Map<string, Member[]>();
+  for (const member of members) {
+    const group = groupOf(member);
+    const others = groups.get(group);
+    if (others === undefined) groups.set(group, [member]);
+    else others.push(member);
+  }
+  return groups;
+}
+
 /** Which snapshots a person asks for; what is not said does not matter. */
 export interface SnapshotFilter {
   readonly host?: string;
