@@ -33,7 +33,7 @@ function helpOf(done: string, failed: readonly string[]): string {
 
 /** For commands that only look at a repository, or work on it by themselves. */
 export function repositoryExitCodeHelp(done: string, others: readonly string[] = ['1    failed; the message says why']): string {
-  const lines = [`0    ${done}`, ...others, '2    usage: options or arguments are wrong', '10   no such repository or snapshot'];
+  const lines = [`0    ${done}`, ...[...others, '2    usage: options or arguments are wrong'].sort(), '10   no such repository or snapshot'];
   return ['', 'Exit codes:', ...lines.map((line) => `  ${line}`)].join('\n');
 }
 

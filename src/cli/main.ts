@@ -10,6 +10,7 @@ import { fileCommand } from './commands/file';
 import { initCommand } from './commands/init';
 import { lsCommand } from './commands/ls';
 import { pauseCommand, resumeCommand } from './commands/pause';
+import { pruneCommand } from './commands/prune';
 import { restoreCommand } from './commands/restore';
 import { runsCommand } from './commands/runs';
 import { serverCommandLine } from './commands/server';
@@ -29,7 +30,7 @@ const program = new Command('file-backup')
   .showHelpAfterError('(add --help for the options)')
   .configureHelp({ showGlobalOptions: true });
 
-for (const command of [fileCommand, batchCommand, initCommand, snapshotCommand, snapshotsCommand, lsCommand, diffCommand, restoreCommand, checkCommand, runsCommand, statusCommand, pauseCommand, resumeCommand, cancelCommand, statsCommand, workerCommand, serverCommandLine]) {
+for (const command of [fileCommand, batchCommand, initCommand, snapshotCommand, snapshotsCommand, lsCommand, diffCommand, restoreCommand, checkCommand, pruneCommand, runsCommand, statusCommand, pauseCommand, resumeCommand, cancelCommand, statsCommand, workerCommand, serverCommandLine]) {
   program.addCommand(command.exitOverride());
 }
 

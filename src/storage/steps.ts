@@ -87,7 +87,7 @@ export const steps = {
   },
   snapshotChunk: (input: ChunkTask, control: TransferControl) => snapshotChunk(input, control),
   sealSnapshot: (input: SealSnapshotRequest, control: TransferControl) => sealSnapshot(input, control),
-  discardSnapshot: (input: { location: RunLocation }) => discardSnapshot(input.location),
+  discardSnapshot: (input: { location: RunLocation }, control: TransferControl) => discardSnapshot(input.location, control),
   planRestore: (input: RestoreRequest, control: TransferControl) => planRestore(input, control),
   restoreChunk: (input: ChunkTask<RestoreSettings>, control: TransferControl) => restoreChunk(input, control),
   finishRestore: (input: FinishRequest, control: TransferControl) => finishRestore(input, control),

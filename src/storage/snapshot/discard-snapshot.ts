@@ -1,5 +1,7 @@
 import * as fs from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { runDirectory, type RunLocation } from '../batch/run-directory';
+import type { TransferControl } from '../control';
 import { blaming, isErrno, StorageError } from '../errors';
 import { removeTree } from './remove-tree';
 import { readRepository } from './repository';
@@ -9,7 +11,7 @@ import { readRepository } from './repository';
  * it. Repeated, it finds its work done.
  * @throws StorageError `DestinationGone` while the disk is away, errno names
  */
-export function discardSnapshot(location: RunLocation): void {
+export function discardSnapshot(location: RunLocation, control: TransferControl): void {
   const run = runDirectory(location);
   const revoked = `${run}.revoked`;
   blaming('destination', run, () => {
@@ -19,7 +21,7 @@ export function discardSnapshot(location: RunLocation): void {
     } catch (error) {
       if (!isErrno(error, 'ENOENT', 'ENOTEMPTY', 'EEXIST')) throw error;
     }
-    for (const directory of [revoked, run]) removeTree(directory);
+    for (const path of [revoked, run]) removeTree(dirname(path), basename(path), control);
   });
 }
 

@@ -42,7 +42,7 @@ export function sealSnapshot(request: SealSnapshotRequest, control: TransferCont
   return blaming('destination', destination, () => {
     const record = publishedRecord(request) ?? publish(request, writeRecord(request, control), control);
     // What is left of the run: plan, journals, owner.
-    removeTree(runDirectory(location));
+    removeTree(incomingDirectory(destination), location.runId, control);
     syncDirectory(incomingDirectory(destination));
     return record ?? readRecord(destination, facts.name);
   });

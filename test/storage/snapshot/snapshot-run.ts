@@ -93,7 +93,7 @@ export class SnapshotRun {
   }
 
   discard(): void {
-    discardSnapshot(this.location);
+    discardSnapshot(this.location, this.control);
   }
 
   open(): OpenSnapshot {

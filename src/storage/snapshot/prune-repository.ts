@@ -1,0 +1,102 @@
+import { applyRetention, type RetentionPolicy } from '../../core/retention';
+import { inGroups, isAskedFor, snapshotGroup } from '../../core/snapshot-group';
+import { parseSnapshotName } from '../../core/snapshot-name';
+import type { TransferControl } from '../control';
+import { StorageError } from '../errors';
+import { sweepRemoved, unlistSnapshot, type Swept } from './remove-snapshot';
+import { readRepository } from './repository';
+import { listSnapshots, type SnapshotRecord } from './snapshot-record';
+
+/** Which snapshots of a repository are to stay. */
+export interface PruneRequest {
+  /** Absolute, without links. */
+  readonly repository: string;
+  readonly policy: RetentionPolicy;
+  /** Snapshots of other hosts, or without any of the tags, are not looked at; no tag stands for all. */
+  readonly host?: string;
+  readonly tags: readonly string[];
+  /** Decide only. */
+  readonly dryRun: boolean;
+  readonly nowMs: number;
+}
+
+/** A snapshot that was decided on; without reasons it goes. */
+export interface DecidedSnapshot {
+  readonly name: string;
+  readonly host: string;
+  readonly sources: readonly string[];
+  readonly tags: readonly string[];
+  readonly status: SnapshotRecord['status'];
+  readonly files: number;
+  readonly sizeBytes: number;
+  readonly reasons: readonly string[];
+}
+
+/** The snapshots of one host and set of sources, oldest first. */
+export interface PrunedGroup {
+  readonly host: string;
+  readonly sources: readonly string[];
+  readonly keep: readonly DecidedSnapshot[];
+  readonly remove: readonly DecidedSnapshot[];
+}
+
+/** What pruning came to. */
+export interface PruneResult extends Swept {
+  readonly groups: readonly PrunedGroup[];
+  /** Never removed: nothing is known of them. */
+  readonly damaged: readonly { readonly name: string; readonly problem: string }[];
+  /** Taken out of the list by this very run. */
+  readonly removedSnapshots: number;
+}
+
+/**
+ * Removes the snapshots that a policy does not keep, and what earlier runs have left half deleted. All decisions are made
+ * first; then the snapshots leave the list, oldest first; then their files go. It may be stopped at any point and repeated.
+ * @throws StorageError `InvalidInput` when the policy would leave nothing of a group, `RepositoryNotFound`, `Cancelled`,
+ * errno names
+ */
+export function pruneRepository(request: PruneRequest, control: TransferControl): PruneResult {
+  const { repository, dryRun } = request;
+  readRepository(repository);
+  const listed = listSnapshots(repository);
+  const damaged = listed.flatMap(({ name, problem }) => (problem === undefined ? [] : [{ name, problem }]));
+  const groups = decide(listed.flatMap(({ record }) => (record !== undefined && isAskedFor(record, { ...request, sources: [] }) ? [record] : [])), request);
+  if (dryRun) return { groups, damaged, removedSnapshots: 0, entries: 0, freedBytes: 0, problems: [] };
+  const names = groups.flatMap(({ remove }) => remove.map(({ name }) => name)).sort();
+  const removed = names.filter((name) => {
+    control.throwIfCancelled();
+    return unlistSnapshot(repository, name);
+  });
+  return { groups, damaged, removedSnapshots: removed.length, ...sweepRemoved(repository, control) };
+}
+
+function decide(records: readonly SnapshotRecord[], { repository, policy, nowMs }: PruneRequest): PrunedGroup[] {
+  const candidates = records.map((record) => ({ ...record, startedAtMs: startedAtMs(record), group: snapshotGroup(record) }));
+  const { decisions, emptiedGroups } = applyRetention(candidates, policy, nowMs);
+  const reasons = new Map(decisions.map((decision) => [decision.name, decision.reasons]));
+  const groups = inGroups(records, snapshotGroup);
+  for (const group of emptiedGroups) refuse(repository, groups.get(group) ?? []);
+  return [...groups.values()].map((members) => {
+    const decided = members.map((record) => decidedSnapshot(record, reasons.get(record.name) ?? []));
+    const [{ host, sources } = { host: '', sources: [] }] = members;
+    return { host, sources, keep: decided.filter((each) => each.reasons.length > 0), remove: decided.filter((each) => each.reasons.length === 0) };
+  });
+}
+
+/** By the name, as everywhere else: it is what the list is in order of. */
+function startedAtMs({ name }: SnapshotRecord): number {
+  return parseSnapshotName(name)?.startedAt.getTime() ?? 0;
+}
+
+function decidedSnapshot({ name, host, sources, tags, status, counts: { files, sizeBytes } }: SnapshotRecord, reasons: readonly string[]): DecidedSnapshot {
+  return { name, host, sources, tags, status, files, sizeBytes, reasons };
+}
+
+function refuse(repository: string, [first, ...others]: readonly SnapshotRecord[]): never {
+  throw new StorageError(
+    'InvalidInput',
+    'destination',
+    repository,
+    `Nothing was removed: the policy keeps no snapshot of host ${first?.host ?? ''} and sources ${first?.sources.join(', ') ?? ''}, of which there are ${others.length + 1}`,
+  );
+}
