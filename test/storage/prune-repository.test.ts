@@ -260,6 +260,13 @@ test('cancelled between two directories, it leaves the rest for the next time', 
   expect(fs.readdirSync(removed())).toEqual([]);
 });
 
+test('cancelled between two snapshots, it takes no further one out of the list', () => {
+  const names = [snapshot(3), snapshot(2), snapshot(1)];
+  const control = new TransferControl();
+  withInterruption('renameSync', 1, () => control.cancel(), () => expect(() => pruneRepository(request({ last: 1 }), control)).toThrow('cancelled'));
+  expect(snapshotNames(repository())).toEqual(names.slice(1));
+});
+
 test('no descriptor stays open', () => {
   snapshot(2);
   snapshot(1);
