@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -107,7 +108,7 @@ test('a list that agrees with its digest, and not with the metadata, is named', 
   fs.writeFileSync(list, text);
   const record = { ...readRecord(repository(), second), checksumsSha256: createHash('sha256').update(text).digest('hex') };
   fs.writeFileSync(join(repository(), second, 'snapshot.json'), recordText(record));
-  expect(named((await check(repository())).problems)).toEqual([`badRecord ${second}/SHA256SUMS`]);
+  expect((await check(repository())).problems).toMatchObject([{ kind: 'badRecord', snapshot: second, path: 'SHA256SUMS', expected: 'the files of metadata.ndjson' }]);
 });
 
 test('a link that was planted in place of a directory is not followed', async () => {
@@ -117,6 +118,40 @@ test('a link that was planted in place of a directory is not followed', async ()
   const inside = ['a', 'deep', 'deep/file', 'line\nbreak \\ and', 'linked', '\\xff\\xfe'].map((name) => `missing ${at(`sub/${name}`)}`);
   expect(named(problems)).toContain(`wrongType ${at('sub')}`);
   expect(named(problems).filter((name) => name.startsWith('missing'))).toEqual(inside.sort());
+});
+
+test('further names are compared with the first one however many directories were opened meanwhile', async () => {
+  fs.mkdirSync(source('aa'));
+  fs.writeFileSync(source('aa/first'), 'many names');
+  for (let directories = 20; directories < 40; directories += 1) {
+    const parent = source(`x${directories}`);
+    for (let index = 0; index < directories; index += 1) {
+      fs.mkdirSync(join(parent, `d${index}`), { recursive: true });
+      fs.writeFileSync(join(parent, `d${index}`, 'file'), '');
+    }
+    fs.linkSync(source('aa/first'), join(parent, 'z'));
+  }
+  const name = writeSnapshot(repository(), source(), { startedAt: new Date('2026-01-03T00:00:00Z') });
+  const { mtimeNs } = fs.statSync(source('aa/first'), { bigint: true });
+  const further = Array.from({ length: 20 }, (_, index) => `x${20 + index}/z`);
+  for (const path of further.map((each) => copy(each, name))) {
+    quietly(dirname(path), () => {
+      fs.rmSync(path);
+      fs.writeFileSync(path, 'many names');
+    });
+    setEntryTimes(path, mtimeNs);
+  }
+  expect(named((await check(repository(), allData, [name])).problems)).toEqual(further.map((each) => `wrongMetadata ${at(each, name)}`).sort());
+});
+
+test('a check changes nothing, whatever it finds', async () => {
+  flip(copy('a'), 1);
+  fs.rmSync(copy('b'));
+  fs.writeFileSync(copy('new'), 'x');
+  const look = (): string => execFileSync('find', [repository(), '-printf', '%p %i %y %m %s %T@ %C@ %n\n'], { encoding: 'latin1' });
+  const before = look();
+  expect((await check(repository())).counts.problems).toBeGreaterThan(3);
+  expect(look()).toBe(before);
 });
 
 test('a snapshot that is no directory is named, and the others are checked', async () => {
