@@ -12,10 +12,10 @@ export function isBelowKey(directory: string, key: string): boolean {
   return key.startsWith(keyPrefix(directory)) && key !== directory;
 }
 
-/** Keys of an entry and of all directories that it is in, the entry's own first. */
-function* selfAndParents(key: string): Generator<string> {
-  for (let each = key; each !== ''; each = each.slice(0, each.lastIndexOf('\0'))) yield each;
-  if (key !== ROOT_KEY) yield ROOT_KEY;
+/** Key of the directory that an entry is in; of the root directory, and of what is no key, nothing. */
+function parentKey(key: string): string {
+  const at = key.lastIndexOf('\0');
+  return at > 0 ? key.slice(0, at) : at === 0 && key !== ROOT_KEY ? ROOT_KEY : '';
 }
 
 /** Paths, each standing for itself and everything below it. */
@@ -26,13 +26,13 @@ export class KeySet {
 
   constructor(paths: readonly string[]) {
     this.paths = new Map(paths.map((path) => [orderKey(path), path]));
-    for (const key of this.paths.keys()) for (const parent of selfAndParents(key)) if (parent !== key) this.parents.add(parent);
+    for (const key of this.paths.keys()) for (let parent = parentKey(key); parent !== ''; parent = parentKey(parent)) this.parents.add(parent);
   }
 
   /** The entry is one of the paths, or below one. */
   has(key: string): boolean {
     let found = false;
-    for (const each of selfAndParents(key)) {
+    for (let each = key; each !== ''; each = parentKey(each)) {
       if (!this.paths.has(each)) continue;
       this.matched.add(each);
       found = true;

@@ -25,9 +25,10 @@ export function* restoreItems(snapshot: OpenSnapshot, paths: readonly string[]):
   const sources = new KeySet(snapshot.record.sources);
   const links = new HardLinks(wanted);
   for (const read of soundEntries(snapshot)) {
+    const isDirectory = read.entry.type === 'directory';
     const isWanted = wanted.has(read.key);
-    if (!isWanted && !(read.entry.type === 'directory' && wanted.leadsTo(read.key))) continue;
-    yield itemOf(read, isWanted && sources.has(read.key), links);
+    if (!isWanted && !(isDirectory && wanted.leadsTo(read.key))) continue;
+    yield itemOf(read, isDirectory && isWanted && sources.has(read.key), links);
   }
   const [missing] = paths.length === 0 ? [] : wanted.unmatched();
   if (missing !== undefined) throw new StorageError('InvalidInput', 'source', missing, `${missing} is not in snapshot ${snapshot.name}`);
