@@ -10,7 +10,8 @@ const mayImport = {
   'batch-models.ts': ['core', 'models.ts'],
   'snapshot-models.ts': ['core', 'models.ts', 'batch-models.ts'],
   'restore-models.ts': ['core', 'models.ts', 'batch-models.ts'],
-  'workflow-ids.ts': ['core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts'],
+  'schedule-models.ts': ['core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts'],
+  'workflow-ids.ts': ['core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts'],
   'failures.ts': ['core'],
   'policies.ts': ['core', 'failures.ts'],
   'search-attributes.ts': ['core'],
@@ -19,17 +20,17 @@ const mayImport = {
   'version.ts': [],
   'log.ts': ['core', 'log-levels.ts'],
   storage: ['core'],
-  activities: ['repository', 'storage', 'core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'version.ts', 'workflow-ids.ts', 'failures.ts', 'config.ts'],
-  workflows: ['core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'policies.ts', 'failures.ts', 'search-attributes.ts', 'activities'],
-  'client.ts': ['client', 'config.ts', 'log.ts', 'core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts'],
-  client: ['workflows', 'core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'workflow-ids.ts', 'failures.ts', 'search-attributes.ts', 'config.ts'],
+  activities: ['repository', 'storage', 'core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts', 'version.ts', 'workflow-ids.ts', 'failures.ts', 'config.ts'],
+  workflows: ['core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts', 'policies.ts', 'failures.ts', 'search-attributes.ts', 'activities'],
+  'client.ts': ['client', 'config.ts', 'log.ts', 'core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts'],
+  client: ['workflows', 'core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts', 'workflow-ids.ts', 'failures.ts', 'search-attributes.ts', 'config.ts'],
   repository: ['storage', 'core'],
   'plugin.ts': ['worker', 'core'],
   'worker.ts': ['worker', 'client', 'core', 'config.ts', 'log.ts'],
   worker: ['activities', 'storage', 'core', 'failures.ts', 'config.ts', 'log.ts', 'client'],
   server: ['core', 'config.ts'],
-  cli: ['repository', 'activities', 'storage', 'client.ts', 'client', 'worker.ts', 'worker', 'server', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'failures.ts', 'core', 'config.ts', 'log.ts', 'log-levels.ts', 'version.ts'],
-  'index.ts': ['client.ts', 'client', 'worker.ts', 'worker', 'activities', 'workflows', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'failures.ts', 'core', 'plugin.ts'],
+  cli: ['repository', 'activities', 'storage', 'client.ts', 'client', 'worker.ts', 'worker', 'server', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts', 'failures.ts', 'core', 'config.ts', 'log.ts', 'log-levels.ts', 'version.ts'],
+  'index.ts': ['client.ts', 'client', 'worker.ts', 'worker', 'activities', 'workflows', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts', 'failures.ts', 'core', 'plugin.ts'],
 };
 
 const everything = Object.keys(mayImport);
@@ -85,7 +86,7 @@ export default tseslint.config(
         {
           paths: forbiddenInWorkflows,
           patterns: [
-            { group: ['**/activities', '**/activities/*', '**/models', '**/batch-models', '**/snapshot-models', '**/restore-models'], allowTypeImports: true, message: 'Types only: values would enter the workflow bundle.' },
+            { group: ['**/activities', '**/activities/*', '**/models', '**/batch-models', '**/snapshot-models', '**/restore-models', '**/schedule-models'], allowTypeImports: true, message: 'Types only: values would enter the workflow bundle.' },
           ],
         },
       ],

@@ -5,10 +5,12 @@ import { hostTaskQueue } from './core/names';
 
 export { BackupClient, type BackupClientOptions, type BatchBackupHandle, type FileBackupHandle, type RestoreHandle, type RunHandle, type SnapshotHandle } from './client/backup-client';
 export { namedServer, serverOrLocal, type ServerAddress, type ServerChoice } from './client/connect';
-export { BatchUpdateError, OperationReusedError, RunNotFoundError, TargetBusyError } from './client/errors';
+export { BatchUpdateError, NoSuchScheduleError, OperationReusedError, RunNotFoundError, ScheduleExistsError, TargetBusyError } from './client/errors';
 export type { LiveBatchProgress, StepUnderWay } from './client/batch-progress';
 export type { BackupDescription, BackupRun, PendingStep } from './client/runs';
 export type { BatchBackupOutput, BatchBackupRequest } from './batch-models';
+export type { BackupSchedule, BackupSchedules } from './client/schedules';
+export type { ScheduleRequest } from './schedule-models';
 export type { RestoreOutput, RestoreRequest } from './restore-models';
 export type { SnapshotOutput, SnapshotRequest } from './snapshot-models';
 export { hostTaskQueue } from './core/names';

@@ -5,14 +5,18 @@ export { BatchBackupInput, BatchBackupOutput, type BatchBackupRequest } from './
 export {
   BackupClient,
   BatchUpdateError,
+  NoSuchScheduleError,
   namedServer,
   OperationReusedError,
   RunNotFoundError,
+  ScheduleExistsError,
   serverOrLocal,
   TargetBusyError,
   type BackupClientOptions,
   type BackupDescription,
   type BackupRun,
+  type BackupSchedule,
+  type BackupSchedules,
   type BatchBackupHandle,
   type FileBackupHandle,
   type LiveBatchProgress,
@@ -27,12 +31,13 @@ export {
 export type { FileProgress } from './client/progress';
 export { defaultBreakerOptions, type BreakerOptions } from './core/breaker';
 export type { BatchProgress, BatchTotals } from './core/batch-progress';
-export { BACKUP_BATCH_WORKFLOW, BACKUP_FILE_WORKFLOW, BACKUP_SNAPSHOT_WORKFLOW, hostTaskQueue, RESTORE_SNAPSHOT_WORKFLOW, SEARCH_ATTRIBUTES, STATUS_QUERY, type BackupState } from './core/names';
+export { BACKUP_BATCH_WORKFLOW, BACKUP_FILE_WORKFLOW, BACKUP_SNAPSHOT_WORKFLOW, hostTaskQueue, RESTORE_SNAPSHOT_WORKFLOW, SCHEDULED_SNAPSHOT_WORKFLOW, SEARCH_ATTRIBUTES, STATUS_QUERY, type BackupState } from './core/names';
 export type { BackupStatistics } from './core/statistics';
 export type { FileBackupStatus, StepLabel } from './core/status';
 export { failureKinds, isFailureType, type FailureKind, type FailureType } from './failures';
 export { FileBackupInput, FileBackupOutput, InvalidInputError, Rollback, type FileBackupRequest } from './models';
 export { RestoreInput, RestoreOutput, type RestoreRequest } from './restore-models';
+export { KeepRules, ScheduledInput, ScheduleInput, ScheduleTiming, type ScheduleRequest } from './schedule-models';
 export { SnapshotInput, SnapshotOutput, type SnapshotRequest } from './snapshot-models';
 export { createBackupPlugin, type BackupPluginOptions } from './plugin';
 export { createBackupWorker, resolveRoots, type BackupWorker, type BackupWorkerOptions } from './worker';

@@ -26,6 +26,9 @@ export function transfer(sizeBytes: number): ActivityOptions {
 /** A chunk of a batch: a thousand small files, or one that may be very large. */
 export const chunk: ActivityOptions = { ...quick, startToCloseTimeout: '72 h' };
 
+/** Pruning and checks, which read whole repositories: tried a few times, since the next night comes anyway. */
+export const repository: ActivityOptions = { ...chunk, retry: { initialInterval: '10 s', backoffCoefficient: 4, maximumInterval: '10 min', maximumAttempts: 5 } };
+
 /** Undo: tried for a day, since it alone puts back what was there before. */
 export const undo: ActivityOptions = {
   ...quick,

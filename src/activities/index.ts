@@ -3,6 +3,7 @@ import { createBatchSteps } from './batch-steps';
 import { createClosingSteps } from './closing-steps';
 import { createForwardSteps } from './forward-steps';
 import { createInPlaceSteps } from './in-place-steps';
+import { createRepositorySteps } from './repository-steps';
 import { createRestoreSteps } from './restore-steps';
 import { createSnapshotSteps } from './snapshot-steps';
 import { logged } from './logged';
@@ -16,6 +17,7 @@ export type { Batch } from './batch-steps';
 export type { ChunkResult, PassingFile } from './chunk-result';
 export type { ActivityDependencies, Operation, Staged } from './operation';
 export type { AllowedRoots } from './roots';
+export type { Checked, Pruned } from './repository-steps';
 export type { RestoreEnd, RestorePlan } from './restore-steps';
 export type { SealedSnapshot, SnapshotPlan } from './snapshot-steps';
 export { ThreadPool } from './thread-pool';
@@ -30,6 +32,7 @@ export function createActivities(dependencies: ActivityDependencies) {
     ...createBatchClosingSteps(dependencies),
     ...createSnapshotSteps(dependencies),
     ...createRestoreSteps(dependencies),
+    ...createRepositorySteps(dependencies),
   });
 }
 

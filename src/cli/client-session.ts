@@ -7,14 +7,14 @@ import { createOutput, type Output } from './output';
 import { openServer, type ServerSession } from './server-session';
 
 /** Runs a command that only asks or tells the server something: no worker. */
-export async function withClient(options: ServerOptions, run: (client: BackupClient, output: Output, server: ServerSession) => Promise<void>): Promise<void> {
+export async function withClient(options: ServerOptions, run: (client: BackupClient, output: Output, server: ServerSession) => Promise<void>, taskQueue = hostTaskQueue(hostname())): Promise<void> {
   const output = createOutput(options.json);
   const server = await openServer(options, output);
   try {
     const { BackupClient: Client } = await import('../client/backup-client.js');
     const { Connection } = await import('@temporalio/client');
     const connection = await connectTo(server, (connectionOptions) => Connection.connect(connectionOptions));
-    const client = new Client({ connection, namespace: server.namespace, taskQueue: hostTaskQueue(hostname()) });
+    const client = new Client({ connection, namespace: server.namespace, taskQueue, storage: hostTaskQueue(hostname()) });
     try {
       await run(client, output, server);
     } finally {

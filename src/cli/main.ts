@@ -13,6 +13,7 @@ import { pauseCommand, resumeCommand } from './commands/pause';
 import { pruneCommand } from './commands/prune';
 import { restoreCommand } from './commands/restore';
 import { runsCommand } from './commands/runs';
+import { scheduleCommand } from './commands/schedule';
 import { serverCommandLine } from './commands/server';
 import { snapshotCommand } from './commands/snapshot';
 import { snapshotsCommand } from './commands/snapshots';
@@ -30,7 +31,7 @@ const program = new Command('file-backup')
   .showHelpAfterError('(add --help for the options)')
   .configureHelp({ showGlobalOptions: true });
 
-for (const command of [fileCommand, batchCommand, initCommand, snapshotCommand, snapshotsCommand, lsCommand, diffCommand, restoreCommand, checkCommand, pruneCommand, runsCommand, statusCommand, pauseCommand, resumeCommand, cancelCommand, statsCommand, workerCommand, serverCommandLine]) {
+for (const command of [fileCommand, batchCommand, initCommand, snapshotCommand, snapshotsCommand, lsCommand, diffCommand, restoreCommand, checkCommand, pruneCommand, scheduleCommand, runsCommand, statusCommand, pauseCommand, resumeCommand, cancelCommand, statsCommand, workerCommand, serverCommandLine]) {
   program.addCommand(command.exitOverride());
 }
 

@@ -15,6 +15,7 @@ import { fileProgress, type FileProgress } from './progress';
 import { batchRequest, fileRequest, restoreRequest, snapshotRequest } from './run-requests';
 import { describeRun, listRuns, statistics, type BackupDescription, type BackupRun } from './runs';
 import { registerSearchAttributes, type Registration } from './search-attributes';
+import { BackupSchedules } from './schedules';
 import { startRun, type RunRequest, type StartedRun } from './start-run';
 import { updateBatch } from './update-batch';
 
@@ -43,11 +44,14 @@ const ANSWER_WITHIN_MS = 2000;
 
 /** Starts and follows backups from a program. Needs a worker that serves the queue. */
 export class BackupClient {
+  /** Schedules of snapshots on the server. */
+  readonly schedules: BackupSchedules;
   private readonly client: Client;
   private registration: Promise<Registration> | undefined;
 
   constructor(private readonly options: BackupClientOptions) {
     this.client = new Client({ connection: options.connection, namespace: options.namespace });
+    this.schedules = new BackupSchedules({ client: this.client, taskQueue: options.taskQueue, storage: this.storage, searchAttributes: () => this.searchAttributes() });
   }
 
   /** Connects as all Temporal tools do: options, environment, profile, else the local development server. */

@@ -39,3 +39,21 @@ export class BatchUpdateError extends Error {
     super(message, { cause });
   }
 }
+
+/** There is a schedule of that name. */
+export class ScheduleExistsError extends Error {
+  override readonly name = 'ScheduleExistsError';
+
+  constructor(readonly schedule: string) {
+    super(`There is a schedule "${schedule}" already; delete it first, or choose another name.`);
+  }
+}
+
+/** There is no schedule of that name. */
+export class NoSuchScheduleError extends Error {
+  override readonly name = 'NoSuchScheduleError';
+
+  constructor(readonly schedule: string) {
+    super(`There is no schedule "${schedule}"; list them with "file-backup schedule list".`);
+  }
+}

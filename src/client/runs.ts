@@ -58,8 +58,8 @@ export interface BackupDescription extends BackupRun {
   readonly historyLength: number;
 }
 
-/** What people have started: files that a batch tries again by themselves are the batch's. An execution that continued as new is part of the next one. */
-const ownRuns = "ParentWorkflowId IS NULL AND ExecutionStatus != 'ContinuedAsNew'";
+/** What people or schedules have started: files that a batch tries again by themselves are the batch's. An execution that continued as new is part of the next one. */
+const ownRuns = `(ParentWorkflowId IS NULL OR WorkflowType = '${BACKUP_SNAPSHOT_WORKFLOW}') AND ExecutionStatus != 'ContinuedAsNew'`;
 const fileRuns = `WorkflowType = '${BACKUP_FILE_WORKFLOW}' AND ${ownRuns}`;
 const batchRuns = `WorkflowType = '${BACKUP_BATCH_WORKFLOW}' AND ${ownRuns}`;
 const allRuns = `WorkflowType IN (${Object.keys(kinds).map((type) => `'${type}'`).join(', ')}) AND ${ownRuns}`;

@@ -8,6 +8,8 @@ export const BACKUP_BATCH_WORKFLOW = 'backupBatch';
 
 /** Workflow type of a snapshot. */
 export const BACKUP_SNAPSHOT_WORKFLOW = 'backupSnapshot';
+/** Workflow type of what a schedule starts: a snapshot, and what follows it. */
+export const SCHEDULED_SNAPSHOT_WORKFLOW = 'scheduledSnapshot';
 /** Workflow type of a restore. */
 export const RESTORE_SNAPSHOT_WORKFLOW = 'restoreSnapshot';
 

@@ -19,6 +19,7 @@ export interface CheckSample {
 /** Follows a check: what is finished, and what steps that are under way say of themselves. */
 export class CheckProgress {
   private readonly running = new Set<TransferControl>();
+  private isCancelled = false;
   private phase: CheckPhase = 'records';
   private total = { count: 0, sizeBytes: 0 };
   private finished = { count: 0, sizeBytes: 0, readBytes: 0 };
@@ -32,6 +33,7 @@ export class CheckProgress {
   /** Lets a step run with a control of its own, and adds what it came to. */
   async follow<T>(step: (control: TransferControl) => Promise<T>, done: (result: T) => { readonly count: number; readonly sizeBytes: number }): Promise<T> {
     const control = new TransferControl();
+    if (this.isCancelled) control.cancel();
     this.running.add(control);
     try {
       const result = await step(control);
@@ -43,6 +45,12 @@ export class CheckProgress {
     } finally {
       this.running.delete(control);
     }
+  }
+
+  /** Asks the steps that are under way to stop, and those to come not to begin. */
+  cancel(): void {
+    this.isCancelled = true;
+    this.running.forEach((control) => control.cancel());
   }
 
   sample(): CheckSample {

@@ -20,6 +20,7 @@ import { isCommitted, sealRun, type SealRequest } from './batch/seal-run';
 import { revokeRun, undoChunk } from './batch/undo-chunk';
 import { discardSnapshot } from './snapshot/discard-snapshot';
 import { planSnapshot, type SnapshotPlanRequest } from './snapshot/plan-snapshot';
+import { pruneRepository, type PruneRequest } from './snapshot/prune-repository';
 import { readRepository } from './snapshot/repository';
 import { sealSnapshot, type SealSnapshotRequest } from './snapshot/seal-snapshot';
 import { findSnapshot } from './snapshot/snapshot-record';
@@ -87,6 +88,7 @@ export const steps = {
   },
   snapshotChunk: (input: ChunkTask, control: TransferControl) => snapshotChunk(input, control),
   sealSnapshot: (input: SealSnapshotRequest, control: TransferControl) => sealSnapshot(input, control),
+  pruneRepository: (input: PruneRequest, control: TransferControl) => pruneRepository(input, control),
   discardSnapshot: (input: { location: RunLocation }, control: TransferControl) => discardSnapshot(input.location, control),
   planRestore: (input: RestoreRequest, control: TransferControl) => planRestore(input, control),
   restoreChunk: (input: ChunkTask<RestoreSettings>, control: TransferControl) => restoreChunk(input, control),

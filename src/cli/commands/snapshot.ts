@@ -6,56 +6,25 @@ import { previewSnapshot, type PreviewedFile } from '../../storage/snapshot/prev
 import { readRepository } from '../../storage/snapshot/repository';
 import { onStopSignal } from '../../worker/stop-signal';
 import { backupCommand, backupRequest, parseRequest } from '../backup-options';
-import { excludePatterns } from '../exclude-patterns';
 import { exitCodes, snapshotExitCodeHelp } from '../exit-codes';
 import { followBatch } from '../follow-batch';
 import { runHere, runThere, type Job, type JobEnd } from '../job';
-import { wholeNumber } from '../options';
 import { createOutput, type Output } from '../output';
 import { preloadWorker } from '../own-worker';
-import { canonicalDirectory } from '../paths';
 import { reportInterrupted, reportWebUi } from '../report';
 import { openServer, stateDirectoryOf, type ServerSession } from '../server-session';
-import { sizeInBytes } from '../size';
+import { fieldNames, snapshotOptions, snapshotRequestOf } from '../snapshot-options';
 import { previewText, snapshotExitCode, snapshotNotes, snapshotText } from '../snapshot-report';
 
-const fieldNames = { sources: 'sources', repository: '--to', host: '--host', tags: '--tag', excludes: '--exclude', operationId: '--operation-id', metadata: '--metadata' };
-const collect = (value: string, before: string[]): string[] => [...before, value];
-
-export const snapshotCommand = backupCommand('snapshot')
+export const snapshotCommand = snapshotOptions(backupCommand('snapshot'))
   .description('take a snapshot of directory trees: complete, browsable, at the cost of what changed since the last one')
   .argument('<sources...>', 'directories or files')
-  .requiredOption('--to <repository>', 'repository made by "file-backup init"')
-  .option('--exclude <pattern>', 'leave out what matches, as a line of a .gitignore at the top of each source; may be repeated', collect, [])
-  .option('--exclude-file <file>', 'read such patterns from a file; may be repeated', collect, [])
-  .option('--exclude-caches', 'leave out what is in directories with a CACHEDIR.TAG', false)
-  .option('-x, --one-file-system', 'stay on the file system of each source', false)
-  .option('--max-size <size>', 'leave out larger files, such as 500M', sizeInBytes('--max-size'))
-  .option('--rehash', 'read every file, also those that look unchanged', false)
-  .option('--tag <tag>', 'put a tag on the snapshot; may be repeated', collect, [])
-  .option('--host <name>', 'whose files they are; this host unless given')
   .option('-n, --dry-run', 'say what would be copied, and write nothing', false)
   .option('-v, --verbose', 'with --dry-run: name every file that would be copied', false)
-  .option('--lanes <number>', 'chunks of files at a time, 1 to 64', wholeNumber('--lanes', 1, 64))
   .addHelpText('after', snapshotExitCodeHelp)
   .action(async (sources, options) => {
     const output = createOutput(options.json);
-    const { host, tag, rehash, lanes, excludeCaches, oneFileSystem, maxSize, to } = options;
-    const input = parseRequest(
-      SnapshotInput,
-      {
-        sources: sources.map(canonicalDirectory),
-        repository: canonicalDirectory(to),
-        ...(host === undefined ? {} : { host }),
-        tags: tag,
-        excludes: excludePatterns(options.exclude, options.excludeFile),
-        ...{ excludeCaches, oneFileSystem, rehash },
-        maxFileSizeBytes: maxSize ?? null,
-        ...(lanes === undefined ? {} : { lanes }),
-        ...backupRequest(options),
-      },
-      fieldNames,
-    );
+    const input = parseRequest(SnapshotInput, { ...snapshotRequestOf(sources, options), ...backupRequest(options) }, fieldNames);
     if (options.taskQueue === undefined) readRepository(input.repository);
     if (options.dryRun) return preview(input, stateDirectoryOf(options), output, options.verbose);
     const interrupted = new Promise<void>((resolve) => void onStopSignal(() => resolve()));

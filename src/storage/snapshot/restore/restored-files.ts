@@ -58,7 +58,7 @@ export function countFiles({ location, chunks, overwrite }: { readonly location:
     tally.restored(counts.backedUp, sizeBytes);
     if (overwrite === 'never') tally.skipMany(counts.unchanged, 'exists');
     else tally.unchanged(counts.unchanged, unchangedBytes);
-    tally.verified(verifiedFrom);
+    if (counts.backedUp > 0) tally.verified(verifiedFrom);
     if (counts.failed > 0 || firstNames.size > 0) for (const entry of parseLines(journal.lines)) noteFile(entry, overwrite, firstNames, tally);
   }
 }

@@ -1,0 +1,52 @@
+import type { SnapshotRequest } from '../snapshot-models';
+import type { backupCommand } from './backup-options';
+import { excludePatterns } from './exclude-patterns';
+import { repeated, wholeNumber } from './options';
+import { canonicalDirectory } from './paths';
+import { sizeInBytes } from './size';
+
+/** What fields of a snapshot's input are called on the command line. */
+export const fieldNames = { sources: 'sources', repository: '--to', host: '--host', tags: '--tag', excludes: '--exclude', operationId: '--operation-id', metadata: '--metadata' };
+
+/** Adds the options that say what a snapshot is of, and where it goes. */
+export function snapshotOptions(command: ReturnType<typeof backupCommand>) {
+  return command
+    .requiredOption('--to <repository>', 'repository made by "file-backup init"')
+    .option('--exclude <pattern>', 'leave out what matches, as a line of a .gitignore at the top of each source; may be repeated', repeated, [])
+    .option('--exclude-file <file>', 'read such patterns from a file; may be repeated', repeated, [])
+    .option('--exclude-caches', 'leave out what is in directories with a CACHEDIR.TAG', false)
+    .option('-x, --one-file-system', 'stay on the file system of each source', false)
+    .option('--max-size <size>', 'leave out larger files, such as 500M', sizeInBytes('--max-size'))
+    .option('--rehash', 'read every file, also those that look unchanged', false)
+    .option('--tag <tag>', 'put a tag on the snapshot; may be repeated', repeated, [])
+    .option('--host <name>', 'whose files they are; this host unless given')
+    .option('--lanes <number>', 'chunks of files at a time, 1 to 64', wholeNumber('--lanes', 1, 64));
+}
+
+/** What `snapshotOptions` has parsed. */
+interface SnapshotOptions {
+  readonly to: string;
+  readonly exclude: string[];
+  readonly excludeFile: string[];
+  readonly excludeCaches: boolean;
+  readonly oneFileSystem: boolean;
+  readonly maxSize?: number;
+  readonly rehash: boolean;
+  readonly tag: string[];
+  readonly host?: string;
+  readonly lanes?: number;
+}
+
+/** The part of a snapshot's input that these options make. */
+export function snapshotRequestOf(sources: readonly string[], { to, exclude, excludeFile, excludeCaches, oneFileSystem, maxSize, rehash, tag, host, lanes }: SnapshotOptions): SnapshotRequest {
+  return {
+    sources: sources.map(canonicalDirectory),
+    repository: canonicalDirectory(to),
+    ...(host === undefined ? {} : { host }),
+    tags: tag,
+    excludes: excludePatterns(exclude, excludeFile),
+    ...{ excludeCaches, oneFileSystem, rehash },
+    maxFileSizeBytes: maxSize ?? null,
+    ...(lanes === undefined ? {} : { lanes }),
+  };
+}

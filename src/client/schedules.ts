@@ -1,0 +1,156 @@
+import { ScheduleAlreadyRunning, ScheduleNotFoundError, ScheduleOverlapPolicy, type Client, type ScheduleDescription, type ScheduleHandle, type ScheduleOptions } from '@temporalio/client';
+import { boundedText } from '../core/bounded-text';
+import { SCHEDULED_SNAPSHOT_WORKFLOW } from '../core/names';
+import { parseModel } from '../models';
+import { ScheduleInput, type ScheduleRequest } from '../schedule-models';
+import { stateKey } from '../search-attributes';
+import { ScheduleExistsError, NoSuchScheduleError } from './errors';
+import { snapshotRequest } from './run-requests';
+import type { Registration } from './search-attributes';
+
+/** Schedules of other programs have other ids. */
+const PREFIX = 'file-backup-schedule-';
+
+/** Servers limit summaries to 400 bytes unless told otherwise. */
+const MAX_SUMMARY_BYTES = 300;
+
+/** What a schedule's memo says of it, for listings. */
+interface ScheduleMemo {
+  readonly sources: string;
+  readonly repository: string;
+  readonly timing: string;
+}
+
+/** A schedule as `file-backup schedule list` shows it. */
+export interface BackupSchedule extends ScheduleMemo {
+  readonly name: string;
+  readonly paused: boolean;
+  readonly note: string | null;
+  readonly nextTimes: readonly string[];
+  /** Newest last. */
+  readonly recentRuns: readonly { readonly scheduledAt: string; readonly startedAt: string; readonly workflowId: string; readonly runId: string }[];
+  /** How often it acted, left a time out because it was still at work, and missed one for longer than it makes up for. */
+  readonly taken: number;
+  readonly skippedOverlaps: number;
+  readonly missed: number;
+}
+
+export interface ScheduleContext {
+  readonly client: Client;
+  readonly taskQueue: string;
+  readonly storage: string;
+  /** Whether runs can carry search attributes. */
+  readonly searchAttributes: () => Promise<Registration>;
+}
+
+/** The schedules of snapshots on a server. */
+export class BackupSchedules {
+  constructor(private readonly context: ScheduleContext) {}
+
+  /**
+   * Creates a schedule. A time that comes while the one before is still at work is left out, and of several times that
+   * were missed while the server was down one is made up for.
+   * @throws InvalidInputError, ScheduleExistsError, and errors of the connection
+   */
+  async create(request: ScheduleRequest): Promise<BackupSchedule> {
+    const input = parseModel(ScheduleInput, request);
+    const { registered } = await this.context.searchAttributes();
+    try {
+      const handle = await this.context.client.schedule.create(scheduleOptions(this.context, input, registered));
+      return describe(await handle.describe());
+    } catch (error) {
+      if (error instanceof ScheduleAlreadyRunning) throw new ScheduleExistsError(input.name);
+      throw error;
+    }
+  }
+
+  /** All of the project's schedules, by name. */
+  async list(): Promise<BackupSchedule[]> {
+    const schedules: BackupSchedule[] = [];
+    for await (const { scheduleId } of this.context.client.schedule.list()) {
+      if (!scheduleId.startsWith(PREFIX)) continue;
+      const found = await this.context.client.schedule.getHandle(scheduleId).describe().catch(ifGone);
+      if (found !== undefined) schedules.push(describe(found));
+    }
+    return schedules.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Lets a schedule rest. @throws NoSuchScheduleError */
+  async pause(name: string): Promise<void> {
+    await this.act(name, (handle) => handle.pause());
+  }
+
+  /** Lets a paused schedule go on. @throws NoSuchScheduleError */
+  async resume(name: string): Promise<void> {
+    await this.act(name, (handle) => handle.unpause());
+  }
+
+  /** Lets a schedule act now, unless it is at work. @throws NoSuchScheduleError */
+  async trigger(name: string): Promise<void> {
+    await this.act(name, (handle) => handle.trigger());
+  }
+
+  /** Removes a schedule; what it has started goes on. @throws NoSuchScheduleError */
+  async delete(name: string): Promise<void> {
+    await this.act(name, (handle) => handle.delete());
+  }
+
+  private async act(name: string, call: (handle: ScheduleHandle) => Promise<unknown>): Promise<void> {
+    try {
+      await call(this.context.client.schedule.getHandle(`${PREFIX}${name}`));
+    } catch (error) {
+      if (error instanceof ScheduleNotFoundError) throw new NoSuchScheduleError(name);
+      throw error;
+    }
+  }
+}
+
+function scheduleOptions({ taskQueue, storage }: ScheduleContext, { name, timing, action, paused }: ScheduleInput, isRegistered: boolean): ScheduleOptions {
+  const { workflowId, memo, summary } = snapshotRequest({ ...action.snapshot, operationId: '' }, { storage, mayBeRepeated: false });
+  const scheduleMemo: ScheduleMemo = { sources: memo.sourcePath, repository: memo.backupPath, timing: timingText(timing) };
+  return {
+    scheduleId: `${PREFIX}${name}`,
+    memo: { ...scheduleMemo },
+    spec: {
+      ...(timing.intervalMs === undefined ? { cronExpressions: [...timing.cron] } : { intervals: [{ every: timing.intervalMs }] }),
+      ...(timing.timeZone === undefined ? {} : { timezone: timing.timeZone }),
+      jitter: timing.jitterMs,
+    },
+    policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: timing.catchUpMs, pauseOnFailure: timing.pauseOnFailure },
+    action: {
+      type: 'startWorkflow',
+      workflowType: SCHEDULED_SNAPSHOT_WORKFLOW,
+      workflowId: `${PREFIX}${name}`,
+      taskQueue,
+      args: [action, { workflowId, memo, summary: boundedText(summary, MAX_SUMMARY_BYTES) }],
+      staticSummary: boundedText(`${name}: ${summary}`, MAX_SUMMARY_BYTES),
+      ...(isRegistered ? { typedSearchAttributes: [{ key: stateKey, value: 'active' }] } : {}),
+    },
+    state: { paused },
+  };
+}
+
+/** Deleted since it was listed. */
+function ifGone(error: unknown): undefined {
+  if (error instanceof ScheduleNotFoundError) return undefined;
+  throw error;
+}
+
+function describe({ scheduleId, memo, state, info }: ScheduleDescription): BackupSchedule {
+  const { sources = '', repository = '', timing = '' } = (memo ?? {}) as Partial<ScheduleMemo>;
+  return {
+    name: scheduleId.slice(PREFIX.length),
+    ...{ sources, repository, timing },
+    paused: state.paused,
+    note: state.note ?? null,
+    nextTimes: info.nextActionTimes.map((time) => time.toISOString()),
+    recentRuns: info.recentActions.map(({ scheduledAt, takenAt, action: { workflow } }) => ({ scheduledAt: scheduledAt.toISOString(), startedAt: takenAt.toISOString(), workflowId: workflow.workflowId, runId: workflow.firstExecutionRunId })),
+    taken: info.numActionsTaken,
+    skippedOverlaps: info.numActionsSkippedOverlap,
+    missed: info.numActionsMissedCatchupWindow,
+  };
+}
+
+function timingText({ cron, intervalMs, timeZone }: ScheduleInput['timing']): string {
+  return intervalMs === undefined ? `${cron.join('; ')} ${timeZone ?? 'UTC'}` : `every ${intervalMs / 1000} s`;
+}

@@ -1,0 +1,51 @@
+import { ApplicationFailure, ChildWorkflowCancellationType, executeChild, uuid4, workflowInfo } from '@temporalio/workflow';
+import type { Checked, Pruned } from '../activities';
+import type { SnapshotOutput } from '../snapshot-models';
+import type { ScheduledInput } from '../schedule-models';
+import { operationKey, stateKey } from '../search-attributes';
+import { backupSnapshot } from './backup-snapshot';
+import { repositorySteps } from './proxies';
+
+export interface ScheduledOptions {
+  /** Id of the snapshot's run: the same as of one that a person starts, so that there is one at a time. */
+  readonly workflowId: string;
+  /** What the snapshot's run notes in its memo, but for its operation. */
+  readonly memo: Readonly<Record<string, unknown>>;
+  readonly summary: string;
+}
+
+/** What one time of a schedule came to. */
+export interface ScheduledOutput {
+  readonly snapshot: SnapshotOutput;
+  readonly prune: Pruned | null;
+  readonly check: Checked | null;
+}
+
+/**
+ * What a schedule does each time: a snapshot by a run of its own, then pruning and a check where they are asked for.
+ * Fails when there is no snapshot, and when the check finds something wrong: what a schedule shows as failed needs
+ * somebody's attention. A partial snapshot is none of that: its run says so.
+ */
+export async function scheduledSnapshot(input: ScheduledInput, options: ScheduledOptions): Promise<ScheduledOutput> {
+  const snapshot = await takeSnapshot(input, options);
+  const { repository, host } = input.snapshot;
+  const prune = input.prune === null ? null : await repositorySteps.pruneRepository.executeWithOptions({ summary: 'prune' }, [{ repository, host, keep: input.prune }]);
+  const check = input.check === null ? null : await repositorySteps.checkRepository.executeWithOptions({ summary: 'check' }, [{ repository, readData: input.check.readData }]);
+  const output = { snapshot, prune, check };
+  if (check !== null && check.problems > 0) throw ApplicationFailure.nonRetryable(`The check of ${repository} found ${check.problems} problems; look at them with: file-backup check`, 'SnapshotDamaged', output);
+  return output;
+}
+
+function takeSnapshot({ snapshot }: ScheduledInput, { workflowId, memo, summary }: ScheduledOptions): Promise<SnapshotOutput> {
+  const operationId = uuid4();
+  // Where the schedule's run has such attributes, the namespace knows them.
+  const isRegistered = workflowInfo().typedSearchAttributes.get(stateKey) !== undefined;
+  return executeChild(backupSnapshot, {
+    workflowId,
+    args: [{ ...snapshot, operationId }],
+    memo: { ...memo, operationId },
+    staticSummary: summary,
+    cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+    ...(isRegistered ? { typedSearchAttributes: [{ key: operationKey, value: operationId }, { key: stateKey, value: 'active' }] } : {}),
+  });
+}
