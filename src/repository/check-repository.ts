@@ -9,6 +9,9 @@ import type { CheckProgress } from './check-progress';
 import { inLanes } from './lanes';
 import type { RunStep } from './run-step';
 
+/** What does not belong there and is named at once: a snapshot that something else was copied into may have millions of it. */
+const EXTRA_LIMIT = 50_000;
+
 export interface CheckRequest {
   /** Absolute, without links in it. */
   readonly repository: string;
@@ -125,7 +128,7 @@ class RepositoryCheck {
     let after: string | null = null;
     do {
       const extra: ExtraFound = await this.progress.follow(
-        (control) => this.run('findExtra', { repository, snapshot: name, after }, control),
+        (control) => this.run('findExtra', { repository, snapshot: name, after, limit: EXTRA_LIMIT }, control),
         () => ({ count: 0, sizeBytes: 0 }),
       );
       this.report(extra.problems);

@@ -15,7 +15,7 @@ import { createOutput } from '../output';
 import { canonicalDirectory } from '../paths';
 
 /** Reads from a device wait for it: twice as many threads as cores keep both busy. */
-const THREADS = 2 * availableParallelism();
+const THREADS_A_CORE = { look: 1, read: 2 };
 
 const MS_PER_DAY = 86_400_000;
 
@@ -42,7 +42,8 @@ export const checkCommand = withOptionalShare(localCommand('check'))
     const share = options.readData ?? null;
     if (!output.isJson) output.note(whatIsChecked(snapshots.length, share));
     const { ThreadPool } = await import('../../activities/thread-pool.js');
-    const pool = new ThreadPool(THREADS);
+    const lanes = availableParallelism() * (share === null ? THREADS_A_CORE.look : THREADS_A_CORE.read);
+    const pool = new ThreadPool(lanes);
     try {
       const run: RunStep = (step, input, control) => pool.run(step, input, control);
       const progress = new CheckProgress();
@@ -51,7 +52,7 @@ export const checkCommand = withOptionalShare(localCommand('check'))
         output.result('problem', problem, problemLine(problem));
         if (options.repair) kept.add(problem);
       };
-      const counts = await followCheck(checkRepository({ repository, snapshots, share, lanes: THREADS }, run, progress, found), progress, output);
+      const counts = await followCheck(checkRepository({ repository, snapshots, share, lanes }, run, progress, found), progress, output);
       const outcome: RepairOutcome = (problem, reason) => output.result(reason === null ? 'repaired' : 'notRepaired', { ...problem, reason }, outcomeLine(problem, reason));
       const repaired = kept.problems.length === 0 ? 0 : await followCheck(repairRepository({ repository, snapshots: all, problems: kept.problems }, run, progress, outcome), progress, output);
       process.exitCode = repaired === counts.problems ? exitCodes.done : exitCodes.failed;

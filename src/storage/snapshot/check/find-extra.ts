@@ -11,14 +11,13 @@ import { snapshotEntries } from '../snapshot-record';
 import { hasCopy, NO_WAY } from './check-entry';
 import { copyOf, dataPath, problem, type Problem } from './problem';
 
-/** Problems that are answered at once: a repository that something else was copied into may have millions. */
-const ANSWER_LIMIT = 10_000;
-
 export interface ExtraRequest {
   readonly repository: string;
   readonly snapshot: string;
   /** Go on after this one: the `next` of the answer before. */
   readonly after: string | null;
+  /** Problems that are answered at once. */
+  readonly limit: number;
 }
 
 export interface ExtraFound {
@@ -69,7 +68,7 @@ class ExtraSearch {
   }
 
   private get isFull(): boolean {
-    return this.problems.length >= ANSWER_LIMIT;
+    return this.problems.length >= this.request.limit;
   }
 
   /** Depth first, in the order of the metadata: both are gone through side by side. */

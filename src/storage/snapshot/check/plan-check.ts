@@ -68,6 +68,9 @@ export function planCheck(request: CheckPlanRequest, control: TransferControl): 
 
 type Report = (kind: ProblemKind, path: PathBytes, expected: string, found: string) => void;
 
+/** Nothing is trusted that nothing vouches for. */
+const END = '; nothing else of the snapshot can be checked';
+
 const nothingToCheck = { sources: [], partEnds: [], entries: 0, files: 0, shareFiles: 0, shareBytes: 0 };
 
 /** Undefined when a record does not let itself be read as what it should be: that is reported. */
@@ -77,8 +80,8 @@ function trying<T>(report: Report, directory: string, calls: () => T): T | undef
   } catch (error) {
     if (!(error instanceof StorageError) || error.code === 'Cancelled') throw error;
     const path = relative(directory, error.path) || '.';
-    if (error.code === 'SnapshotDamaged') report('badRecord', path, 'what its digest says', 'other bytes');
-    else if (error.code === 'SnapshotNotFound' || error.code === 'ENOENT') report('badRecord', path, 'a regular file', 'nothing');
+    if (error.code === 'SnapshotDamaged') report('badRecord', path, 'what its digest says', `other bytes${END}`);
+    else if (error.code === 'SnapshotNotFound' || error.code === 'ENOENT') report('badRecord', path, 'a regular file', `nothing${END}`);
     else report('unreadable', path, 'a regular file', error.code);
     return undefined;
   }
