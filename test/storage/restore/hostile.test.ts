@@ -95,6 +95,16 @@ describe('metadata that would lead elsewhere is refused before anything is writt
   });
 });
 
+test.each([null, 'text', [7]])('sources that are none, as %j, are refused', (sources) => {
+  forgeMetadata(path('repository'), snapshot, (entries) => entries, { sources } as never);
+  expect(codeOf(() => new Restore(folder()).preview())).toBe('SnapshotDamaged');
+});
+
+test('a copy of another size is refused by that, before it is read', () => {
+  fs.truncateSync(data('a'), 1_000_000);
+  expect(new Restore(folder()).run().failureSample[0]?.message).toContain(`it has ${1_000_000} bytes, 12 were recorded`);
+});
+
 test('a hard link to a file that this restore did not make becomes a file of its own', () => {
   fs.mkdirSync(join(path('target'), 'etc'));
   fs.writeFileSync(join(path('target'), 'etc', 'shadow'), 'content of b');

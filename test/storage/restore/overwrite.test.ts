@@ -65,10 +65,12 @@ test('"never" leaves everything that exists, and counts it', () => {
 });
 
 test('a further name is not linked to a file that was left as it is', () => {
-  fs.writeFileSync(restored('same'), 'of the user');
+  const { mtimeNs } = fs.statSync(restored('same'), { bigint: true });
+  fs.writeFileSync(restored('same'), 'RECORDED same');
+  setEntryTimes(restored('same'), mtimeNs);
   fs.unlinkSync(restored('twin'));
   new Restore(folder(), { overwrite: 'never' }).run();
-  expect([content('same'), content('twin')]).toEqual(['of the user', 'recorded same']);
+  expect([content('same'), content('twin')]).toEqual(['RECORDED same', 'recorded same']);
 });
 
 test('a replaced file is a new one: other names of the old one keep their content', () => {

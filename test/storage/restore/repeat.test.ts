@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { TransferControl } from '../../../src/storage/control';
 import type { RestoreSettings } from '../../../src/storage/snapshot/restore/request';
 import type { ChunkTask } from '../../../src/storage/batch/chunk';
 import { publishChunk } from '../../../src/storage/batch/publish-chunk';
@@ -211,6 +212,21 @@ test('everything is durable before a restore is said to be done', () => {
   });
   const directories = ['', 'sub', 'sub/empty'].map((name) => (name === '' ? restored() : restored(name)));
   expect(directories.filter((directory) => !synced.has(directory))).toEqual([]);
+});
+
+test('where the file system is synced at once, a sync that fails ends the step, and the next attempt finishes it', () => {
+  const restore = new Restore(folder());
+  restore.open();
+  restore.plan();
+  restore.chunk();
+  const finishing = (answers: readonly boolean[]): unknown => {
+    const left = [...answers];
+    const control = Object.assign(new TransferControl(), { awaitSync: () => left.shift() ?? false });
+    return restore.finish(false, { control, syncEach: false });
+  };
+  expect(codeOf(() => finishing([]))).toBe('DestinationError');
+  expect(finishing([true])).toMatchObject({ failed: 0, skipped: 0, entries: 8 });
+  expect(finishing([])).toMatchObject({ failed: 0, skipped: 0, entries: 8 });
 });
 
 test('a cancellation ends each step at the next entry', () => {

@@ -72,10 +72,10 @@ export class Restore {
     return restoreChunk(this.task(chunk), this.control);
   }
 
-  finish(cancelled = false): FinishedRestore {
+  finish(cancelled = false, { control = this.control, syncEach = true } = {}): FinishedRestore {
     const { ground, planned } = this;
     if (ground === undefined || planned === undefined) throw new Error('not planned');
-    this.finished = finishRestore({ settings: this.settings(), ground, chunks: planned.chunks, cancelled }, this.control);
+    this.finished = finishRestore({ settings: { ...this.settings(), syncEach }, ground, chunks: planned.chunks, cancelled }, control);
     return this.finished;
   }
 

@@ -22,7 +22,7 @@ const skippedTypes: Partial<Record<string, SkipReason>> = { socket: 'socket', bl
  */
 export function* restoreItems(snapshot: OpenSnapshot, paths: readonly string[]): Generator<RestoreItem> {
   const wanted = new KeySet(paths.length === 0 ? ['/'] : paths.map(checkedPath));
-  const sources = new KeySet(snapshot.record.sources);
+  const sources = new KeySet(soundSources(snapshot));
   const links = new HardLinks(wanted);
   for (const read of soundEntries(snapshot)) {
     const isDirectory = read.entry.type === 'directory';
@@ -39,18 +39,26 @@ function checkedPath(path: string): string {
   throw new StorageError('InvalidInput', 'source', path, `${JSON.stringify(path)} is no absolute path of an entry`);
 }
 
+function soundSources({ record, directory }: OpenSnapshot): readonly string[] {
+  const sources: unknown = record.sources;
+  if (Array.isArray(sources) && sources.every((source) => typeof source === 'string')) return sources;
+  throw damagedMetadata(directory, 'it names no sources');
+}
+
 /** Entries as their types say, none of them below something that is no directory. */
 function* soundEntries(snapshot: OpenSnapshot): Generator<ReadEntry> {
   let leaf: string | undefined;
   for (const read of snapshot.entries()) {
     const { key, entry } = read;
-    if (!isSound(entry) || (leaf !== undefined && isBelowKey(leaf, key))) {
-      throw new StorageError('SnapshotDamaged', 'source', snapshot.directory, `The metadata of ${snapshot.directory} is damaged: ${JSON.stringify(entry).slice(0, 200)}`);
-    }
+    if (!isSound(entry) || (leaf !== undefined && isBelowKey(leaf, key))) throw damagedMetadata(snapshot.directory, JSON.stringify(entry).slice(0, 200));
     // In their order, everything below an entry comes directly after it.
     if (entry.type !== 'directory') leaf = key;
     yield read;
   }
+}
+
+function damagedMetadata(directory: string, why: string): StorageError {
+  return new StorageError('SnapshotDamaged', 'source', directory, `The metadata of ${directory} is damaged: ${why}`);
 }
 
 function itemOf({ path, key, entry }: ReadEntry, isDue: boolean, links: HardLinks): RestoreItem {
