@@ -1,11 +1,14 @@
 import * as fs from 'node:fs';
-import { blaming, isErrno } from '../errors';
+import { blaming, isErrno, StorageError } from '../errors';
 import { lstatIfPresent } from '../file-stat';
 import { fromJsonPath, pathText, type PathBytes } from '../path-bytes';
 import { setEntryTimes } from '../posix';
 import { dataPath } from './incoming-data';
 import { orderKey } from './entry-order';
 import type { DirectoryEntry, PresentEntry, SnapshotEntry, SymlinkEntry } from './entry';
+
+/** What a file system says to a kind of entry that it does not have, or to one link too many. */
+const impossible = ['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK', 'ENAMETOOLONG', 'EINVAL'];
 
 /** A directory that the stream of entries is inside of. */
 interface EnteredDirectory {
@@ -30,17 +33,25 @@ export class EntryPlacer {
     private readonly syncEach: boolean,
   ) {}
 
-  place(entry: SnapshotEntry): void {
-    if (entry.state === 'failed') return;
+  /** Answers the entry, or that it cannot be kept where the repository is. @throws errno names of what may pass */
+  place(entry: SnapshotEntry): SnapshotEntry {
+    if (entry.state === 'failed') return entry;
     const path = fromJsonPath(entry.path);
     const key = orderKey(path);
     this.leaveAllBut(key);
     const target = dataPath(this.data, path);
-    blaming('destination', pathText(path), () => {
-      if (entry.type === 'directory') this.enter(entry, key, target);
-      else if (entry.type === 'symlink') makeSymlink(entry, target);
-      else if (entry.type === 'file' && entry.hardLink !== undefined) makeLink(dataPath(this.data, fromJsonPath(entry.hardLink)), target);
-    });
+    try {
+      blaming('destination', pathText(path), () => {
+        if (entry.type === 'directory') this.enter(entry, key, target);
+        else if (entry.type === 'symlink') makeSymlink(entry, target);
+        else if (entry.type === 'file' && entry.hardLink !== undefined) makeLink(dataPath(this.data, fromJsonPath(entry.hardLink)), target);
+      });
+      return entry;
+    } catch (error) {
+      if (!(error instanceof StorageError) || !impossible.includes(error.code)) throw error;
+      const { code, side, message } = error;
+      return { path: entry.path, type: entry.type, state: 'failed', failure: { code, side, message } };
+    }
   }
 
   /** Leaves the directories that are still open. */

@@ -111,10 +111,10 @@ function writeEntries({ location, syncEach }: SealSnapshotRequest, planned: Plan
   const placer = new EntryPlacer(dataDirectory(location), syncEach);
   const names = [snapshotEntries.metadata, snapshotEntries.checksums].map((name) => join('snapshot', name)) as [string, string];
   const digests = withDigestedDrafts(runDirectory(location), names, (metadata, checksums) => {
-    for (const entry of snapshotLines(location, planned.chunks, control, (outcome) => sums.addChunk(outcome))) {
+    for (const line of snapshotLines(location, planned.chunks, control, (outcome) => sums.addChunk(outcome))) {
+      const entry = placer.place(line);
       metadata.add(Buffer.from(`${JSON.stringify(entry)}\n`));
       if (entry.type === 'file' && entry.state !== 'failed') checksums.add(checksumLine(entry.sha256, dataPath(snapshotEntries.data, fromJsonPath(entry.path))));
-      placer.place(entry);
       sums.add(entry);
     }
     placer.close();

@@ -11,7 +11,7 @@ import { readPlanned } from '../batch/plan-once';
 import { runDirectory, runEntries, type RunLocation } from '../batch/run-directory';
 import type { TransferControl } from '../control';
 import { blaming, isErrno, StorageError } from '../errors';
-import { fromJsonPath, pathText, splitPath } from '../path-bytes';
+import { fromJsonPath, pathText } from '../path-bytes';
 import { readBackFrom, whereToRead, type ReadFrom } from '../read-back';
 import { namesIn, removeStaging } from '../staging';
 import { dataDirectory, dataPath } from './incoming-data';
@@ -57,7 +57,6 @@ function stageAll(task: ChunkTask, files: readonly SnapshotFile[], before: Snaps
     parentData: parent === null ? undefined : `${location.destination}/${parent}/${snapshotEntries.data}`,
     sources: new OpenDirectories('source'),
     parents: new OpenDirectories('source'),
-    targets: new OpenDirectories('destination'),
     directory: makeAttemptDirectory(task),
     isScarce: isScarce(location.destination, 0),
     control,
@@ -71,7 +70,7 @@ function stageAll(task: ChunkTask, files: readonly SnapshotFile[], before: Snaps
     }
     return stage.notKept;
   } finally {
-    [stage.sources, stage.parents, stage.targets].forEach((directories) => directories.close());
+    [stage.sources, stage.parents].forEach((directories) => directories.close());
   }
 }
 
@@ -120,24 +119,18 @@ function outcomeOf(task: ChunkTask, files: readonly SnapshotFile[], entries: rea
 /** Moves the copies that a journal names to their places in the snapshot. Repeated, it finds its work done. */
 export function putInPlace(location: RunLocation, { outcome, entries }: SnapshotJournal): void {
   const attempt = `${runDirectory(location)}/${runEntries.staging}/${outcome.attemptName}`;
-  const targets = new OpenDirectories('destination');
-  try {
-    for (const name of namesIn(attempt)) {
-      const entry = entries[Number(name)];
-      // A file that failed when it was read back, or that an earlier pass had settled.
-      if (entry?.state === 'copied') moveOne(location, targets, `${attempt}/${name}`, entry);
-    }
-  } finally {
-    targets.close();
+  for (const name of namesIn(attempt)) {
+    const entry = entries[Number(name)];
+    // A file that failed when it was read back has not become an entry.
+    if (entry?.state === 'copied') moveOne(location, `${attempt}/${name}`, entry);
   }
   removeStaging(attempt);
 }
 
-function moveOne(location: RunLocation, targets: OpenDirectories, staged: string, entry: SnapshotJournalEntry): void {
+function moveOne(location: RunLocation, staged: string, entry: SnapshotJournalEntry): void {
   const path = fromJsonPath(entry.path);
-  const { directory, name } = splitPath(path);
+  const target = dataPath(dataDirectory(location), path);
   blaming('destination', pathText(path), () => {
-    const target = targets.get(location.root, dataPath(dataDirectory(location), directory)).entry(name);
     try {
       fs.renameSync(staged, target);
     } catch (error) {

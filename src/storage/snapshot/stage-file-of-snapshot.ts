@@ -24,7 +24,6 @@ export interface SnapshotStage {
   readonly parentData: string | undefined;
   readonly sources: OpenDirectories;
   readonly parents: OpenDirectories;
-  readonly targets: OpenDirectories;
   /** Where this attempt stages. */
   readonly directory: string;
   readonly isScarce: boolean;
@@ -89,16 +88,16 @@ function isSameAttributes({ mode, uid, gid, mtimeNs }: FileEntry, stats: fs.BigI
  * Gives the parent's copy a further name in this snapshot. False when it is not what the parent says, or cannot be linked:
  * then the source is copied.
  */
-function linkParentsCopy({ task, parentData, parents, targets }: SnapshotStage, path: PathBytes, known: FileEntry): boolean {
+function linkParentsCopy({ task, parentData, parents }: SnapshotStage, path: PathBytes, known: FileEntry): boolean {
   const { location } = task.settings;
   const { directory, name } = splitPath(path);
   if (parentData === undefined) return false;
-  const target = blaming('destination', pathText(path), () => targets.get(location.root, dataPath(dataDirectory(location), directory)).entry(name));
   try {
     const copy = parents.get(location.root, dataPath(parentData, directory)).entry(name);
     const stats = lstatIfPresent(copy);
     if (stats === undefined || !isCopyOf(known, stats)) return false;
-    return link(copy, stats, target);
+    // By a path through the run's directory, which is the fence: once it is published or given up, this leads nowhere.
+    return link(copy, stats, dataPath(dataDirectory(location), path));
   } catch (error) {
     // Whatever is wrong with the parent: the source is there.
     if (errnoName(error) === undefined) throw error;
