@@ -10,22 +10,21 @@ import { journalName, runDirectory, runEntries, type RunLocation } from './run-d
 
 /**
  * Writes what became of a chunk, at once and for good: its presence means that the chunk is done. First line the sums,
- * then a line for each file. Of two attempts at once the first one counts.
+ * then what is known of each file. Of two attempts at once the first one counts.
  * @param durable makes the draft durable, before it gets its name; a sync of this file alone unless the caller knows better
  * @returns false when another attempt has written it already
  */
-export function writeJournal(location: RunLocation, chunk: number, outcome: ChunkOutcome, entries: readonly object[], durable: (draft: string) => void = syncFile): boolean {
+export function writeJournal(location: RunLocation, chunk: number, outcome: ChunkOutcome, body: Buffer, durable: (draft: string) => void = syncFile): boolean {
   const directory = `${runDirectory(location)}/${runEntries.journal}`;
   const draft = `${directory}/.${randomUUID()}`;
-  const lines = [JSON.stringify(outcome), ...entries.map((entry) => JSON.stringify(entry))];
-  const text = `${lines.join('\n')}\n`;
+  const data = Buffer.concat([Buffer.from(`${JSON.stringify(outcome)}\n`), body]);
   try {
-    writeDraft(draft, text);
+    writeDraft(draft, data);
   } catch (error) {
     if (!isErrno(error, 'ENOSPC', 'EDQUOT')) throw error;
     // The disk is full of backups: what was set aside for this is enough to say so.
     unlinkIfPresent(`${runDirectory(location)}/${runEntries.reserve}`);
-    writeDraft(draft, text);
+    writeDraft(draft, data);
   }
   try {
     durable(draft);
@@ -66,9 +65,9 @@ function syncFile(path: string): void {
   }
 }
 
-function writeDraft(path: string, text: string): void {
+function writeDraft(path: string, data: Buffer): void {
   try {
-    fs.writeFileSync(path, text, { mode: 0o600, flag: 'wx' });
+    fs.writeFileSync(path, data, { mode: 0o600, flag: 'wx' });
   } catch (error) {
     unlinkIfPresent(path);
     throw error;
@@ -91,6 +90,11 @@ export function readLines(location: RunLocation, chunk: number): { readonly outc
   if (data === undefined) return undefined;
   const end = data.indexOf('\n');
   return { outcome: JSON.parse(data.toString('utf8', 0, end)) as ChunkOutcome, lines: data.subarray(end + 1) };
+}
+
+/** A line for each entry. */
+export function journalBody(entries: readonly object[]): Buffer {
+  return Buffer.from(entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
 }
 
 /** The entries that are written in lines. */
@@ -160,6 +164,6 @@ export function amendJournal(location: RunLocation, chunk: number, amendments: r
   }
   // Counted as a pass of its own, after which no late attempt can put its journal in this one's place.
   const amended = outcomeOf(AMENDED, entries, outcome?.verifiedFrom ?? null);
-  writeJournal(location, chunk, amended, entries);
+  writeJournal(location, chunk, amended, journalBody(entries));
   return { ...amended, failed: failedEntries(entries) };
 }

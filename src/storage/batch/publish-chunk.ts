@@ -11,7 +11,7 @@ import { attemptDirectory, attemptsAt, isStagedBy } from './attempt-directory';
 import type { ChunkTask, RunSettings } from './chunk';
 import type { ChunkFile } from './chunk-file';
 import { requireSynced } from './group-sync';
-import { failedEntries, readReport, writeJournal, type ChunkReport } from './journal';
+import { failedEntries, journalBody, readReport, writeJournal, type ChunkReport } from './journal';
 import { keepPrevious, keptDirectory, keptName } from './kept-files';
 import { requireRun } from './open-run';
 import { OpenDirectories } from './open-directories';
@@ -51,7 +51,7 @@ export function publishChunk(task: ChunkTask<RunSettings>, { files }: StagedChun
     }
     const entries = files.map((file) => file.journalEntry());
     const outcome = outcomeOf(task.pass, entries, publication.readFrom);
-    const isFirst = writePublished(publication, () => writeJournal(settings.location, task.chunk, outcome, entries, settings.syncEach ? undefined : () => requireSynced(settings.location, control)));
+    const isFirst = writePublished(publication, () => writeJournal(settings.location, task.chunk, outcome, journalBody(entries), settings.syncEach ? undefined : () => requireSynced(settings.location, control)));
     removeStaging(directory);
     if (!isFirst) return readReport(settings.location, task.chunk) ?? { ...outcome, failed: [] };
     return { ...outcome, failed: failedEntries(entries) };

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { withDraft, type Draft } from '../batch/draft';
 
-const BUFFERED_PIECES = 5000;
+const BUFFERED_BYTES = 1024 * 1024;
 
 /** A draft that knows the digest of what was written to it. */
 export class DigestedDraft {
   private readonly hash = createHash('sha256');
   private pieces: Buffer[] = [];
+  private pendingBytes = 0;
   private sizeBytes = 0;
 
   constructor(private readonly draft: Draft) {}
@@ -18,7 +19,8 @@ export class DigestedDraft {
   add(piece: Buffer): void {
     this.pieces.push(piece);
     this.sizeBytes += piece.length;
-    if (this.pieces.length >= BUFFERED_PIECES) this.flush();
+    this.pendingBytes += piece.length;
+    if (this.pendingBytes >= BUFFERED_BYTES) this.flush();
   }
 
   /** Gives the draft its name, durably, and answers its digest. */
@@ -33,6 +35,7 @@ export class DigestedDraft {
     this.hash.update(data);
     this.draft.append(data);
     this.pieces = [];
+    this.pendingBytes = 0;
   }
 }
 

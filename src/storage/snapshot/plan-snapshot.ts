@@ -87,7 +87,7 @@ function writePlan(request: SnapshotPlanRequest, draft: string, control: Transfe
 class SnapshotPlanWriter {
   private readonly files: ChunkedLinesWriter;
   private readonly tree: Draft;
-  private readonly firstNames = new Map<string, PathBytes>();
+  private readonly firstNames = new Map<string, { readonly path: PathBytes; readonly file: number }>();
   private readonly failures: PlanFailure[] = [];
   private readonly failureCounts = new Map<string, { code: string; side: Side; count: number }>();
   private counts = { files: 0, sizeBytes: 0, failed: 0, vanished: 0 };
@@ -129,7 +129,7 @@ class SnapshotPlanWriter {
   private addFile(found: Found): void {
     const { path, stats } = found;
     const first = this.firstName(found);
-    if (first !== undefined) return this.addLine({ name: toJsonPath(path), first: toJsonPath(first) });
+    if (first !== undefined) return this.addLine({ name: toJsonPath(path), first: toJsonPath(first.path), firstFile: first.file });
     const known = this.parent?.knownFile(orderKey(path));
     const unchanged = known !== undefined && !this.rehash && isUnchanged(known, found);
     const sizeBytes = Number(stats.size);
@@ -139,11 +139,11 @@ class SnapshotPlanWriter {
   }
 
   /** Of a file with several names, the one that was met first; undefined for the first one itself. */
-  private firstName({ path, stats }: Found): PathBytes | undefined {
+  private firstName({ path, stats }: Found): { readonly path: PathBytes; readonly file: number } | undefined {
     if (stats.nlink === 1n) return undefined;
     const inode = `${stats.dev}:${stats.ino}`;
     const first = this.firstNames.get(inode);
-    if (first === undefined) this.firstNames.set(inode, path);
+    if (first === undefined) this.firstNames.set(inode, { path, file: this.counts.files });
     return first;
   }
 

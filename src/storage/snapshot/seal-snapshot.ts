@@ -8,17 +8,12 @@ import { runDirectory, type RunLocation } from '../batch/run-directory';
 import type { TransferControl } from '../control';
 import { syncDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
-import { fromJsonPath } from '../path-bytes';
-import { checksumLine } from './checksum-line';
-import { withDigestedDrafts } from './digested-draft';
-import type { SnapshotEntry } from './entry';
-import { dataDirectory, dataPath, incomingSnapshot } from './incoming-data';
-import { EntryPlacer } from './place-entries';
+import { dataDirectory, incomingSnapshot } from './incoming-data';
 import type { PlannedSnapshot } from './plan-snapshot';
 import { removeTree } from './remove-tree';
 import { FORMAT_VERSION, incomingDirectory } from './repository';
-import { snapshotLines } from './snapshot-lines';
-import { readRecord, recordText, snapshotEntries, type SnapshotCounts, type SnapshotRecord } from './snapshot-record';
+import { writeEntries } from './write-entries';
+import { readRecord, recordText, snapshotEntries, type SnapshotRecord } from './snapshot-record';
 
 /** Facts of the run that go into the record as they are. */
 export type SnapshotFacts = Pick<SnapshotRecord, 'name' | 'id' | 'host' | 'tags' | 'startedAt' | 'endedAt' | 'workflowId' | 'runId' | 'operationId' | 'metadata' | 'programVersion'>;
@@ -105,60 +100,3 @@ function writeRecord(request: SealSnapshotRequest, control: TransferControl): Sn
   });
   return record;
 }
-
-function writeEntries({ location, syncEach }: SealSnapshotRequest, planned: PlannedSnapshot, control: TransferControl) {
-  const sums = new SnapshotSums(planned);
-  const placer = new EntryPlacer(dataDirectory(location), syncEach);
-  const names = [snapshotEntries.metadata, snapshotEntries.checksums].map((name) => join('snapshot', name)) as [string, string];
-  const digests = withDigestedDrafts(runDirectory(location), names, (metadata, checksums) => {
-    for (const line of snapshotLines(location, planned.chunks, control, (outcome) => sums.addChunk(outcome))) {
-      const entry = placer.place(line);
-      metadata.add(Buffer.from(`${JSON.stringify(entry)}\n`));
-      if (entry.type === 'file' && entry.state !== 'failed') checksums.add(checksumLine(entry.sha256, dataPath(snapshotEntries.data, fromJsonPath(entry.path))));
-      sums.add(entry);
-    }
-    placer.close();
-    // GNU sha256sum takes an empty list for an error.
-    return { metadataSha256: metadata.close(), checksumsSha256: checksums.isEmpty ? null : checksums.close() };
-  });
-  return { sums, ...digests };
-}
-
-/** Adds a snapshot up. */
-class SnapshotSums {
-  private readonly counts: { -readonly [Key in keyof SnapshotCounts]: SnapshotCounts[Key] };
-  readonly notKept = new Set<string>();
-  verifiedFrom: SnapshotRecord['verifiedFrom'] = null;
-
-  constructor({ vanished, excluded }: PlannedSnapshot) {
-    this.counts = { files: 0, directories: 0, symlinks: 0, specials: 0, newFiles: 0, changedFiles: 0, unchangedFiles: 0, failed: 0, vanished, excluded, sizeBytes: 0, copiedBytes: 0 };
-  }
-
-  addChunk({ counts, newFiles, vanished, notKept, verifiedFrom }: Parameters<Parameters<typeof snapshotLines>[3]>[0]): void {
-    this.counts.newFiles += newFiles;
-    this.counts.vanished += vanished;
-    notKept.forEach((each) => this.notKept.add(each));
-    if (counts.backedUp > 0 && verifiedFrom !== null) this.verifiedFrom = this.verifiedFrom === 'cache' ? 'cache' : verifiedFrom;
-  }
-
-  add(entry: SnapshotEntry): void {
-    const { counts } = this;
-    if (entry.state === 'failed') counts.failed += 1;
-    else if (entry.type === 'directory') counts.directories += 1;
-    else if (entry.type === 'symlink') counts.symlinks += 1;
-    else if (entry.type !== 'file') counts.specials += 1;
-    else {
-      counts.files += 1;
-      counts.sizeBytes += entry.sizeBytes;
-      if (entry.state === 'unchanged') counts.unchangedFiles += 1;
-      else if (entry.hardLink === undefined) counts.copiedBytes += entry.sizeBytes;
-      else counts.newFiles += 1;
-    }
-  }
-
-  total(): SnapshotCounts {
-    const { files, unchangedFiles, newFiles } = this.counts;
-    return { ...this.counts, changedFiles: files - unchangedFiles - newFiles };
-  }
-}
-

@@ -4,7 +4,7 @@ import { illnessOf } from '../batch/backup-chunk';
 import type { ChunkTask } from '../batch/chunk';
 import { isScarce } from '../batch/free-space';
 import { requireSynced } from '../batch/group-sync';
-import { writeJournal, type ChunkReport } from '../batch/journal';
+import { journalBody, writeJournal, type ChunkReport } from '../batch/journal';
 import { OpenDirectories } from '../batch/open-directories';
 import { requireOwner } from '../batch/open-run';
 import { readPlanned } from '../batch/plan-once';
@@ -17,7 +17,7 @@ import { namesIn, removeStaging } from '../staging';
 import { dataDirectory, dataPath } from './incoming-data';
 import type { PlannedSnapshot } from './plan-snapshot';
 import { SnapshotFile } from './snapshot-file';
-import { readSnapshotJournal, snapshotReport, type SnapshotJournal, type SnapshotJournalEntry, type SnapshotOutcome } from './snapshot-journal';
+import { checksumsOf, journalEntries, readSnapshotJournal, snapshotReport, type SnapshotJournal, type SnapshotJournalEntry, type SnapshotOutcome } from './snapshot-journal';
 import { readPlannedFiles } from './snapshot-plan';
 import { snapshotEntries } from './snapshot-record';
 import { stageFileOfSnapshot, type SnapshotStage } from './stage-file-of-snapshot';
@@ -39,10 +39,9 @@ export function snapshotChunk(task: ChunkTask, control: TransferControl): ChunkR
   giveUpIfIll(task, files);
   if (!syncEach && files.some(({ staged }) => staged !== undefined)) requireSynced(location, control);
   const verifiedFrom = verifyAll(task, files, control);
-  const entries = files.map((file) => file.journalEntry());
-  const outcome = outcomeOf(task, files, entries, verifiedFrom, [...notKept]);
-  const isFirst = writeJournal(location, task.chunk, outcome, entries);
-  const journal = isFirst ? { outcome, entries } : readSnapshotJournal(location, task.chunk);
+  const own = journalOf(task, files, verifiedFrom, [...notKept]);
+  const isFirst = writeJournal(location, task.chunk, own.outcome, Buffer.concat([own.lines, own.checksums]));
+  const journal = isFirst ? own : readSnapshotJournal(location, task.chunk);
   if (!isFirst) discardAttempt(task);
   if (journal === undefined) throw new StorageError('StagingRevoked', 'destination', location.destination, `The journal of the run in ${location.destination} is gone`);
   putInPlace(location, journal);
@@ -62,9 +61,10 @@ function stageAll(task: ChunkTask, files: readonly SnapshotFile[], before: Snaps
     control,
     notKept: new Set(before?.outcome.notKept),
   };
+  const settled = before && journalEntries(before);
   try {
     for (const [index, file] of files.entries()) {
-      file.settled = task.only.includes(index) ? undefined : before?.entries[index];
+      file.settled = task.only.includes(index) ? undefined : settled?.[index];
       if (file.settled === undefined) stageFileOfSnapshot(stage, file, String(index));
       control.finishFile();
     }
@@ -101,7 +101,13 @@ function verifyAll(task: ChunkTask, files: readonly SnapshotFile[], control: Tra
   return readFrom;
 }
 
-function outcomeOf(task: ChunkTask, files: readonly SnapshotFile[], entries: readonly SnapshotJournalEntry[], verifiedFrom: ReadFrom | null, notKept: readonly string[]): SnapshotOutcome {
+function journalOf(task: ChunkTask, files: readonly SnapshotFile[], verifiedFrom: ReadFrom | null, notKept: readonly string[]): SnapshotJournal {
+  const entries = files.map((file) => file.journalEntry());
+  const lines = journalBody(entries);
+  return { outcome: { ...outcomeOf(task, files, entries), verifiedFrom, notKept, attemptName: task.attemptName, entriesBytes: lines.length }, lines, checksums: checksumsOf(entries) };
+}
+
+function outcomeOf(task: ChunkTask, files: readonly SnapshotFile[], entries: readonly SnapshotJournalEntry[]): Omit<SnapshotOutcome, 'verifiedFrom' | 'notKept' | 'attemptName' | 'entriesBytes'> {
   const counts = { backedUp: 0, unchanged: 0, failed: 0 };
   const sums = { sizeBytes: 0, unchangedBytes: 0, changed: 0, newFiles: 0, vanished: 0 };
   for (const [index, entry] of entries.entries()) {
@@ -113,13 +119,15 @@ function outcomeOf(task: ChunkTask, files: readonly SnapshotFile[], entries: rea
     if (entry.changed === true) sums.changed += 1;
     if (files[index]?.planned.known === undefined) sums.newFiles += 1;
   }
-  return { pass: task.pass, counts, ...sums, verifiedFrom, notKept, attemptName: task.attemptName };
+  return { pass: task.pass, counts, ...sums };
 }
 
 /** Moves the copies that a journal names to their places in the snapshot. Repeated, it finds its work done. */
-export function putInPlace(location: RunLocation, { outcome, entries }: SnapshotJournal): void {
-  const attempt = `${runDirectory(location)}/${runEntries.staging}/${outcome.attemptName}`;
-  for (const name of namesIn(attempt)) {
+export function putInPlace(location: RunLocation, journal: SnapshotJournal): void {
+  const attempt = `${runDirectory(location)}/${runEntries.staging}/${journal.outcome.attemptName}`;
+  const names = namesIn(attempt);
+  const entries = names.length > 0 ? journalEntries(journal) : [];
+  for (const name of names) {
     const entry = entries[Number(name)];
     // A file that failed when it was read back has not become an entry.
     if (entry?.state === 'copied') moveOne(location, `${attempt}/${name}`, entry);

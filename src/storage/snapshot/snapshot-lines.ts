@@ -1,64 +1,86 @@
 import type { RunLocation } from '../batch/run-directory';
-import type { TransferControl } from '../control';
-import { StorageError } from '../errors';
-import { bytewise, fromJsonPath, pathText, type PathBytes } from '../path-bytes';
+import { fromJsonPath, pathText, toJsonPath, type PathBytes } from '../path-bytes';
 import type { FailedEntry, FileEntry, SnapshotEntry } from './entry';
-import { readSnapshotJournal, type SnapshotJournalEntry, type SnapshotOutcome } from './snapshot-journal';
+import { checksumsOf, journalEntries, type SnapshotJournal, type SnapshotJournalEntry } from './snapshot-journal';
 import { readTree, type TreeLine } from './snapshot-plan';
-import { putInPlace } from './snapshot-chunk';
 
-/**
- * All entries of a snapshot in their order, from its plan and its chunks' journals, as a stream. Whatever an interrupted
- * attempt left undone of a chunk is done on the way.
- */
-export function* snapshotLines(location: RunLocation, chunks: number, control: TransferControl, onChunk: (outcome: SnapshotOutcome) => void): Generator<SnapshotEntry> {
-  const links = new LinkedFiles(location);
-  const tree = readTree(location);
-  let next = tree.next();
-  let files = 0;
-  const treeUpTo = function* (at: number): Generator<SnapshotEntry> {
-    for (; next.done !== true && next.value.at <= at; next = tree.next()) yield treeEntry(next.value, links);
-  };
-  for (let chunk = 0; chunk < chunks; chunk += 1) {
-    control.throwIfCancelled();
-    const journal = readSnapshotJournal(location, chunk);
-    if (journal === undefined) throw new StorageError('DestinationError', 'destination', location.destination, `The journal of chunk ${chunk + 1} of the run in ${location.destination} is gone`);
-    putInPlace(location, journal);
-    onChunk(journal.outcome);
-    for (const entry of journal.entries) {
-      yield* treeUpTo(files);
-      files += 1;
-      links.note(entry);
-      if (entry.state !== 'vanished') yield entry;
-    }
-    control.moved(1);
+const NEWLINE = 0x0a;
+
+/** The lines of one chunk, taken bit by bit in both of their forms. */
+export class ChunkLines {
+  private readonly lines: Buffer;
+  private readonly checksums: Buffer;
+  /** Entries, where they are not just one line after the other. */
+  private readonly entries: readonly SnapshotJournalEntry[] | undefined;
+  private file = 0;
+  private at = { lines: 0, checksums: 0 };
+
+  constructor(journal: SnapshotJournal) {
+    const { counts, vanished } = journal.outcome;
+    this.entries = counts.failed > 0 || vanished > 0 ? journalEntries(journal) : undefined;
+    this.lines = journal.lines;
+    this.checksums = journal.checksums;
   }
-  yield* treeUpTo(files);
+
+  /** Everything from where it stopped up to the file of that number, in the chunk; to the end without. */
+  take(end = Infinity): { readonly lines: Buffer; readonly checksums: Buffer } {
+    const { entries } = this;
+    if (entries !== undefined) {
+      const taken = entries.slice(this.file, end);
+      this.file = Math.min(end, entries.length);
+      const kept = taken.filter(({ state }) => state !== 'vanished');
+      return { lines: Buffer.from(kept.map((entry) => `${JSON.stringify(entry)}\n`).join('')), checksums: checksumsOf(taken) };
+    }
+    const count = end - this.file;
+    this.file = end;
+    return { lines: this.cut('lines', count), checksums: this.cut('checksums', count) };
+  }
+
+  private cut(what: 'lines' | 'checksums', count: number): Buffer {
+    const data = this[what];
+    const start = this.at[what];
+    const end = count === Infinity ? data.length : afterLines(data, start, count);
+    this.at[what] = end;
+    return data.subarray(start, end);
+  }
 }
 
-function treeEntry(line: TreeLine, links: LinkedFiles): SnapshotEntry {
-  return 'entry' in line ? line.entry : links.further(fromJsonPath(line.name), fromJsonPath(line.first));
+function afterLines(data: Buffer, start: number, count: number): number {
+  let end = start;
+  for (let line = 0; line < count && end < data.length; line += 1) end = data.indexOf(NEWLINE, end) + 1;
+  return end;
 }
 
 /** Files that have several names: what is known of the first one is true for the others. */
-class LinkedFiles {
-  private readonly firsts = new Map<string, SnapshotJournalEntry | undefined>();
+export class LinkedFiles {
+  private readonly firsts = new Map<number, SnapshotJournalEntry | undefined>();
 
   constructor(location: RunLocation) {
-    for (const line of readTree(location)) if ('first' in line) this.firsts.set(bytewise(fromJsonPath(line.first)), undefined);
+    for (const line of readTree(location)) if ('firstFile' in line) this.firsts.set(line.firstFile, undefined);
   }
 
-  note(entry: SnapshotJournalEntry): void {
+  /** @param first number of the chunk's first file */
+  note(first: number, journal: SnapshotJournal): void {
     if (this.firsts.size === 0) return;
-    const path = bytewise(fromJsonPath(entry.path));
-    if (this.firsts.has(path)) this.firsts.set(path, entry);
+    const { counts, vanished } = journal.outcome;
+    const end = first + counts.backedUp + counts.unchanged + counts.failed + vanished;
+    let entries: readonly SnapshotJournalEntry[] | undefined;
+    for (let file = first; file < end; file += 1) {
+      if (!this.firsts.has(file)) continue;
+      entries ??= journalEntries(journal);
+      this.firsts.set(file, entries[file - first]);
+    }
   }
 
-  further(path: PathBytes, first: PathBytes): FileEntry | FailedEntry {
-    const entry = this.firsts.get(bytewise(first));
-    const name = typeof path === 'string' ? path : { base64: path.toString('base64') };
-    if (entry?.state === 'copied' || entry?.state === 'unchanged') return { ...entry, path: name, hardLink: entry.path };
+  further(path: PathBytes, firstFile: number, first: PathBytes): FileEntry | FailedEntry {
+    const entry = this.firsts.get(firstFile);
+    if (entry?.state === 'copied' || entry?.state === 'unchanged') return { ...entry, path: toJsonPath(path), hardLink: entry.path };
     const failure = entry?.state === 'failed' ? entry.failure : { code: 'ENOENT', side: 'source' as const, message: `${pathText(first)}, of which ${pathText(path)} is a further name, was gone when its turn came` };
-    return { path: name, type: 'file', state: 'failed', failure };
+    return { path: toJsonPath(path), type: 'file', state: 'failed', failure };
   }
+}
+
+/** The entry of a line of the plan's tree. */
+export function treeEntry(line: TreeLine, links: LinkedFiles): SnapshotEntry {
+  return 'entry' in line ? line.entry : links.further(fromJsonPath(line.name), line.firstFile, fromJsonPath(line.first));
 }

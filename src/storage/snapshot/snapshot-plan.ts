@@ -34,8 +34,8 @@ export function readPlannedFiles(location: RunLocation, chunk: number): PlannedF
   });
 }
 
-/** What has no bytes of its own: entries that are no files, and further names of files that have several. */
-export type TreeEntry = { readonly entry: Exclude<PresentEntry, FileEntry> | FailedEntry } | { readonly name: JsonPath; readonly first: JsonPath };
+/** What has no bytes of its own: entries that are no files, and further names of files that have several, with the number of the file. */
+export type TreeEntry = { readonly entry: Exclude<PresentEntry, FileEntry> | FailedEntry } | { readonly name: JsonPath; readonly first: JsonPath; readonly firstFile: number };
 
 /** A line of `tree.ndjson`, in the order of the walk, with the number of files before it. */
 export type TreeLine = TreeEntry & { readonly at: number };

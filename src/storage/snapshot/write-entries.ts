@@ -1,0 +1,145 @@
+import { join } from 'node:path';
+import { runDirectory, type RunLocation } from '../batch/run-directory';
+import type { TransferControl } from '../control';
+import { StorageError } from '../errors';
+import { fromJsonPath } from '../path-bytes';
+import { checksumLine } from './checksum-line';
+import { withDigestedDrafts, type DigestedDraft } from './digested-draft';
+import type { FileEntry, SnapshotEntry } from './entry';
+import { dataDirectory, dataPath } from './incoming-data';
+import { EntryPlacer } from './place-entries';
+import type { PlannedSnapshot } from './plan-snapshot';
+import { putInPlace } from './snapshot-chunk';
+import { readSnapshotJournal, type SnapshotJournal, type SnapshotOutcome } from './snapshot-journal';
+import { ChunkLines, LinkedFiles, treeEntry } from './snapshot-lines';
+import { readTree, type TreeLine } from './snapshot-plan';
+import { snapshotEntries, type SnapshotCounts, type SnapshotRecord } from './snapshot-record';
+
+export interface WriteRequest {
+  readonly location: RunLocation;
+  readonly syncEach: boolean;
+}
+
+/**
+ * Writes the metadata and checksums of a snapshot whose chunks are done, from their journals and the plan's tree, as a
+ * stream; makes what no chunk makes; and does what an interrupted attempt at a chunk has left undone.
+ */
+export function writeEntries({ location, syncEach }: WriteRequest, planned: PlannedSnapshot, control: TransferControl) {
+  const sums = new SnapshotSums(planned);
+  const names = [snapshotEntries.metadata, snapshotEntries.checksums].map((name) => join('snapshot', name)) as [string, string];
+  const digests = withDigestedDrafts(runDirectory(location), names, (metadata, checksums) => {
+    const merge = new EntryMerge(location, new EntryPlacer(dataDirectory(location), syncEach), sums, metadata, checksums);
+    for (let chunk = 0; chunk < planned.chunks; chunk += 1) {
+      control.throwIfCancelled();
+      const journal = readSnapshotJournal(location, chunk);
+      if (journal === undefined) throw new StorageError('DestinationError', 'destination', location.destination, `The journal of chunk ${chunk + 1} of the run in ${location.destination} is gone`);
+      putInPlace(location, journal);
+      sums.addChunk(journal.outcome);
+      merge.addChunk(journal);
+      control.moved(1);
+    }
+    merge.close();
+    // GNU sha256sum takes an empty list for an error.
+    return { metadataSha256: metadata.close(), checksumsSha256: checksums.isEmpty ? null : checksums.close() };
+  });
+  return { sums, ...digests };
+}
+
+/** Brings files and everything else into their common order. Files come as the bytes that chunks have written. */
+class EntryMerge {
+  private readonly links: LinkedFiles;
+  private readonly tree: Generator<TreeLine>;
+  private next: IteratorResult<TreeLine>;
+  private files = 0;
+
+  constructor(
+    location: RunLocation,
+    private readonly placer: EntryPlacer,
+    private readonly sums: SnapshotSums,
+    private readonly metadata: DigestedDraft,
+    private readonly checksums: DigestedDraft,
+  ) {
+    this.links = new LinkedFiles(location);
+    this.tree = readTree(location);
+    this.next = this.tree.next();
+  }
+
+  addChunk(journal: SnapshotJournal): void {
+    const { counts, vanished } = journal.outcome;
+    const first = this.files;
+    this.files += counts.backedUp + counts.unchanged + counts.failed + vanished;
+    this.links.note(first, journal);
+    const lines = new ChunkLines(journal);
+    for (; this.next.done !== true && this.next.value.at < this.files; this.next = this.tree.next()) {
+      this.addLines(lines.take(this.next.value.at - first));
+      this.addEntry(treeEntry(this.next.value, this.links));
+    }
+    this.addLines(lines.take());
+  }
+
+  /** What follows the last file. */
+  close(): void {
+    for (; this.next.done !== true; this.next = this.tree.next()) this.addEntry(treeEntry(this.next.value, this.links));
+    this.placer.close();
+  }
+
+  private addLines({ lines, checksums }: { readonly lines: Buffer; readonly checksums: Buffer }): void {
+    this.metadata.add(lines);
+    this.checksums.add(checksums);
+  }
+
+  private addEntry(line: SnapshotEntry): void {
+    const entry = this.placer.place(line);
+    this.metadata.add(Buffer.from(`${JSON.stringify(entry)}\n`));
+    if (entry.type === 'file' && entry.state !== 'failed') this.checksums.add(checksumLine(entry.sha256, dataPath(snapshotEntries.data, fromJsonPath(entry.path))));
+    this.sums.add(entry);
+  }
+}
+
+/** Adds a snapshot up. */
+class SnapshotSums {
+  private readonly counts: { -readonly [Key in keyof SnapshotCounts]: SnapshotCounts[Key] };
+  readonly notKept = new Set<string>();
+  verifiedFrom: SnapshotRecord['verifiedFrom'] = null;
+
+  constructor({ vanished, excluded }: PlannedSnapshot) {
+    this.counts = { files: 0, directories: 0, symlinks: 0, specials: 0, newFiles: 0, changedFiles: 0, unchangedFiles: 0, failed: 0, vanished, excluded, sizeBytes: 0, copiedBytes: 0 };
+  }
+
+  addChunk({ counts: { backedUp, unchanged, failed }, sizeBytes, unchangedBytes, newFiles, vanished, notKept, verifiedFrom }: SnapshotOutcome): void {
+    const { counts } = this;
+    counts.files += backedUp + unchanged;
+    counts.unchangedFiles += unchanged;
+    counts.newFiles += newFiles;
+    counts.failed += failed;
+    counts.vanished += vanished;
+    counts.sizeBytes += sizeBytes + unchangedBytes;
+    counts.copiedBytes += sizeBytes;
+    notKept.forEach((each) => this.notKept.add(each));
+    if (backedUp > 0 && verifiedFrom !== null) this.verifiedFrom = this.verifiedFrom === 'cache' ? 'cache' : verifiedFrom;
+  }
+
+  /** What is in no chunk. */
+  add(entry: SnapshotEntry): void {
+    const { counts } = this;
+    if (entry.state === 'failed') counts.failed += 1;
+    else if (entry.type === 'directory') counts.directories += 1;
+    else if (entry.type === 'symlink') counts.symlinks += 1;
+    else if (entry.type === 'file') this.addFurtherName(entry);
+    else counts.specials += 1;
+  }
+
+  private addFurtherName({ state, sizeBytes }: FileEntry): void {
+    const { counts } = this;
+    counts.files += 1;
+    counts.sizeBytes += sizeBytes;
+    if (state === 'unchanged') counts.unchangedFiles += 1;
+    else counts.newFiles += 1;
+  }
+
+  total(): SnapshotCounts {
+    const { files, unchangedFiles, newFiles } = this.counts;
+    return { ...this.counts, changedFiles: files - unchangedFiles - newFiles };
+  }
+}
+
