@@ -1,7 +1,7 @@
 import { isGrpcServiceError, ServiceError, WorkflowNotFoundError, type Client, type WorkflowExecutionDescription, type WorkflowExecutionInfo, type WorkflowExecutionStatusName } from '@temporalio/client';
 import type { BatchTotals } from '../core/batch-progress';
 import { BACKUP_BATCH_WORKFLOW, BACKUP_FILE_WORKFLOW, BACKUP_SNAPSHOT_WORKFLOW, OPERATION_ATTRIBUTE, RESTORE_SNAPSHOT_WORKFLOW } from '../core/names';
-import { summarize, type BackupStatistics } from '../core/statistics';
+import { summarize, type BackupStatistics, type BatchCounts } from '../core/statistics';
 import { bytesKey, stateKey } from '../search-attributes';
 import { RunNotFoundError } from './errors';
 
@@ -62,6 +62,7 @@ export interface BackupDescription extends BackupRun {
 const ownRuns = `(ParentWorkflowId IS NULL OR WorkflowType = '${BACKUP_SNAPSHOT_WORKFLOW}') AND ExecutionStatus != 'ContinuedAsNew'`;
 const fileRuns = `WorkflowType = '${BACKUP_FILE_WORKFLOW}' AND ${ownRuns}`;
 const batchRuns = `WorkflowType = '${BACKUP_BATCH_WORKFLOW}' AND ${ownRuns}`;
+const snapshotRuns = `WorkflowType = '${BACKUP_SNAPSHOT_WORKFLOW}' AND ${ownRuns}`;
 const allRuns = `WorkflowType IN (${Object.keys(kinds).map((type) => `'${type}'`).join(', ')}) AND ${ownRuns}`;
 
 /** Newest first. */
@@ -120,20 +121,25 @@ const INVALID_ARGUMENT = 3;
 
 /** Totals over the runs that the server still keeps: they survive restarts of everything but the server's retention. */
 export async function statistics(client: Client): Promise<BackupStatistics> {
-  const [files, batches] = await Promise.all([countsOf(client, fileRuns), countsOf(client, batchRuns)]);
+  const [files, batches, snapshots] = await Promise.all([countsOf(client, fileRuns), sumsOf(client, batchRuns), sumsOf(client, snapshotRuns)]);
   // Visibility can count but not add up.
   for await (const info of client.workflow.list({ query: `${fileRuns} AND ExecutionStatus = 'Completed'`, pageSize: 1000 })) {
     files.bytes += info.typedSearchAttributes.get(bytesKey) ?? 0;
   }
-  const batchSums = { ...batches, partial: 0, filesBackedUp: 0, filesFailed: 0 };
-  for await (const info of client.workflow.list({ query: `${batchRuns} AND ExecutionStatus != 'Running'`, pageSize: 1000 })) {
+  return summarize(files, batches, snapshots);
+}
+
+/** Of runs of many files, which say in their memo what they came to. */
+async function sumsOf(client: Client, query: string): Promise<BatchCounts> {
+  const sums = { ...(await countsOf(client, query)), partial: 0, filesBackedUp: 0, filesFailed: 0 };
+  for await (const info of client.workflow.list({ query: `${query} AND ExecutionStatus != 'Running'`, pageSize: 1000 })) {
     const { totals } = runOf(info);
-    batchSums.bytes += totals?.totalBytes ?? 0;
-    batchSums.filesBackedUp += totals?.successfulFiles ?? 0;
-    batchSums.filesFailed += totals?.failedFiles ?? 0;
-    if (info.status.name === 'COMPLETED' && totals !== undefined && totals.successfulFiles < totals.totalFiles) batchSums.partial += 1;
+    sums.bytes += totals?.totalBytes ?? 0;
+    sums.filesBackedUp += totals?.successfulFiles ?? 0;
+    sums.filesFailed += totals?.failedFiles ?? 0;
+    if (info.status.name === 'COMPLETED' && totals !== undefined && totals.successfulFiles < totals.totalFiles) sums.partial += 1;
   }
-  return summarize(files, batchSums);
+  return sums;
 }
 
 async function countsOf(client: Client, query: string): Promise<{ successful: number; failed: number; running: number; bytes: number }> {

@@ -16,9 +16,17 @@ export interface BackupStatistics {
   /** Files of finished batches. */
   readonly batchFilesBackedUp: number;
   readonly batchFilesFailed: number;
-  /** Of single files and of batches. */
+  /** Restores are not among them. */
+  readonly totalSnapshots: number;
+  /** Complete ones. */
+  readonly successfulSnapshots: number;
+  /** Published, with entries that failed. */
+  readonly partialSnapshots: number;
+  readonly failedSnapshots: number;
+  readonly runningSnapshots: number;
+  /** Of single files, batches and snapshots: what was copied. */
   readonly totalBytesBackedUp: number;
-  /** Over files, those of batches included: 0-100; 0 when nothing has finished yet. */
+  /** Over files, those of batches included, but not those of snapshots: 0-100; 0 when nothing has finished yet. */
   readonly successRatePercent: number;
 }
 
@@ -29,7 +37,7 @@ export interface BackupCounts {
   readonly bytes: number;
 }
 
-/** `successful` counts every batch that completed, partial ones included. */
+/** Of batches or snapshots; `successful` counts everything that completed, partial ones included. */
 export interface BatchCounts extends BackupCounts {
   readonly partial: number;
   readonly filesBackedUp: number;
@@ -37,7 +45,7 @@ export interface BatchCounts extends BackupCounts {
 }
 
 /** Turns counts into the statistics record. */
-export function summarize(files: BackupCounts, batches: BatchCounts): BackupStatistics {
+export function summarize(files: BackupCounts, batches: BatchCounts, snapshots: BatchCounts): BackupStatistics {
   const good = files.successful + batches.filesBackedUp;
   const all = good + files.failed + batches.filesFailed;
   return {
@@ -52,7 +60,12 @@ export function summarize(files: BackupCounts, batches: BatchCounts): BackupStat
     runningBatches: batches.running,
     batchFilesBackedUp: batches.filesBackedUp,
     batchFilesFailed: batches.filesFailed,
-    totalBytesBackedUp: files.bytes + batches.bytes,
+    totalSnapshots: snapshots.successful + snapshots.failed,
+    successfulSnapshots: snapshots.successful - snapshots.partial,
+    partialSnapshots: snapshots.partial,
+    failedSnapshots: snapshots.failed,
+    runningSnapshots: snapshots.running,
+    totalBytesBackedUp: files.bytes + batches.bytes + snapshots.bytes,
     successRatePercent: all === 0 ? 0 : (good / all) * 100,
   };
 }

@@ -14,6 +14,7 @@ export const statsCommand = serverCommand('stats')
         `Running:      ${statistics.runningBackups}`,
         `Batches:      ${statistics.totalBatches} (${statistics.successfulBatches} successful, ${statistics.partialBatches} partial, ${statistics.failedBatches} failed), ${statistics.runningBatches} running`,
         `Batch files:  ${statistics.batchFilesBackedUp} backed up, ${statistics.batchFilesFailed} failed`,
+        `Snapshots:    ${statistics.totalSnapshots} (${statistics.successfulSnapshots} complete, ${statistics.partialSnapshots} partial, ${statistics.failedSnapshots} failed), ${statistics.runningSnapshots} running`,
         `Bytes:        ${statistics.totalBytesBackedUp} (${formatBytes(statistics.totalBytesBackedUp)})`,
         `Success rate: ${(Math.floor(statistics.successRatePercent * 10) / 10).toFixed(1)} %`,
       ].join('\n');
