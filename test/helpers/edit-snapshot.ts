@@ -16,5 +16,5 @@ export function editEntries(repository: string, name: string, edit: (entry: Snap
 
 /** The entry as one that could not be backed up. */
 export function failed(entry: SnapshotEntry, code = 'EACCES'): SnapshotEntry {
-  return { path: entry.path, type: entry.type, state: 'failed', failure: { code, message: 'it may not be read' } };
+  return { path: entry.path, type: entry.type, state: 'failed', failure: { code, side: 'source', message: 'it may not be read' } };
 }

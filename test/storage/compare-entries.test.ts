@@ -15,7 +15,7 @@ const device = (deviceNumber: string): SnapshotEntry => ({ ...attributes, type: 
 
 function read(entry: SnapshotEntry): ReadEntry {
   const path = fromJsonPath(entry.path);
-  return { path, key: orderKey(path), entry };
+  return { path, key: orderKey(path), offset: 0, entry };
 }
 
 const changes = (before: SnapshotEntry[], after: SnapshotEntry[]): string[] => [...compareEntries(before.map(read), after.map(read))].map(({ path, change }) => `${change} ${String(path)}`);

@@ -6,10 +6,11 @@ import type { FileEntry, SnapshotEntry } from '../../../src/storage/snapshot/ent
 import { orderKey } from '../../../src/storage/snapshot/entry-order';
 import { fromJsonPath } from '../../../src/storage/path-bytes';
 import { initRepository } from '../../../src/storage/snapshot/repository';
+import { exactTree } from '../../helpers/exact-tree';
 import { damage, useFolder } from '../../helpers/files';
 import { writeSnapshot } from '../../helpers/snapshot-fixture';
 import { codeOf } from '../operation';
-import { exactTree, forgeMetadata, Restore } from './restore';
+import { forgeMetadata, Restore } from './restore';
 
 const folder = useFolder();
 const path = (...names: string[]): string => join(folder(), ...names);

@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { makeFifo, setEntryTimes } from '../../../src/storage/posix';
 import { initRepository } from '../../../src/storage/snapshot/repository';
+import { exactTree } from '../../helpers/exact-tree';
 import { makeFolder, memoryFolder, removeFolder } from '../../helpers/files';
 import { writeSnapshot } from '../../helpers/snapshot-fixture';
-import { exactTree, Restore } from './restore';
+import { Restore } from './restore';
 
 /** Of few bytes, so that names meet; those that separate paths, end texts or mean a directory are left out. */
 const name = fc

@@ -7,11 +7,12 @@ import { publishChunk } from '../../../src/storage/batch/publish-chunk';
 import { restoreChunk } from '../../../src/storage/snapshot/restore/restore-chunk';
 import { makeFifo } from '../../../src/storage/posix';
 import { initRepository } from '../../../src/storage/snapshot/repository';
+import { exactTree } from '../../helpers/exact-tree';
 import { useFolder } from '../../helpers/files';
 import { writeSnapshot } from '../../helpers/snapshot-fixture';
 import { codeOf } from '../operation';
 import { Crash, crashing, errnoError, withInterruption, withoutHardLinks, withPatched } from '../patched-fs';
-import { exactTree, Restore, type RestoreOptions } from './restore';
+import { Restore, type RestoreOptions } from './restore';
 
 jest.mock('node:fs', () => ({ __esModule: true, ...jest.requireActual<object>('node:fs') }));
 

@@ -102,35 +102,6 @@ export class Restore {
   }
 }
 
-/** Every entry below a folder, byte by byte and to the nanosecond, whatever it is called; names of one file by the first of them. */
-export function exactTree(folder: string, { skip = [] as readonly string[] } = {}): Record<string, string> {
-  const entries: Record<string, string> = {};
-  const firstNames = new Map<bigint, string>();
-  const visit = (directory: Buffer): void => {
-    for (const name of fs.readdirSync(directory, { encoding: 'buffer' }).sort((a, b) => a.compare(b))) {
-      const path = Buffer.concat([directory, Buffer.from('/'), name]);
-      const key = path.toString('latin1').slice(Buffer.byteLength(folder) + 1);
-      if (skip.includes(key)) continue;
-      const stats = fs.lstatSync(path, { bigint: true });
-      const first = firstNames.get(stats.ino);
-      if (!stats.isDirectory() && first === undefined) firstNames.set(stats.ino, key);
-      entries[key] = describeExactly(path, stats, first);
-      if (stats.isDirectory()) visit(path);
-    }
-  };
-  visit(Buffer.from(folder));
-  return entries;
-}
-
-function describeExactly(path: Buffer, stats: fs.BigIntStats, first: string | undefined): string {
-  const common = `${(Number(stats.mode) & 0o7777).toString(8)} ${stats.uid}:${stats.gid} ${stats.mtimeNs}`;
-  if (first !== undefined) return `${common} is ${first}`;
-  if (stats.isDirectory()) return `${common} directory`;
-  if (stats.isSymbolicLink()) return `${stats.uid}:${stats.gid} ${stats.mtimeNs} link to ${fs.readlinkSync(path, { encoding: 'latin1' })}`;
-  if (stats.isFIFO()) return `${common} fifo`;
-  return `${common} file ${createHash('sha256').update(fs.readFileSync(path)).digest('hex')}`;
-}
-
 /** Writes a snapshot's metadata anew, with right digests, as whoever can write the repository can. */
 export function forgeMetadata(repository: string, name: string, forge: (entries: SnapshotEntry[]) => readonly unknown[], record: Partial<SnapshotRecord> = {}): void {
   const metadata = join(repository, name, 'metadata.ndjson');

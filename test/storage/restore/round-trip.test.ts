@@ -3,9 +3,10 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { makeFifo, setEntryTimes } from '../../../src/storage/posix';
 import { initRepository } from '../../../src/storage/snapshot/repository';
+import { exactTree } from '../../helpers/exact-tree';
 import { contentOf, isRoot, useFolder, withoutRights } from '../../helpers/files';
 import { writeSnapshot } from '../../helpers/snapshot-fixture';
-import { exactTree, forgeMetadata, Restore } from './restore';
+import { forgeMetadata, Restore } from './restore';
 
 const folder = useFolder();
 const path = (...names: string[]): string => join(folder(), ...names);
