@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { withDraft } from '../batch/draft';
 import { requireSynced } from '../batch/group-sync';
-import { requireRun } from '../batch/open-run';
+import { requireOwner } from '../batch/open-run';
 import { readPlanned } from '../batch/plan-once';
 import { runDirectory, type RunLocation } from '../batch/run-directory';
 import type { TransferControl } from '../control';
@@ -29,7 +29,8 @@ export interface SealSnapshotRequest {
 /**
  * Completes a snapshot whose chunks are all done: everything that is no file, metadata, checksums and record; makes it
  * durable, and publishes it by one rename. Repeated, it answers what was published.
- * @throws StorageError `DestinationGone`, `DestinationError`, `Cancelled`, errno names
+ * @throws StorageError `PermissionDenied` unless the run belongs to the workflow of the facts, `DestinationGone`,
+ *   `DestinationError`, `Cancelled`, errno names
  */
 export function sealSnapshot(request: SealSnapshotRequest, control: TransferControl): SnapshotRecord {
   const { location, facts } = request;
@@ -76,7 +77,7 @@ function publish(request: SealSnapshotRequest, record: SnapshotRecord, control: 
 function writeRecord(request: SealSnapshotRequest, control: TransferControl): SnapshotRecord {
   const { location, facts, isVerified } = request;
   const run = runDirectory(location);
-  requireRun(location);
+  requireOwner(location, facts.workflowId);
   const planned = readPlanned<PlannedSnapshot>(location);
   if (planned === undefined) throw new StorageError('StagingRevoked', 'destination', location.destination, `The plan of the run in ${location.destination} is gone`);
   const { sums, ...written } = writeEntries(request, planned, control);
