@@ -6,18 +6,25 @@ import { runCommand } from './run-command.mjs';
 import { makeSourceTree, warm } from './source-tree.mjs';
 import { historyLine, requirementsTable, timesTable } from './tables.mjs';
 
-/** Runs every case, prints its tables, and answers nothing: the figures are for people. */
-export async function compare(options, workplace, contenders, service) {
-  const willing = contenders.filter((contender) => isWilling(contender, options));
-  await warmUp(workplace, willing, options);
-  for (const name of options.cases) {
-    const data = caseOf(name, options.scale);
-    console.error(`Making ${data.title}…`);
-    const source = makeSourceTree(workplace.sources, data, options.seed);
-    const measured = await rounds({ options, workplace, contenders: willing, data, source });
-    print(data, measured);
+/**
+ * Runs every case, prints its tables, and answers nothing: the figures are for people.
+ * @param contests by name: who takes part, and whose time the others' are compared with
+ */
+export async function compare(options, workplace, contests, service) {
+  const chosen = options.cases.map((name) => caseOf(name, options.scale));
+  const willing = willingIn(contests, new Set(chosen.map(({ contest }) => contest)), options);
+  await warmUp(workplace, Object.values(willing).flat(), options);
+  const trees = sourceTrees(workplace, options);
+  for (const data of chosen) {
+    const source = trees.of(data);
+    const measured = await rounds({ options, workplace, contenders: willing[data.contest], data, source });
+    print(data, measured, contests[data.contest].ours);
     if (measured.workflowId !== undefined) await printHistory(await service.get(), measured, data);
   }
+}
+
+function willingIn(contests, names, options) {
+  return Object.fromEntries([...names].map((name) => [name, contests[name].contenders.filter((contender) => isWilling(contender, options))]));
 }
 
 function isWilling(contender, { contenders: chosen }) {
@@ -27,10 +34,27 @@ function isWilling(contender, { contenders: chosen }) {
   return reason === undefined;
 }
 
+/** Cases with the same data share one tree: what a case changes in it, it changes for all of its contenders. */
+function sourceTrees(workplace, { seed }) {
+  const made = new Map();
+  return {
+    of(data) {
+      const name = `${data.files}-${data.sizeBytes.join('-')}`;
+      if (!made.has(name)) {
+        console.error(`Making ${data.files.toLocaleString('en')} files…`);
+        made.set(name, makeSourceTree(workplace.sources, { ...data, name }, seed));
+      }
+      return made.get(name);
+    },
+  };
+}
+
 /** A small run of each of ours: threads are started and code is compiled, as in a service that is up. */
 async function warmUp(workplace, contenders, { seed }) {
+  const cold = contenders.filter((contender) => contender.warmUp !== undefined);
+  if (cold.length === 0) return;
   const source = makeSourceTree(workplace.sources, { name: 'warm-up', files: 2000, sizeBytes: [100, 5000] }, seed);
-  for (const { key, warmUp: run } of contenders) await run?.({ source, destination: workplace.folder(`destinations/warm-up-${key}`) });
+  for (const contender of cold) await contender.warmUp({ source, destination: workplace.folder(`destinations/warm-up-${contender.key}`) });
 }
 
 async function rounds({ options, workplace, contenders, data, source }) {
@@ -78,8 +102,8 @@ function add({ timesMs, titles }, key, title, ms) {
   (timesMs[key] ??= []).push(ms);
 }
 
-function print(data, { timesMs, titles }) {
-  console.log(`\n### ${data.title}\n\n${timesTable(titles, timesMs)}`);
+function print(data, { timesMs, titles }, ours) {
+  console.log(`\n### ${data.title}\n\n${timesTable(titles, timesMs, ours)}`);
   const judged = judge(data.name, timesMs);
   if (judged.length > 0) console.log(`\n${requirementsTable(judged)}`);
 }

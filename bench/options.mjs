@@ -1,12 +1,13 @@
 import { parseArgs } from 'node:util';
 import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
+import { caseNames } from './cases.mjs';
 
 export const USAGE = `npm run bench -- [options]
-  --cases a,b,c        which data (default: all)
+  --cases A,B          of ${caseNames.join(', ')} (default: all)
   --rounds N           rounds (default: 5)
   --scale X            fraction of the files, or of the size of large ones (default: 1)
-  --contenders A,B     by the keys in bench/contenders.mjs (default: all)
+  --contenders A,B     by their keys in bench/*-contenders.mjs (default: all)
   --growth             instead: how cost grows with 10,000, 100,000 and 1,000,000 tiny files
   --seed N             of the data (default: 1)
 Data is made and removed below BENCH_DIR, or the system's temporary directory.`;
@@ -16,7 +17,7 @@ export function readOptions(args = process.argv.slice(2), environment = process.
   const { values } = parseArgs({
     args,
     options: {
-      cases: { type: 'string', default: 'a,b,c' },
+      cases: { type: 'string', default: caseNames.join(',') },
       rounds: { type: 'string', default: '5' },
       scale: { type: 'string', default: '1' },
       contenders: { type: 'string' },

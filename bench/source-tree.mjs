@@ -1,5 +1,5 @@
 import { createCipheriv } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, readSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomNumbers } from './random.mjs';
 
@@ -29,8 +29,41 @@ export function makeSourceTree(parent, { name, files, sizeBytes: [least, most] }
   return { directory, paths, lists, totalBytes };
 }
 
+/** A share of the files, always the same ones, in the order of the tree. */
+export function someOf({ paths }, share, seed) {
+  const random = randomNumbers(seed + 2);
+  const order = paths.map((path, index) => ({ path, index, rank: random() })).sort((a, b) => a.rank - b.rank);
+  const chosen = order.slice(0, Math.max(1, Math.round(paths.length * share)));
+  return chosen.sort((a, b) => a.index - b.index).map(({ path }) => path);
+}
+
+/** Writes other bytes into files, into every second one of them fewer or more than it had. Another seed, other bytes. */
+export function rewrite(paths, seed) {
+  const bytes = randomBytes(seed);
+  for (const [index, path] of paths.entries()) {
+    const { size } = statSync(path);
+    writeRandom(path, index % 2 === 0 ? size : otherSize(size), bytes);
+  }
+}
+
+/** Away and back again, so that a file that is rewritten often keeps about its size. */
+function otherSize(size) {
+  return size % 2 === 0 ? size + 101 : size - 101;
+}
+
 /** Reads every file once, so that all contenders find it in the page cache. */
 export function warm({ paths }) {
+  readAll(paths);
+}
+
+/** The same for whatever lies below a directory. */
+export function warmDirectory(directory) {
+  const entries = readdirSync(directory, { withFileTypes: true });
+  readAll(entries.flatMap((entry) => (entry.isFile() ? [join(directory, entry.name)] : [])));
+  for (const entry of entries) if (entry.isDirectory()) warmDirectory(join(directory, entry.name));
+}
+
+function readAll(paths) {
   const buffer = Buffer.allocUnsafe(BLOCK_BYTES);
   for (const path of paths) {
     const descriptor = openSync(path, 'r');

@@ -3,7 +3,7 @@ import { median, pairedMedian } from './statistics.mjs';
 const seconds = (ms) => (ms / 1000).toFixed(ms < 9950 ? 2 : 1);
 
 /** The times of a case: medians with spread, and each contender against ours, round by round. */
-export function timesTable(titles, timesMs, ours = 'temporal-device') {
+export function timesTable(titles, timesMs, ours) {
   const rows = Object.entries(timesMs).map(([key, values]) => {
     const against = timesMs[ours] === undefined ? '' : `${pairedMedian(values, timesMs[ours], (theirs, own) => theirs / own).toFixed(2)}`;
     return [titles[key], seconds(median(values)), seconds(Math.min(...values)), seconds(Math.max(...values)), against];

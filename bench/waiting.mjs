@@ -1,10 +1,14 @@
 import { createServer } from 'node:net';
 
+export function pause(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
 /** Asks again until the answer is yes. */
 export async function until(isSo, withinMs) {
   for (const endMs = performance.now() + withinMs; performance.now() < endMs; ) {
     if (await isSo()) return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await pause(100);
   }
   throw new Error(`Waited ${withinMs} ms in vain`);
 }

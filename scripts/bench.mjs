@@ -6,6 +6,7 @@ import { untilInterrupted } from '../bench/interruption.mjs';
 import { describeMachine } from '../bench/machine.mjs';
 import { readOptions, USAGE } from '../bench/options.mjs';
 import { ownContenders } from '../bench/own-contenders.mjs';
+import { snapshotContests } from '../bench/snapshot-contenders.mjs';
 import { temporalVersion } from '../bench/temporal.mjs';
 import { toolContenders } from '../bench/tool-contenders.mjs';
 import { findTools } from '../bench/tools.mjs';
@@ -39,5 +40,6 @@ async function run(workplace, { contenders, service }) {
   const tools = await findTools();
   console.log(describeMachine(workplace.directory, tools, await temporalVersion()));
   if (options.growth) return measureGrowth(options, workplace);
-  return compare(options, workplace, [...contenders, ...toolContenders(workplace, tools)], service);
+  const copy = { ours: 'temporal-device', contenders: [...contenders, ...toolContenders(workplace, tools)] };
+  return compare(options, workplace, { copy, ...snapshotContests(tools, service, options) }, service);
 }
