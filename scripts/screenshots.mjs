@@ -1,4 +1,4 @@
-// Makes docs/images/: a finished and a rolled-back backup and a batch under way as the Web UI shows them, from real runs on an embedded
+// Makes docs/images/: a finished and a rolled-back backup, a snapshot and a batch under way as the Web UI shows them, from real runs on an embedded
 // server in a temporary folder. Needs a Chromium: CHROMIUM_PATH, or Debian's, which it installs where it may.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -30,8 +30,15 @@ try {
     environment.TEMPORAL_ADDRESS = server.first.address;
     const finished = finishedRun();
     const rolledBack = await rolledBackRun();
+    const snapshot = finishedSnapshot();
     const batch = await runningBatch();
-    await takePictures({ 'finished-run': `${finished}/timeline`, 'rolled-back-run': `${rolledBack}/timeline`, 'finished-run-details': `${finished}/user-metadata`, 'batch-details': `${batch.webUi}/user-metadata` });
+    await takePictures({
+      'finished-run': `${finished}/timeline`,
+      'rolled-back-run': `${rolledBack}/timeline`,
+      'finished-run-details': `${finished}/user-metadata`,
+      'snapshot-run': `${snapshot}/timeline`,
+      'batch-details': `${batch.webUi}/user-metadata`,
+    });
     await batch.end();
   } finally {
     await stop(worker);
@@ -79,6 +86,18 @@ async function rolledBackRun() {
     run('cancel', JSON.parse(output.split('\n')[0]).operationId);
   }
   return lastLine(output).webUi;
+}
+
+/** The second snapshot of a few thousand files. */
+function finishedSnapshot() {
+  const [letters, repository] = [join(demo, 'letters'), join(demo, 'repository')];
+  mkdirSync(letters);
+  for (let index = 0; index < 5000; index += 1) writeFileSync(join(letters, `letter-${index}.txt`), `Dear ${index}`);
+  run('init', repository);
+  const take = () => lastLine(run('snapshot', letters, '--to', repository, '--task-queue', QUEUE, '--json'));
+  take();
+  writeFileSync(join(letters, 'letter-0.txt'), 'Dear all');
+  return take().webUi;
 }
 
 /** A batch that is paused half way, so that its picture holds still. */
