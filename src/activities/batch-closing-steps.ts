@@ -1,4 +1,3 @@
-import { BatchBackupInput } from '../batch-models';
 import type { RunSummary } from '../storage/batch/seal-run';
 import type { Batch } from './batch-steps';
 import { attempt, type ActivityDependencies, type Attempted } from './operation';
@@ -33,12 +32,11 @@ export function createBatchClosingSteps({ roots, pool, registry }: ActivityDepen
       return { ...summary, attempt: attempt() };
     },
 
-    /** Ends a run that has no plan: nothing of it stays. */
-    async discardRun({ input, runId }: { input: unknown; runId: string }): Promise<void> {
-      const parsed = BatchBackupInput.safeParse(input);
+    /** Ends a run that has no plan, a batch or a restore: nothing of it stays. */
+    async discardRun({ runId }: { runId: string }): Promise<void> {
       const entry = registry.findRun(runId);
       // What another worker opened is in that worker's registry, for its janitor.
-      if (!parsed.success || entry === undefined) return;
+      if (entry === undefined) return;
       const location = runLocation(roots, entry.location);
       await runStep(pool, 'discardRun', { location, ground: entry.ground });
       registry.remove(runId);

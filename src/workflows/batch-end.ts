@@ -1,12 +1,13 @@
-import { ApplicationFailure, CancellationScope, log, upsertMemo, workflowInfo } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, log, upsertMemo } from '@temporalio/workflow';
 import type { Batch, RunSummary } from '../activities';
 import type { BatchBackupOutput } from '../batch-models';
 import type { FailureType } from '../failures';
 import { batchOutput } from './batch-output';
 import type { FileBatch } from './batch-job';
 import { enterPhase } from './batch-run';
+import { discardRun } from './discard-run';
 import { failureOf } from './failure-of';
-import { quickSteps, undoSteps } from './proxies';
+import { undoSteps } from './proxies';
 import { sealBatch } from './seal-batch';
 
 /** Where undo of many chunks heartbeats as one step. */
@@ -27,7 +28,7 @@ interface Ending {
 export async function endedBatch(run: FileBatch, error: unknown): Promise<unknown> {
   const { type, message } = failureOf(error);
   run.waits.clear();
-  const { rollback, summary, trouble } = await CancellationScope.nonCancellable(() => (run.batch === undefined ? discarded(run) : undoneAndSealed(run, run.batch, type)));
+  const { rollback, summary, trouble } = await CancellationScope.nonCancellable(() => (run.batch === undefined ? discarded() : undoneAndSealed(run, run.batch, type)));
   const text = [message, trouble].filter((part) => part !== '').join(' ');
   const ending: FailureType = rollback === 'failed' ? 'RollbackFailed' : type;
   const output = batchOutput(run, summary, { type: ending, message: text }, rollback);
@@ -35,14 +36,8 @@ export async function endedBatch(run: FileBatch, error: unknown): Promise<unknow
   return ending === 'Cancelled' ? error : ApplicationFailure.create({ type: ending, message: text, nonRetryable: true, details: [output], cause: error instanceof Error ? error : undefined });
 }
 
-/** Without a plan nothing was copied. What cannot be removed now is the janitor's. */
-async function discarded(run: FileBatch): Promise<Ending> {
-  try {
-    const request = { input: run.input, runId: workflowInfo().firstExecutionRunId };
-    await quickSteps.discardRun.executeWithOptions({ summary: 'remove the run that has no plan', retry: { maximumAttempts: 3, initialInterval: '1 s' } }, [request]);
-  } catch (error) {
-    log.warn('A run without a plan could not be removed', { error: failureOf(error).message });
-  }
+async function discarded(): Promise<Ending> {
+  await discardRun();
   return { rollback: 'notNeeded', summary: undefined, trouble: '' };
 }
 

@@ -1,5 +1,6 @@
 import { ApplicationFailure, CancellationScope, log, upsertMemo } from '@temporalio/workflow';
 import type { RestoreEnd } from '../activities';
+import { discardRun } from './discard-run';
 import { failureOf } from './failure-of';
 import { restoreOutput } from './restore-output';
 import { finishRestore, type RestoreRun } from './restore-snapshot';
@@ -19,7 +20,10 @@ export async function endedRestore(run: RestoreRun, error: unknown): Promise<unk
 
 /** The destination may be what is broken: then a worker's janitor removes what is left. */
 async function addedUp(run: RestoreRun): Promise<RestoreEnd | undefined> {
-  if (run.batch === undefined) return undefined;
+  if (run.batch === undefined) {
+    await discardRun();
+    return undefined;
+  }
   try {
     return await finishRestore(run, run.batch, true);
   } catch (error) {
