@@ -1,10 +1,7 @@
-import { upsertMemo, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import type { RunSummary } from '../activities';
 import type { BatchBackupOutput } from '../batch-models';
 import type { FileBatch } from './batch-job';
-import { enterPhase } from './batch-run';
-import type { BatchTotals } from '../core/batch-progress';
-import { bytesKey, operationKey, stateKey } from '../search-attributes';
+import { noteEnd } from './note-end';
 
 /** The record of a batch: exact sums from its journal, or what the run counted when that could not be read. */
 export function batchOutput(run: FileBatch, sealed: RunSummary | undefined, failure: { type: string; message: string } | null, rollback: BatchBackupOutput['rollback'] = 'notNeeded'): BatchBackupOutput {
@@ -46,14 +43,6 @@ function countedSums({ batch, backedUp, unchanged, failed, changed, copiedBytes 
 }
 
 function record(run: FileBatch, { success, rollback, totalBytes, errorCode, totalFiles, successfulFiles, failedFiles, skippedFiles }: BatchBackupOutput): void {
-  enterPhase(run, 'done');
-  // Listings show the memo: whoever lists runs or adds them up needs no further call for each.
-  const totals: BatchTotals = { totalFiles, successfulFiles, failedFiles, skippedFiles, totalBytes };
-  upsertMemo({ totals });
-  if (workflowInfo().typedSearchAttributes.get(operationKey) === undefined) return;
   const state = rollback === 'performed' ? 'rolledBack' : rollback === 'failed' ? 'inconsistent' : errorCode !== null ? 'failed' : success ? 'committed' : 'partial';
-  upsertSearchAttributes([
-    { key: stateKey, value: state },
-    { key: bytesKey, value: totalBytes },
-  ]);
+  noteEnd(run, { totalFiles, successfulFiles, failedFiles, skippedFiles, totalBytes }, state);
 }

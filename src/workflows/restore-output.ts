@@ -1,9 +1,6 @@
-import { upsertMemo, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import type { RestoreEnd } from '../activities';
-import type { BatchTotals } from '../core/batch-progress';
 import type { RestoreOutput } from '../restore-models';
-import { bytesKey, operationKey, stateKey } from '../search-attributes';
-import { enterPhase } from './batch-run';
+import { noteEnd } from './note-end';
 import type { RestoreRun } from './restore-snapshot';
 
 /** The record of a restore: of what its end added up, or of what its chunks came to when that could not be. */
@@ -39,13 +36,6 @@ export function restoreOutput(run: RestoreRun, end: RestoreEnd | undefined, fail
 }
 
 function record(run: RestoreRun, { success, errorCode, entries, restoredEntries, unchangedEntries, failedEntries, skippedEntries, restoredBytes }: RestoreOutput): void {
-  enterPhase(run, 'done');
-  // Listings show the memo: whoever lists runs needs no further call for each.
-  const totals: BatchTotals = { totalFiles: entries, successfulFiles: restoredEntries + unchangedEntries, failedFiles: failedEntries, skippedFiles: skippedEntries, totalBytes: restoredBytes };
-  upsertMemo({ totals });
-  if (workflowInfo().typedSearchAttributes.get(operationKey) === undefined) return;
-  upsertSearchAttributes([
-    { key: stateKey, value: errorCode !== null ? 'failed' : success ? 'committed' : 'partial' },
-    { key: bytesKey, value: restoredBytes },
-  ]);
+  const totals = { totalFiles: entries, successfulFiles: restoredEntries + unchangedEntries, failedFiles: failedEntries, skippedFiles: skippedEntries, totalBytes: restoredBytes };
+  noteEnd(run, totals, errorCode !== null ? 'failed' : success ? 'committed' : 'partial');
 }

@@ -1,10 +1,7 @@
-import { upsertMemo, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import type { SealedSnapshot } from '../activities';
-import type { BatchTotals } from '../core/batch-progress';
 import type { SnapshotOutput } from '../snapshot-models';
-import { bytesKey, operationKey, stateKey } from '../search-attributes';
 import type { SnapshotRun } from './backup-snapshot';
-import { enterPhase } from './batch-run';
+import { noteEnd } from './note-end';
 
 const SAMPLE = 20;
 
@@ -54,14 +51,7 @@ function added(a: Readonly<Record<string, number>>, b: Readonly<Partial<Record<s
 }
 
 function record(run: SnapshotRun, { status, rollback, files, failedEntries, copiedBytes, snapshot }: SnapshotOutput): void {
-  enterPhase(run, 'done');
-  // Listings show the memo: whoever lists runs or adds them up needs no further call for each.
-  const totals: BatchTotals = { totalFiles: files + failedEntries, successfulFiles: files, failedFiles: failedEntries, skippedFiles: 0, totalBytes: copiedBytes };
-  upsertMemo({ totals, ...(snapshot === null ? {} : { snapshot }) });
-  if (workflowInfo().typedSearchAttributes.get(operationKey) === undefined) return;
   const state = status === 'complete' ? 'committed' : status ?? (rollback === 'performed' ? 'rolledBack' : rollback === 'failed' ? 'inconsistent' : 'failed');
-  upsertSearchAttributes([
-    { key: stateKey, value: state },
-    { key: bytesKey, value: copiedBytes },
-  ]);
+  const totals = { totalFiles: files + failedEntries, successfulFiles: files, failedFiles: failedEntries, skippedFiles: 0, totalBytes: copiedBytes };
+  noteEnd(run, totals, state, snapshot === null ? {} : { snapshot });
 }

@@ -159,7 +159,7 @@ test('a batch is paused, looked at and cancelled from elsewhere', async () => {
   expect(result).toMatchObject({ messageType: 'result', success: false, errorCode: 'Cancelled', totalFiles: 2201 });
   expect(backups()).toHaveLength(Number(result?.successfulFiles));
   expect(Number(result?.successfulFiles) + Number(result?.skippedFiles)).toBe(2201);
-  expect((await place.run(['pause', id])).stderr).toMatch(/^file-backup: Batch file-backup-batch-\w+ has ended already \(CANCELLED\)\.\n$/);
+  expect((await place.run(['pause', id])).stderr).toMatch(/^file-backup: Run file-backup-batch-\w+ has ended already \(CANCELLED\)\.\n$/);
 });
 
 test('a batch that is not paused cannot be resumed, and a single file can be neither', async () => {
@@ -167,7 +167,7 @@ test('a batch that is not paused cannot be resumed, and a single file can be nei
   const id = await underWay(running);
   expect(await place.run(['resume', id])).toMatchObject({ code: 1, stderr: 'file-backup: The batch is not paused.\n' });
   await place.run(['file', 'list', 'copy', '--operation-id', '11111111-2222-4333-8444-555555555555']);
-  expect((await place.run(['pause', '11111111-2222-4333-8444-555555555555'])).stderr).toMatch(/is the backup of a single file; only batches can be told to pause\.\n$/);
+  expect((await place.run(['pause', '11111111-2222-4333-8444-555555555555'])).stderr).toMatch(/is the backup of a single file; only runs of many files can be told to pause\.\n$/);
   expect((await running.end).code).toBe(0);
 });
 

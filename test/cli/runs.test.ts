@@ -73,7 +73,7 @@ test('statistics survive the end of the server', async () => {
   await place.serverEnd();
   expect(await resultOf(['stats'])).toMatchObject(expected);
   const { stdout } = await place.run(['stats']);
-  expect(stdout).toBe('Total:        2\nSuccessful:   1\nFailed:       1\nRunning:      0\nBatches:      0 (0 successful, 0 partial, 0 failed), 0 running\nBatch files:  0 backed up, 0 failed\nBytes:        5000 (4.883 KiB)\nSuccess rate: 50.0 %\n');
+  expect(stdout).toBe('Total:        2\nSuccessful:   1\nFailed:       1\nRunning:      0\nBatches:      0 (0 successful, 0 partial, 0 failed), 0 running\nBatch files:  0 backed up, 0 failed\nSnapshots:    0 (0 complete, 0 partial, 0 failed), 0 running\nBytes:        5000 (4.883 KiB)\nSuccess rate: 50.0 %\n');
 });
 
 test('cancelling a run that has ended says so', async () => {

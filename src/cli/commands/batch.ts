@@ -3,18 +3,15 @@ import { join } from 'node:path';
 import { Option } from '@commander-js/extra-typings';
 import { BatchBackupInput, type BatchBackupOutput, type BatchBackupRequest } from '../../batch-models';
 import { hostTaskQueue } from '../../core/names';
-import { onStopSignal } from '../../worker/stop-signal';
 import { backupCommand, backupRequest, parseRequest } from '../backup-options';
 import { batchExitCode, batchText, failureLines } from '../batch-report';
+import { doJob } from '../do-job';
 import { batchExitCodeHelp, UsageError } from '../exit-codes';
 import { followBatch } from '../follow-batch';
-import { runHere, runThere, type Job, type JobEnd } from '../job';
 import { wholeNumber } from '../options';
-import { createOutput, type Output } from '../output';
-import { preloadWorker } from '../own-worker';
+import { createOutput } from '../output';
 import { canonicalDirectory, nearestDirectory } from '../paths';
-import { reportInterrupted, reportWebUi } from '../report';
-import { listDirectoryOf, openServer, type ServerSession } from '../server-session';
+import { listDirectoryOf } from '../server-session';
 import { prepareList, type PreparedList } from '../source-list';
 
 const fieldNames = { sources: 'files', sourceList: '--files-from', backupDir: '--to', operationId: '--operation-id', metadata: '--metadata' };
@@ -44,23 +41,19 @@ export const batchCommand = backupCommand('batch')
       ...backupRequest(options),
     };
     const input = parseRequest(BatchBackupInput, request, fieldNames);
-    const interrupted = new Promise<void>((resolve) => void onStopSignal(() => resolve()));
-    const server = await openServer(options, output, preloadWorker);
-    try {
-      const job: Job<BatchBackupOutput> = {
+    const isOver = await doJob<BatchBackupOutput>(
+      {
         operationId: input.operationId,
         roots: { sources: list.roots, destinations: [nearestDirectory(join(input.backupDir, '-'))] },
         start: (client) => client.startBackupBatch(input),
         follow: (client, handle) => followBatch(client, handle, output),
-        ...{ server, output, logLevel: options.logLevel, interrupted },
-      };
-      const end = await (options.taskQueue === undefined ? runHere(job) : runThere(job, options.taskQueue));
-      // A run that is not over may still have to read it.
-      if (end.result !== undefined) list.discard();
-      report(end, server, output, options.taskQueue);
-    } finally {
-      await server.release();
-    }
+        ...{ exitCode: batchExitCode, text: batchText, notes: failureLines },
+      },
+      options,
+      output,
+    );
+    // A run that is not over may still have to read it.
+    if (isOver) list.discard();
   });
 
 interface ListOptions {
@@ -83,13 +76,4 @@ async function readList(files: readonly string[], options: ListOptions): Promise
   }
   const { sourceList } = list.request;
   return { ...list, request: { sourceList: { path: filesFrom, separator: options.from0 ? 'nul' : 'newline', sha256: sourceList?.sha256 ?? '', entries: list.entries } } };
-}
-
-function report({ handle, result }: JobEnd<BatchBackupOutput>, server: ServerSession, output: Output, taskQueue: string | undefined): void {
-  if (result === undefined) return reportInterrupted(handle, server, output, taskQueue);
-  const { workflowId, runId } = handle;
-  process.exitCode = batchExitCode(result);
-  output.result('result', { ...result, workflowId, runId, webUi: server.webUi(handle) }, batchText(result));
-  if (!output.isJson) failureLines(result).forEach((line) => output.note(line));
-  reportWebUi(handle, server, output);
 }

@@ -1,16 +1,12 @@
 import { statSync } from 'node:fs';
 import { formatBytes, formatDuration, printablePath } from '../../core/format';
 import { FileBackupInput, type FileBackupOutput } from '../../models';
-import { onStopSignal } from '../../worker/stop-signal';
 import { backupCommand, backupRequest, parseRequest } from '../backup-options';
+import { doJob } from '../do-job';
 import { exitCodeHelp, exitCodes } from '../exit-codes';
 import { followFile } from '../follow-file';
-import { runHere, runThere, type Job, type JobEnd } from '../job';
-import { createOutput, type Output } from '../output';
+import { createOutput } from '../output';
 import { canonicalFile, nearestDirectory } from '../paths';
-import { preloadWorker } from '../own-worker';
-import { reportInterrupted, reportWebUi } from '../report';
-import { openServer, type ServerSession } from '../server-session';
 
 const fieldNames = { sourcePath: 'source', backupPath: 'target', operationId: '--operation-id', metadata: '--metadata' };
 
@@ -24,21 +20,19 @@ export const fileCommand = backupCommand('file')
     const output = createOutput(options.json);
     const paths = { sourcePath: canonicalFile('Source', source), backupPath: canonicalFile('Target', target) };
     const input = parseRequest(FileBackupInput, { ...paths, atomic: options.atomic, ...backupRequest(options) }, fieldNames);
-    const interrupted = new Promise<void>((resolve) => void onStopSignal(() => resolve()));
-    const server = await openServer(options, output, preloadWorker);
-    try {
-      const job: Job<FileBackupOutput> = {
+    await doJob<FileBackupOutput>(
+      {
         operationId: input.operationId,
         roots: { sources: [nearestDirectory(input.sourcePath)], destinations: [nearestDirectory(input.backupPath)] },
         start: (client) => client.startBackupFile(input),
         follow: (client, handle) => followFile(client, handle, sizeOf(input.sourcePath), output),
-        ...{ server, output, logLevel: options.logLevel, interrupted },
-      };
-      const end = await (options.taskQueue === undefined ? runHere(job) : runThere(job, options.taskQueue));
-      report(end, server, output, options.taskQueue);
-    } finally {
-      await server.release();
-    }
+        exitCode: ({ success }) => (success ? exitCodes.done : exitCodes.failed),
+        text: (result) => (result.success ? successText(result) : null),
+        notes: fileNotes,
+      },
+      options,
+      output,
+    );
   });
 
 /** For the progress bar alone; whether the file can be backed up is for the worker to say. */
@@ -46,15 +40,9 @@ function sizeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
-function report({ handle, result }: JobEnd<FileBackupOutput>, server: ServerSession, output: Output, taskQueue: string | undefined): void {
-  if (result === undefined) return reportInterrupted(handle, server, output, taskQueue);
-  const { workflowId, runId } = handle;
-  process.exitCode = result.success ? exitCodes.done : exitCodes.failed;
-  const text = result.success ? successText(result) : '';
-  if (!output.isJson) result.warnings.forEach((warning) => output.note(`Warning: ${printablePath(warning)}`));
-  if (result.success || output.isJson) output.result('result', { ...result, workflowId, runId, webUi: server.webUi(handle) }, text);
-  else output.note(failureText(result));
-  reportWebUi(handle, server, output);
+/** Warnings, and why it failed: standard output carries results only. */
+function fileNotes(result: FileBackupOutput): string[] {
+  return [...result.warnings.map((warning) => `Warning: ${printablePath(warning)}`), ...(result.success ? [] : [failureText(result)])];
 }
 
 function successText(result: FileBackupOutput): string {

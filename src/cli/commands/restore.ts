@@ -6,18 +6,14 @@ import { pathText } from '../../storage/path-bytes';
 import { readRepository } from '../../storage/snapshot/repository';
 import { previewRestore, type PreviewAction } from '../../storage/snapshot/restore/preview-restore';
 import { findSnapshot } from '../../storage/snapshot/snapshot-record';
-import { onStopSignal } from '../../worker/stop-signal';
 import { parseRequest, runOptions, runRequest } from '../backup-options';
+import { doJob } from '../do-job';
 import { exitCodes, restoreExitCodeHelp, UsageError } from '../exit-codes';
 import { followBatch } from '../follow-batch';
-import { runHere, runThere, type Job, type JobEnd } from '../job';
 import { serverCommand, wholeNumber } from '../options';
 import { createOutput, type Output } from '../output';
-import { preloadWorker } from '../own-worker';
 import { canonicalDirectory, nearestDirectory } from '../paths';
-import { reportInterrupted, reportWebUi } from '../report';
 import { restoreExitCode, restoreNotes, restoreText } from '../restore-report';
-import { openServer, type ServerSession } from '../server-session';
 
 const fieldNames = { repository: 'repository', snapshot: 'snapshot', target: '--to', paths: 'paths', operationId: '--operation-id', metadata: '--metadata' };
 const overwrites = { always: 'always', 'if-changed': 'ifChanged', never: 'never' } as const;
@@ -49,21 +45,17 @@ export const restoreCommand = runOptions(serverCommand('restore'))
     );
     if (options.taskQueue === undefined) requireSnapshot(input);
     if (options.dryRun) return preview(input, output);
-    const interrupted = new Promise<void>((resolve) => void onStopSignal(() => resolve()));
-    const server = await openServer(options, output, preloadWorker);
-    try {
-      const job: Job<RestoreOutput> = {
+    await doJob<RestoreOutput>(
+      {
         operationId: input.operationId,
         roots: { sources: [input.repository], destinations: [nearestDirectory(join(input.target, '-'))] },
         start: (client) => client.startRestoreSnapshot(input),
         follow: (client, handle) => followBatch(client, handle, output),
-        ...{ server, output, logLevel: options.logLevel, interrupted },
-      };
-      const end = await (options.taskQueue === undefined ? runHere(job) : runThere(job, options.taskQueue));
-      report(end, server, output, options.taskQueue);
-    } finally {
-      await server.release();
-    }
+        ...{ exitCode: restoreExitCode, text: restoreText, notes: restoreNotes },
+      },
+      options,
+      output,
+    );
   });
 
 /** @throws StorageError `RepositoryNotFound`, `SnapshotNotFound` */
@@ -92,13 +84,4 @@ function preview(input: RestoreInput, output: Output): void {
   process.exitCode = counts.conflict > 0 ? exitCodes.partly : exitCodes.done;
   const text = `Would restore ${counts.restored} files/dirs (${formatBytes(restoredBytes)}), leave ${counts.unchanged} unchanged and ${counts.kept} as they are, skip ${counts.skipped}, and fail on ${counts.conflict}`;
   output.result('preview', { ...counts, restoredBytes }, text);
-}
-
-function report({ handle, result }: JobEnd<RestoreOutput>, server: ServerSession, output: Output, taskQueue: string | undefined): void {
-  if (result === undefined) return reportInterrupted(handle, server, output, taskQueue);
-  const { workflowId, runId } = handle;
-  process.exitCode = restoreExitCode(result);
-  output.result('result', { ...result, workflowId, runId, webUi: server.webUi(handle) }, restoreText(result));
-  if (!output.isJson) restoreNotes(result).forEach((line) => output.note(line));
-  reportWebUi(handle, server, output);
 }

@@ -4,15 +4,12 @@ import { SnapshotInput, type SnapshotOutput } from '../../snapshot-models';
 import { TransferControl } from '../../storage/control';
 import { previewSnapshot, type PreviewedFile } from '../../storage/snapshot/preview-snapshot';
 import { readRepository } from '../../storage/snapshot/repository';
-import { onStopSignal } from '../../worker/stop-signal';
 import { backupCommand, backupRequest, parseRequest } from '../backup-options';
+import { doJob } from '../do-job';
 import { exitCodes, snapshotExitCodeHelp } from '../exit-codes';
 import { followBatch } from '../follow-batch';
-import { runHere, runThere, type Job, type JobEnd } from '../job';
 import { createOutput, type Output } from '../output';
-import { preloadWorker } from '../own-worker';
-import { reportInterrupted, reportWebUi } from '../report';
-import { openServer, stateDirectoryOf, type ServerSession } from '../server-session';
+import { stateDirectoryOf } from '../server-session';
 import { fieldNames, snapshotOptions, snapshotRequestOf } from '../snapshot-options';
 import { previewText, snapshotExitCode, snapshotNotes, snapshotText } from '../snapshot-report';
 
@@ -27,21 +24,17 @@ export const snapshotCommand = snapshotOptions(backupCommand('snapshot'))
     const input = parseRequest(SnapshotInput, { ...snapshotRequestOf(sources, options), ...backupRequest(options) }, fieldNames);
     if (options.taskQueue === undefined) readRepository(input.repository);
     if (options.dryRun) return preview(input, stateDirectoryOf(options), output, options.verbose);
-    const interrupted = new Promise<void>((resolve) => void onStopSignal(() => resolve()));
-    const server = await openServer(options, output, preloadWorker);
-    try {
-      const job: Job<SnapshotOutput> = {
+    await doJob<SnapshotOutput>(
+      {
         operationId: input.operationId,
         roots: { sources: input.sources, destinations: [input.repository] },
         start: (client) => client.startBackupSnapshot(input),
         follow: (client, handle) => followBatch(client, handle, output),
-        ...{ server, output, logLevel: options.logLevel, interrupted },
-      };
-      const end = await (options.taskQueue === undefined ? runHere(job) : runThere(job, options.taskQueue));
-      report(end, server, output, options.taskQueue);
-    } finally {
-      await server.release();
-    }
+        ...{ exitCode: snapshotExitCode, text: snapshotText, notes: snapshotNotes },
+      },
+      options,
+      output,
+    );
   });
 
 function preview(input: SnapshotInput, stateDirectory: string, output: Output, isVerbose: boolean): void {
@@ -61,13 +54,4 @@ function preview(input: SnapshotInput, stateDirectory: string, output: Output, i
   if (!output.isJson) preview.failures.forEach(({ failure }) => output.note(`Would fail: ${printablePath(failure.message)}`));
   if (!output.isJson && preview.failed > preview.failures.length) output.note(`and ${preview.failed - preview.failures.length} more`);
   process.exitCode = preview.failed > 0 ? exitCodes.partly : exitCodes.done;
-}
-
-function report({ handle, result }: JobEnd<SnapshotOutput>, server: ServerSession, output: Output, taskQueue: string | undefined): void {
-  if (result === undefined) return reportInterrupted(handle, server, output, taskQueue);
-  const { workflowId, runId } = handle;
-  process.exitCode = snapshotExitCode(result);
-  output.result('result', { ...result, workflowId, runId, webUi: server.webUi(handle) }, snapshotText(result));
-  if (!output.isJson) snapshotNotes(result).forEach((line) => output.note(line));
-  reportWebUi(handle, server, output);
 }
