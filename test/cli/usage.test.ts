@@ -21,16 +21,22 @@ test('the version is printed without a server', async () => {
   expect(await place.run(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n`, stderr: '' });
 });
 
-test.each(['', 'file', 'runs', 'status', 'cancel', 'stats', 'worker', 'server'])('help is printed on standard output: file-backup %s', async (name) => {
-  const command = name === '' ? [] : [name];
+const commands = ['', 'file', 'batch', 'init', 'snapshot', 'snapshots', 'ls', 'diff', 'restore', 'check', 'prune', 'schedule', 'schedule create', 'runs', 'status', 'pause', 'resume', 'cancel', 'stats', 'worker', 'server'];
+
+test.each(commands)('help is printed on standard output: file-backup %s', async (name) => {
+  const command = name.split(' ').filter((word) => word !== '');
   const { code, stdout, stderr } = await place.run([...command, '--help']);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout).toContain(`Usage: ${['file-backup', ...command].join(' ')} [options]`);
 });
 
-test('the help of the file command lists its exit codes', async () => {
-  const { stdout } = await place.run(['file', '--help']);
-  for (const code of [0, 1, 2, 20, 130]) expect(stdout).toMatch(new RegExp(`^ +${code} +\\S`, 'm'));
+test.each([
+  ['file', [0, 1, 2, 20, 130]],
+  ['snapshot', [0, 1, 2, 3, 10, 20, 130]],
+  ['restore', [0, 1, 2, 3, 10, 20, 130]],
+])('the help of the %s command lists its exit codes', async (name, codes) => {
+  const { stdout } = await place.run([name, '--help']);
+  for (const code of codes) expect(stdout).toMatch(new RegExp(`^ +${code} +\\S`, 'm'));
 });
 
 test.each([
@@ -38,6 +44,11 @@ test.each([
   ['an unknown command', ['restore-everything'], "unknown command 'restore-everything'"],
   ['an unknown option', ['file', 'source', 'target', '--fast'], "unknown option '--fast'"],
   ['a missing argument', ['file', 'source'], "missing required argument 'target'"],
+  ['a snapshot to nowhere', ['snapshot', 'source'], "required option '--to <repository>' not specified"],
+  ['a size that is none', ['snapshot', 'source', '--to', 'repository', '--max-size', 'huge'], '--max-size must be a size such as 500K or 2G, not "huge"'],
+  ['a list of patterns that is not there', ['snapshot', 'source', '--to', 'repository', '--exclude-file', 'missing'], 'The exclude file missing cannot be read'],
+  ['a path to restore that is not absolute', ['restore', 'repository', 'latest', 'etc', '--to', 'target'], 'Path etc must be absolute'],
+  ['a schedule without a time', ['schedule', 'create', 'nightly', 'source', '--to', 'repository'], '--cron, --every: give either a cron expression or an interval'],
   ['too many arguments', ['file', 'source', 'target', 'more'], 'too many arguments'],
   ['too many retries', ['file', 'source', 'target', '--max-retries', '11'], '--max-retries must be a whole number from 0 to 10, not "11"'],
   ['retries that are no number', ['file', 'source', 'target', '--max-retries', '1e0'], '--max-retries must be a whole number'],
@@ -86,4 +97,15 @@ test('a named server that does not answer is exit code 20, and its address is in
     expect(stderr).toContain(`Temporal server ${address} cannot be reached`);
   }
   expect(existsSync(place.path('target'))).toBe(false);
+});
+
+test.each([
+  ['snapshot', ['snapshot', 'source', '--to', 'repository']],
+  ['restore', ['restore', 'repository', '--to', 'target']],
+  ['check', ['check', 'repository']],
+])('a repository that is not there ends %s with 10, and nothing is made in its place', async (_name, command) => {
+  const { code, stderr } = await place.run(command);
+  expect(code).toBe(10);
+  expect(stderr).toContain(`There is no repository in ${place.path('repository')}. Mount the repository's disk`);
+  expect(existsSync(place.path('repository'))).toBe(false);
 });
