@@ -9,16 +9,15 @@ const LIMIT = 32;
 export class OpenDirectories {
   private readonly open = new Map<string, OpenDirectory>();
   private readonly unsynced = new Set<OpenDirectory>();
+  /** The one that was asked for last: comparing its path is cheaper than looking it up. */
+  private last: { readonly path: PathBytes; readonly directory: OpenDirectory } | undefined;
 
   constructor(private readonly side: Side) {}
 
   get(root: string, path: PathBytes): OpenDirectory {
-    const key = typeof path === 'string' ? path : `\0${path.toString('latin1')}`;
-    const known = this.open.get(key);
-    if (known !== undefined) return known;
-    const directory = OpenDirectory.open(root, path, this.side);
-    if (this.open.size >= LIMIT) this.closeOldest();
-    this.open.set(key, directory);
+    if (this.last?.path === path) return this.last.directory;
+    const directory = this.find(root, path);
+    this.last = { path, directory };
     return directory;
   }
 
@@ -35,6 +34,17 @@ export class OpenDirectories {
   close(): void {
     for (const directory of this.open.values()) directory.close();
     this.open.clear();
+    this.last = undefined;
+  }
+
+  private find(root: string, path: PathBytes): OpenDirectory {
+    const key = typeof path === 'string' ? path : `\0${path.toString('latin1')}`;
+    const known = this.open.get(key);
+    if (known !== undefined) return known;
+    const directory = OpenDirectory.open(root, path, this.side);
+    if (this.open.size >= LIMIT) this.closeOldest();
+    this.open.set(key, directory);
+    return directory;
   }
 
   private closeOldest(): void {

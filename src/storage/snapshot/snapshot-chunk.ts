@@ -53,6 +53,7 @@ function stageAll(task: ChunkTask, files: readonly SnapshotFile[], before: Snaps
   const { parent } = readPlanned<PlannedSnapshot>(location) ?? { parent: null };
   const stage: SnapshotStage = {
     task,
+    data: dataDirectory(location),
     parentData: parent === null ? undefined : `${location.destination}/${parent}/${snapshotEntries.data}`,
     sources: new OpenDirectories('source'),
     parents: new OpenDirectories('source'),
@@ -127,17 +128,18 @@ export function putInPlace(location: RunLocation, journal: SnapshotJournal): voi
   const attempt = `${runDirectory(location)}/${runEntries.staging}/${journal.outcome.attemptName}`;
   const names = namesIn(attempt);
   const entries = names.length > 0 ? journalEntries(journal) : [];
+  const data = dataDirectory(location);
   for (const name of names) {
     const entry = entries[Number(name)];
     // A file that failed when it was read back has not become an entry.
-    if (entry?.state === 'copied') moveOne(location, `${attempt}/${name}`, entry);
+    if (entry?.state === 'copied') moveOne(data, `${attempt}/${name}`, entry);
   }
   removeStaging(attempt);
 }
 
-function moveOne(location: RunLocation, staged: string, entry: SnapshotJournalEntry): void {
+function moveOne(data: string, staged: string, entry: SnapshotJournalEntry): void {
   const path = fromJsonPath(entry.path);
-  const target = dataPath(dataDirectory(location), path);
+  const target = dataPath(data, path);
   blaming('destination', pathText(path), () => {
     try {
       fs.renameSync(staged, target);

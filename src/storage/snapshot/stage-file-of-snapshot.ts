@@ -13,13 +13,15 @@ import { digest } from '../read-back';
 import { withSourceIn, type OpenSource } from '../source';
 import { writing } from '../stage-file';
 import { modeText, type FileEntry } from './entry';
-import { dataDirectory, dataPath } from './incoming-data';
+import { dataPath } from './incoming-data';
 import type { SnapshotFile } from './snapshot-file';
 import { clockMarginNs } from './clock-margin';
 
 /** Everything that the files of one chunk need at hand. */
 export interface SnapshotStage {
   readonly task: ChunkTask;
+  /** Directory of this snapshot's copies. */
+  readonly data: string;
   /** Directory of the parent's copies; undefined without a parent. */
   readonly parentData: string | undefined;
   readonly sources: OpenDirectories;
@@ -88,7 +90,7 @@ function isSameAttributes({ mode, uid, gid, mtimeNs }: FileEntry, stats: fs.BigI
  * Gives the parent's copy a further name in this snapshot. False when it is not what the parent says, or cannot be linked:
  * then the source is copied.
  */
-function linkParentsCopy({ task, parentData, parents }: SnapshotStage, path: PathBytes, known: FileEntry): boolean {
+function linkParentsCopy({ task, data, parentData, parents }: SnapshotStage, path: PathBytes, known: FileEntry): boolean {
   const { location } = task.settings;
   const { directory, name } = splitPath(path);
   if (parentData === undefined) return false;
@@ -97,7 +99,7 @@ function linkParentsCopy({ task, parentData, parents }: SnapshotStage, path: Pat
     const stats = lstatIfPresent(copy);
     if (stats === undefined || !isCopyOf(known, stats)) return false;
     // By a path through the run's directory, which is the fence: once it is published or given up, this leads nowhere.
-    return link(copy, stats, dataPath(dataDirectory(location), path));
+    return link(copy, stats, dataPath(data, path));
   } catch (error) {
     // Whatever is wrong with the parent: the source is there.
     if (errnoName(error) === undefined) throw error;
