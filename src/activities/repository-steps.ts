@@ -5,12 +5,12 @@ import { parseRetentionDuration } from '../core/retention-duration';
 import { failure } from '../failures';
 import { CheckProgress } from '../repository/check-progress';
 import { checkRepository } from '../repository/check-repository';
-import type { KeepRules } from '../schedule-models';
+import { KeepRules } from '../schedule-models';
 import { fromJsonPath, pathText } from '../storage/path-bytes';
 import { snapshotNames } from '../storage/snapshot/snapshot-record';
 import type { Problem } from '../storage/snapshot/check/problem';
-import { attempt, type ActivityDependencies, type Attempted } from './operation';
-import { destinationRoot } from './roots';
+import { attempt, parseAs, type ActivityDependencies, type Attempted } from './operation';
+import { writableRoot } from './roots';
 import { runSteps } from './run-step';
 import { boundedText } from '../core/bounded-text';
 
@@ -42,9 +42,9 @@ const MS_PER_DAY = 86_400_000;
 export function createRepositorySteps({ roots, pool }: ActivityDependencies) {
   return {
     /** Removes the snapshots of a host that no rule keeps. */
-    async pruneRepository({ repository, host, keep }: { repository: string; host: string; keep: KeepRules }): Promise<Pruned> {
-      destinationRoot(roots, repository);
-      const { within, tags, ...counts } = keep;
+    async pruneRepository({ repository, host, keep }: { repository: string; host: string; keep: unknown }): Promise<Pruned> {
+      writableRoot(roots, repository);
+      const { within, tags, ...counts } = parseAs(KeepRules, keep);
       const policy = { ...counts, tags, within: within === undefined ? undefined : parseRetentionDuration(within) };
       const pruned = await runSteps(pool, (run) => run('pruneRepository', { repository, policy, host, tags: [], dryRun: false, nowMs: Date.now() }));
       const keptSnapshots = pruned.groups.reduce((sum, group) => sum + group.keep.length, 0);
@@ -53,7 +53,7 @@ export function createRepositorySteps({ roots, pool }: ActivityDependencies) {
 
     /** Compares all snapshots with what they should be. */
     async checkRepository({ repository, readData }: { repository: string; readData: string | null }): Promise<Checked> {
-      destinationRoot(roots, repository);
+      writableRoot(roots, repository);
       const share = readData === null ? null : (parseDataShare(readData, Math.floor(Date.now() / MS_PER_DAY)) ?? refuseShare(readData));
       const progress = new CheckProgress();
       const onCancel = (): void => progress.cancel();
