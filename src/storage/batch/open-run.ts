@@ -35,7 +35,7 @@ export interface OpenRunRequest {
 /** Looks where a run's directory will be. Creates nothing. @throws StorageError `DestinationGone`, `TargetInvalid`, errno names */
 export function inspectRun(location: RunLocation): RunGround {
   const missingDirectories = missingParents(location.root, `${runsDirectory(location)}/-`);
-  const nearest = `${location.destination}/-`;
+  const nearest = join(location.destination, '-');
   const path = dirname(missingParents(location.root, nearest)[0] ?? nearest);
   const directory = OpenDirectory.open(location.root, path, 'destination');
   try {
