@@ -12,7 +12,7 @@ import type { SnapshotPlan } from './snapshot-steps';
 const guarded: readonly string[] = ['prepareStaging', 'stageFile', 'verifyFile', 'publishFile', 'writeTarget', 'verifyTarget', 'backupChunk', 'snapshotChunk', 'restoreChunk'];
 
 /** The look at both ends before anything is used; undo and commit, which clean up what opened the circuit: they only report. */
-const reporting: readonly string[] = ['inspectFile', 'unpublishFile', 'discardStaging', 'finalizeFile', 'planBatch', 'amendChunk', 'undoChunks', 'sealRun', 'planSnapshot', 'sealSnapshot', 'planRestore', 'finishRestore'];
+const reporting: readonly string[] = ['inspectFile', 'unpublishFile', 'discardStaging', 'finalizeFile', 'planBatch', 'amendChunk', 'undoChunks', 'sealRun', 'planSnapshot', 'sealSnapshot', 'planRestore', 'finishRestore', 'closeRestore'];
 
 /** The steps whose success means that an operation succeeded. */
 const successful: readonly string[] = ['publishFile', 'writeTarget', 'backupChunk', 'snapshotChunk', 'restoreChunk'];

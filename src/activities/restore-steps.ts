@@ -71,18 +71,21 @@ export function createRestoreSteps({ roots, pool, clusterId, registry }: Activit
       });
     },
 
-    /** Makes what is no file, adds everything up, and leaves nothing of the run behind. */
+    /** Makes what is no file, and adds everything up. */
     async finishRestore({ restore, cancelled }: { restore: RestorePlan; cancelled: boolean }): Promise<RestoreEnd> {
       const settings = settingsOf(restore, roots);
-      const { location } = settings;
-      const { ground, chunks, rootAttributes } = restore;
-      const finished = await runSteps(pool, async (run) => {
-        const end = await run('finishRestore', { settings, ground, chunks, cancelled }, syncs.since(location.destination));
-        await run('closeRestore', { location, ground, failuresPath: end.failuresPath, rootAttributes });
-        return end;
-      });
-      registry.remove(location.runId);
+      const { ground, chunks } = restore;
+      const finished = await runSteps(pool, (run) => run('finishRestore', { settings, ground, chunks, cancelled }, syncs.since(settings.location.destination)));
       return { ...endOf(finished), attempt: attempt() };
+    },
+
+    /** Leaves nothing of the run behind. A step of its own: once the summary is gone, only history knows it. */
+    async closeRestore({ restore, failuresPath }: { restore: RestorePlan; failuresPath: string | null }): Promise<Attempted> {
+      const location = runLocation(roots, restore.location);
+      const { ground, rootAttributes } = restore;
+      await runSteps(pool, (run) => run('closeRestore', { location, ground, failuresPath, rootAttributes }));
+      registry.remove(location.runId);
+      return { attempt: attempt() };
     },
   };
 }

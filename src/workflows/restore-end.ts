@@ -3,7 +3,7 @@ import type { RestoreEnd } from '../activities';
 import { discardRun } from './discard-run';
 import { failureOf } from './failure-of';
 import { restoreOutput } from './restore-output';
-import { finishRestore, type RestoreRun } from './restore-snapshot';
+import { closeRestore, finishRestore, type RestoreRun } from './restore-snapshot';
 
 /** Temporal keeps memos small. */
 const MEMO_SAMPLE = 3;
@@ -24,10 +24,13 @@ async function addedUp(run: RestoreRun): Promise<RestoreEnd | undefined> {
     await discardRun();
     return undefined;
   }
+  const { batch } = run;
+  let end: RestoreEnd | undefined;
   try {
-    return await finishRestore(run, run.batch, true);
+    end = await finishRestore(run, batch, true);
+    await closeRestore(run, batch, end);
   } catch (error) {
-    log.warn('A restore could not be added up', { error: failureOf(error).message });
-    return undefined;
+    log.warn('A restore could not be added up and closed', { error: failureOf(error).message });
   }
+  return end;
 }

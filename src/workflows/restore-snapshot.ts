@@ -59,14 +59,21 @@ async function plan(run: RestoreRun, input: RestoreInput): Promise<RestorePlan> 
   return withAttempts(attemptsFor(run), (retry) => chunkSteps.planRestore.executeWithOptions({ summary: 'plan the restore', retry }, [{ input, runId }]));
 }
 
-/** A cancellation ends the wait for a destination, but not the step. */
+/** A cancellation ends the waits for a destination, but not the steps. */
 async function finish(run: RestoreRun, restore: RestorePlan): Promise<RestoreEnd> {
   enterPhase(run, 'sealing');
-  return patiently(run, 'seal', () => CancellationScope.nonCancellable(() => finishRestore(run, restore, false)));
+  const end = await patiently(run, 'seal', () => CancellationScope.nonCancellable(() => finishRestore(run, restore, false)));
+  await patiently(run, 'seal', () => CancellationScope.nonCancellable(() => closeRestore(run, restore, end)));
+  return end;
 }
 
 /** Makes what is no file and adds everything up; of a restore that was cut short only the latter. */
 export async function finishRestore(run: RestoreRun, restore: RestorePlan, cancelled: boolean): Promise<RestoreEnd> {
   const summary = cancelled ? 'add up what was restored' : 'make directories and links';
   return withAttempts(attemptsFor(run), (retry) => chunkSteps.finishRestore.executeWithOptions({ summary, retry }, [{ restore, cancelled }]));
+}
+
+/** Removes what is the run's own. */
+export async function closeRestore(run: RestoreRun, restore: RestorePlan, { failuresPath }: RestoreEnd): Promise<void> {
+  await withAttempts(attemptsFor(run), (retry) => chunkSteps.closeRestore.executeWithOptions({ summary: 'remove what is left of the run', retry }, [{ restore, failuresPath }]));
 }
