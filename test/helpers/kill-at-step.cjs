@@ -1,5 +1,5 @@
 // Preloaded into a worker process (node --require) that reads FAULTS: a JSON file of faults by target path, and for the
-// steps of a batch by the directory that gets its targets. A fault says
+// steps of runs of many files by the directory that gets their targets, or the repository. A fault says
 // at which file system call of which step it happens, and what then: `block` stops the thread there for ever, so that
 // the test can kill the process with every thread exactly where it should be; `kill` ends the process at once; `append`
 // lets a file grow; any other action is the name of an error to throw. Each happens once.
@@ -10,7 +10,7 @@ const { join } = require('node:path');
 const { isMainThread } = require('node:worker_threads');
 
 /** Calls that change something, and the reads that lie between them. */
-const CALLS = ['mkdirSync', 'linkSync', 'renameSync', 'unlinkSync', 'rmdirSync', 'rmSync', 'openSync', 'writeSync', 'writeFileSync', 'fsyncSync', 'readSync', 'readdirSync', 'fchmodSync', 'futimesSync', 'statfsSync'];
+const CALLS = ['mkdirSync', 'linkSync', 'renameSync', 'unlinkSync', 'rmdirSync', 'rmSync', 'openSync', 'writeSync', 'writeFileSync', 'fsyncSync', 'readSync', 'readdirSync', 'chmodSync', 'fchmodSync', 'symlinkSync', 'statfsSync'];
 
 const original = Object.fromEntries([...CALLS, 'readlinkSync', 'readFileSync'].map((name) => [name, fs[name]]));
 const { faults, reached } = JSON.parse(original.readFileSync(process.env.FAULTS, 'utf8'));
@@ -35,9 +35,9 @@ function watchSteps(steps) {
   }
 }
 
-function placeOf({ location, targetPath, settings, task }) {
+function placeOf({ location, targetPath, settings, task, repository }) {
   const { targetPath: path = targetPath, destination } = location ?? settings?.location ?? task?.settings.location ?? {};
-  return path ?? destination;
+  return path ?? destination ?? repository;
 }
 
 function atCall(name, args) {
