@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { setInterval } from 'node:timers';
 import { aroundBatch, batchScenarios, runBatchScenario, startBatchServer } from './batch-histories.mjs';
+import { aroundSnapshot, runSnapshotScenario, snapshotScenarios } from './snapshot-histories.mjs';
 import { ensureBuilt, ensureInstalled, root } from './setup.mjs';
 
 ensureInstalled();
@@ -24,6 +25,7 @@ const { createLogger, installRuntime } = built('log.js');
 const { resolveTemporalBinary } = built('server/binary.js');
 const { acquireEmbeddedServer } = built('server/embedded.js');
 const { freePort } = built('server/ports.js');
+const { initRepository } = built('storage/snapshot/repository.js');
 const { createBackupWorker } = built('worker.js');
 
 /** Neutral, because paths stand in the histories. */
@@ -46,11 +48,11 @@ const failsAfter = (step, type) => async (name, _attempt, run) => {
   return result;
 };
 const failsAlways = (step, type) => (name, _attempt, run) => (name === step ? Promise.reject(failure(type, 'Made to fail')) : run());
-const holds = (step) => async (name, _attempt, run) => {
-  if (name !== step) return run();
+const cancelled = () => {
   const heartbeat = setInterval(() => Context.current().heartbeat(), 100);
   return Context.current().cancelled.finally(() => heartbeat.close());
 };
+const holds = (step) => async (name, _attempt, run) => (name === step ? cancelled() : run());
 const both = (first, second) => (name, attempt, run) => first(name, attempt, () => second(name, attempt, run));
 
 /** What is recorded. Each run has a folder, and with it a circuit, of its own. */
@@ -82,7 +84,7 @@ const arounds = new Map();
 mkdirSync(FOLDER, { mode: 0o700 });
 try {
   if (names.length > 0) await record();
-  if (wanted(batches).length > 0) await recordBatches(wanted(batches));
+  if (wanted(batches).length + wanted(snapshotScenarios).length > 0) await recordBatches(wanted(batches), wanted(snapshotScenarios));
 } finally {
   rmSync(FOLDER, { recursive: true, force: true });
 }
@@ -128,20 +130,29 @@ async function startWorker(connection, runs, log) {
   };
 }
 
-async function recordBatches(runs) {
+async function recordBatches(runs, snapshots) {
   const log = createLogger('silent');
   if (names.length === 0) installRuntime({ log });
   const { path } = await resolveTemporalBinary({ cacheDirectory: cacheDirectory(), env: process.env });
   const [port, apiPort] = await Promise.all([freePort(), freePort()]);
   const server = await startBatchServer(path, port, apiPort);
   const connection = await connectWhenUp(server.address);
-  const worker = await startWorker(connection, runs, log);
+  const worker = await startWorker(connection, [...runs, ...snapshots], log);
+  const temporal = new Client({ connection });
   try {
     for (const [position, name] of runs.entries()) {
       const folder = join(FOLDER, name);
       arounds.set(name, aroundBatch(batches[name], folder));
       const operationId = `00000000-0000-4000-8000-${String(100 + position).padStart(12, '0')}`;
-      const histories = await runBatchScenario(name, batches[name], { folder, temporal: new Client({ connection }), operationId });
+      const histories = await runBatchScenario(name, batches[name], { folder, temporal, operationId });
+      for (const [run, history] of Object.entries(histories)) write(run, history);
+    }
+    for (const [position, name] of snapshots.entries()) {
+      const folder = join(FOLDER, name);
+      const around = aroundSnapshot(snapshotScenarios[name], folder, { cancelled });
+      for (const id of [name, `${name}-first`, `${name}-child`]) arounds.set(id, around);
+      const operationId = `00000000-0000-4000-8000-${String(200 + position).padStart(12, '0')}`;
+      const histories = await runSnapshotScenario(name, snapshotScenarios[name], { folder, temporal, operationId, initRepository });
       for (const [run, history] of Object.entries(histories)) write(run, history);
     }
   } finally {

@@ -19,7 +19,7 @@ async function replay(workflowBundle: WorkflowBundleOption, histories: readonly 
   return answers;
 }
 
-test('every way a backup can go has a recorded history', () => {
+test('every way a backup or restore can go has a recorded history', () => {
   expect(names).toEqual([
     'adopted',
     'batch-cancelled',
@@ -42,8 +42,18 @@ test('every way a backup can go has a recorded history', () => {
     'interrupted',
     'missing-source',
     'replaced',
+    'restore-cancelled',
+    'restore-complete',
+    'restore-damaged',
     'retried',
     'rolled-back',
+    'scheduled-snapshot',
+    'snapshot-cancelled',
+    'snapshot-complete',
+    'snapshot-continued',
+    'snapshot-continued-last',
+    'snapshot-no-repository',
+    'snapshot-partial',
     'undo-failed',
   ]);
 });
