@@ -3,7 +3,7 @@ import { runJest, runSuite } from './suite.mjs';
 import { provideSystemTools } from './system-tools.mjs';
 
 /** Program → the system package that brings it. */
-const TOOLS = { strace: 'strace' };
+const TOOLS = { strace: 'strace', rclone: 'rclone' };
 
 runSuite([
   ['system tools', () => provideTools()],
