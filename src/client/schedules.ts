@@ -87,7 +87,8 @@ export class BackupSchedules {
 
   /** Lets a schedule act now, unless it is at work. @throws NoSuchScheduleError */
   async trigger(name: string): Promise<void> {
-    await this.act(name, (handle) => handle.trigger());
+    // The SDK's own default is ALLOW_ALL, of which the server neither waits for the end nor sees whether it failed.
+    await this.act(name, (handle) => handle.trigger(ScheduleOverlapPolicy.SKIP));
   }
 
   /** Removes a schedule; what it has started goes on. @throws NoSuchScheduleError */
