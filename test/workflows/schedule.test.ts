@@ -1,0 +1,180 @@
+import { randomUUID } from 'node:crypto';
+import { unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
+import type { ApplicationFailure } from '@temporalio/common';
+import { NoSuchScheduleError, ScheduleExistsError, type BackupSchedule } from '../../src/client';
+import type { ScheduleRequest } from '../../src/schedule-models';
+import type { ScheduledOutput } from '../../src/workflows/scheduled-snapshot';
+import { startHarness, type Around, type Harness } from '../helpers/backup-harness';
+import { flip } from '../helpers/check';
+import { copyOf, incoming, makeRepository, nextSecond, published, repositoryOf, requestOf, writeSource } from '../helpers/snapshot';
+import { registered, until } from '../helpers/target-state';
+import { SnapshotRun } from '../storage/snapshot/snapshot-run';
+
+let harness: Harness;
+let name = '';
+const releases: (() => void)[] = [];
+
+beforeEach(() => {
+  name = `nightly-${randomUUID()}`;
+});
+
+afterEach(async () => {
+  releases.splice(0).forEach((release) => release());
+  await harness?.client.schedules.delete(name).catch(() => undefined);
+  await harness?.remove();
+});
+
+type Changes = Partial<Omit<ScheduleRequest, 'action'>> & { readonly action?: Partial<ScheduleRequest['action']>; readonly snapshot?: Partial<ReturnType<typeof requestOf>> };
+
+/** Of times that do not come while the tests run. */
+function create({ action, snapshot, ...changes }: Changes = {}): Promise<BackupSchedule> {
+  return harness.client.schedules.create({ name, timing: { cron: ['0 3 1 1 *'] }, action: { snapshot: requestOf(harness, snapshot), ...action }, ...changes });
+}
+
+async function found(): Promise<BackupSchedule> {
+  let schedule: BackupSchedule | undefined;
+  await until('the schedule is listed', async () => (schedule = (await harness.client.schedules.list()).find((each) => each.name === name)) !== undefined);
+  return schedule as BackupSchedule;
+}
+
+/** Lets the schedule act, and answers the run that it started. */
+async function trigger(): Promise<WorkflowHandle> {
+  const { taken } = await found();
+  await harness.client.schedules.trigger(name);
+  await until('the schedule has acted', async () => (await found()).taken > taken);
+  const { workflowId, runId } = (await found()).recentRuns.at(-1) ?? { workflowId: '', runId: '' };
+  return harness.temporal.workflow.getHandle(workflowId, runId);
+}
+
+async function failureOf(handle: WorkflowHandle): Promise<ApplicationFailure> {
+  const error: unknown = await handle.result().then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof WorkflowFailedError)) throw new Error('The run did not fail');
+  return error.cause as ApplicationFailure;
+}
+
+function holding(step: string): { readonly around: Around; readonly reached: Promise<void>; release(): void } {
+  let [release, reach] = [(): void => undefined, (): void => undefined];
+  const released = new Promise<void>((resolve) => releases.push((release = resolve)));
+  const reached = new Promise<void>((resolve) => (reach = resolve));
+  const around: Around = async (current, _attempt, next) => {
+    if (current !== step) return next();
+    reach();
+    await released;
+    return next();
+  };
+  return { around, reached, release: () => release() };
+}
+
+test('a schedule is created, listed, paused, resumed and deleted', async () => {
+  harness = await startHarness();
+  makeRepository(harness);
+  const created = await create({ timing: { cron: ['0 3 1 1 *'], timeZone: 'Europe/Berlin' } });
+  expect(created).toMatchObject({ name, sources: harness.path('source'), repository: repositoryOf(harness), timing: '0 3 1 1 * Europe/Berlin', paused: false, taken: 0, recentRuns: [] });
+  expect(created.nextTimes[0]).toMatch(/^\d{4}-01-01T02:00:00\.000Z$/);
+  expect(await found()).toEqual(created);
+  await expect(create()).rejects.toThrow(ScheduleExistsError);
+  await harness.client.schedules.pause(name);
+  expect(await found()).toMatchObject({ paused: true });
+  await harness.client.schedules.resume(name);
+  expect(await found()).toMatchObject({ paused: false });
+  await harness.client.schedules.delete(name);
+  await until('the schedule is gone', async () => (await harness.client.schedules.list()).every((each) => each.name !== name));
+  for (const act of ['pause', 'resume', 'trigger', 'delete'] as const) await expect(harness.client.schedules[act](name)).rejects.toThrow(NoSuchScheduleError);
+});
+
+test('each time it takes a snapshot, prunes and checks', async () => {
+  harness = await startHarness();
+  makeRepository(harness, ['a', 'b']);
+  const earlier = [1, 2].map(() => new SnapshotRun(harness.directory, repositoryOf(harness), [harness.path('source')]));
+  for (const run of earlier) run.take();
+  await create({ action: { prune: { last: 2 }, check: { readData: '100%' } } });
+  const first = (await (await trigger()).result()) as ScheduledOutput;
+  expect(first).toMatchObject({ snapshot: { success: true, parent: earlier[1]?.name, files: 2, unchangedFiles: 2 }, prune: { removedSnapshots: 1, keptSnapshots: 2, problems: 0 }, check: { snapshots: 2, readFiles: 2, problems: 0, sample: [] } });
+  expect(published(harness)).toEqual([earlier[1]?.name, first.snapshot.snapshot]);
+  writeSource(harness, 'c', 'c');
+  await nextSecond();
+  const second = (await (await trigger()).result()) as ScheduledOutput;
+  expect(second).toMatchObject({ snapshot: { success: true, parent: first.snapshot.snapshot, newFiles: 1 }, prune: { removedSnapshots: 1 } });
+  expect(second.snapshot.operationId).not.toBe(first.snapshot.operationId);
+  expect(published(harness)).toEqual([first.snapshot.snapshot, second.snapshot.snapshot]);
+  expect(await found()).toMatchObject({ taken: 2, skippedOverlaps: 0, missed: 0 });
+  expect(registered(harness)).toEqual([]);
+});
+
+test('a check that finds damage makes the run fail, names it, and the schedule rests if it was asked to', async () => {
+  harness = await startHarness();
+  makeRepository(harness, ['a', 'b']);
+  const earlier = new SnapshotRun(harness.directory, repositoryOf(harness), [harness.path('source')]);
+  earlier.take();
+  writeSource(harness, 'a', 'other content');
+  flip(join(copyOf(harness, earlier.name), 'a'), 3);
+  await create({ action: { check: { readData: '100%' } }, timing: { cron: ['0 3 1 1 *'], pauseOnFailure: true } });
+  const failed = await failureOf(await trigger());
+  expect(failed.type).toBe('SnapshotDamaged');
+  expect(failed.details?.[0]).toMatchObject({ snapshot: { success: true }, check: { problems: 1, sample: [{ snapshot: earlier.name, path: join('data', harness.path('source', 'a')), kind: 'damaged' }] } });
+  expect(published(harness)).toHaveLength(2);
+  await until('the schedule rests', async () => (await found()).paused);
+});
+
+test('a snapshot that is partial is no failure of the schedule, and one that comes to nothing is', async () => {
+  harness = await startHarness();
+  makeRepository(harness, ['a']);
+  await create({ snapshot: { sources: [harness.path('source'), harness.path('later')] }, action: { prune: { last: 1 } } });
+  expect(await (await trigger()).result()).toMatchObject({ snapshot: { success: false, status: 'partial', failedEntries: 1 }, prune: { keptSnapshots: 1 }, check: null });
+  const [kept] = published(harness);
+  unlinkSync(harness.path('repository', '.file-backup', 'repository.json'));
+  await failureOf(await trigger());
+  // Nothing was pruned in the name of a snapshot that there is not.
+  expect(published(harness)).toEqual([kept]);
+});
+
+test('a time that comes while the one before is at work is left out, and whoever asks for the same snapshot gets that one', async () => {
+  const chunk = holding('snapshotChunk');
+  harness = await startHarness({ around: chunk.around });
+  makeRepository(harness, ['a']);
+  await create();
+  const run = await trigger();
+  await chunk.reached;
+  await harness.client.schedules.trigger(name);
+  await until('the second time is left out', async () => (await found()).skippedOverlaps === 1);
+  const attached = await harness.client.startBackupSnapshot(requestOf(harness));
+  expect(attached.attached).toBe(true);
+  chunk.release();
+  const { snapshot } = (await run.result()) as ScheduledOutput;
+  expect(await attached.result()).toEqual(snapshot);
+  expect(published(harness)).toEqual([snapshot.snapshot]);
+  expect(await found()).toMatchObject({ taken: 1, skippedOverlaps: 1 });
+});
+
+test('a time that comes while somebody takes the same snapshot fails, and leaves that one alone', async () => {
+  const chunk = holding('snapshotChunk');
+  harness = await startHarness({ around: chunk.around });
+  makeRepository(harness, ['a']);
+  await create();
+  const run = await harness.client.startBackupSnapshot(requestOf(harness));
+  await chunk.reached;
+  const failed = await failureOf(await trigger());
+  expect(failed.message).toContain('already started');
+  chunk.release();
+  expect(await run.result()).toMatchObject({ success: true });
+  expect(published(harness)).toHaveLength(1);
+});
+
+test('a run of a schedule that is cancelled takes its snapshot along', async () => {
+  const chunk = holding('snapshotChunk');
+  harness = await startHarness({ around: chunk.around });
+  makeRepository(harness, ['a']);
+  await create({ action: { prune: { last: 1 } } });
+  const run = await trigger();
+  await chunk.reached;
+  await run.cancel();
+  chunk.release();
+  await expect(run.result()).rejects.toThrow(WorkflowFailedError);
+  expect((await run.describe()).status.name).toBe('CANCELLED');
+  expect({ published: published(harness), incoming: incoming(harness), registered: registered(harness) }).toEqual({ published: [], incoming: [], registered: [] });
+});
