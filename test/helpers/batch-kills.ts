@@ -1,11 +1,10 @@
 import { statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { jsonLines, onTestServer, until, type CommandEnd, type RunningCommand, type Workplace } from '../cli/run-command';
 import { freePort } from '../../src/server/ports';
-import { identifyProcess, isAlive, type ProcessIdentity } from '../../src/server/process-identity';
-import { readRecord } from '../../src/server/record';
 import { targetOf, type BatchSources } from './batch-oracle';
+import { killProcess, killTogether, processOf, serverProcess } from './kill-processes';
 import { runNames, RunWatch } from './run-watch';
 import type { SeededRandom } from './seeded-random';
 
@@ -242,28 +241,4 @@ async function whileWatched(watch: RunWatch, end: Promise<CommandEnd>): Promise<
   for (const deadline = Date.now() + OVER_WITHIN_MS; !isOver && Date.now() < deadline; await delay(POLL_MS)) watch.attempts();
   if (!isOver) throw new Error('The batch did not end');
   return end;
-}
-
-async function killProcess(command: RunningCommand): Promise<void> {
-  command.child.kill('SIGKILL');
-  await command.end;
-}
-
-function processOf({ child }: RunningCommand): ProcessIdentity {
-  const identity = child.pid === undefined ? undefined : identifyProcess(child.pid);
-  if (identity === undefined) throw new Error('The process is gone already');
-  return identity;
-}
-
-/** The embedded server of a state directory, by its own record. */
-function serverProcess(stateDirectory: string): ProcessIdentity {
-  const record = readRecord(join(stateDirectory, 'server.json'));
-  if (typeof record !== 'object') throw new Error('There is no server on record');
-  return record.process;
-}
-
-/** In the same instant: nothing runs between the signals. */
-async function killTogether(processes: readonly ProcessIdentity[]): Promise<void> {
-  for (const { pid } of processes) process.kill(pid, 'SIGKILL');
-  for (const each of processes) await until(() => !isAlive(each), `process ${each.pid} is gone`);
 }
