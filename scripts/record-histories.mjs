@@ -5,8 +5,8 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { setInterval } from 'node:timers';
 import { aroundBatch, batchScenarios, runBatchScenario, startBatchServer } from './batch-histories.mjs';
-import { aroundSnapshot, runSnapshotScenario, snapshotScenarios } from './snapshot-histories.mjs';
 import { ensureBuilt, ensureInstalled, root } from './setup.mjs';
+import { aroundSnapshot, runSnapshotScenario, snapshotScenarios } from './snapshot-histories.mjs';
 
 ensureInstalled();
 ensureBuilt();
@@ -48,11 +48,11 @@ const failsAfter = (step, type) => async (name, _attempt, run) => {
   return result;
 };
 const failsAlways = (step, type) => (name, _attempt, run) => (name === step ? Promise.reject(failure(type, 'Made to fail')) : run());
-const cancelled = () => {
+const holds = (step) => async (name, _attempt, run) => {
+  if (name !== step) return run();
   const heartbeat = setInterval(() => Context.current().heartbeat(), 100);
   return Context.current().cancelled.finally(() => heartbeat.close());
 };
-const holds = (step) => async (name, _attempt, run) => (name === step ? cancelled() : run());
 const both = (first, second) => (name, attempt, run) => first(name, attempt, () => second(name, attempt, run));
 
 /** What is recorded. Each run has a folder, and with it a circuit, of its own. */
@@ -74,6 +74,7 @@ const scenarios = {
 };
 
 const batches = batchScenarios({ failure });
+const snapshots = snapshotScenarios({ failure });
 
 const asked = process.argv.slice(2);
 const wanted = (all) => Object.keys(all).filter((name) => asked.length === 0 || asked.includes(name));
@@ -84,7 +85,8 @@ const arounds = new Map();
 mkdirSync(FOLDER, { mode: 0o700 });
 try {
   if (names.length > 0) await record();
-  if (wanted(batches).length + wanted(snapshotScenarios).length > 0) await recordBatches(wanted(batches), wanted(snapshotScenarios));
+  const runs = [...wanted(batches), ...wanted(snapshots)];
+  if (runs.length > 0) await recordRuns(runs);
 } finally {
   rmSync(FOLDER, { recursive: true, force: true });
 }
@@ -130,29 +132,23 @@ async function startWorker(connection, runs, log) {
   };
 }
 
-async function recordBatches(runs, snapshots) {
+/** Of many files. */
+async function recordRuns(runs) {
   const log = createLogger('silent');
   if (names.length === 0) installRuntime({ log });
   const { path } = await resolveTemporalBinary({ cacheDirectory: cacheDirectory(), env: process.env });
   const [port, apiPort] = await Promise.all([freePort(), freePort()]);
   const server = await startBatchServer(path, port, apiPort);
   const connection = await connectWhenUp(server.address);
-  const worker = await startWorker(connection, [...runs, ...snapshots], log);
-  const temporal = new Client({ connection });
+  const worker = await startWorker(connection, runs, log);
   try {
     for (const [position, name] of runs.entries()) {
       const folder = join(FOLDER, name);
-      arounds.set(name, aroundBatch(batches[name], folder));
-      const operationId = `00000000-0000-4000-8000-${String(100 + position).padStart(12, '0')}`;
-      const histories = await runBatchScenario(name, batches[name], { folder, temporal, operationId });
-      for (const [run, history] of Object.entries(histories)) write(run, history);
-    }
-    for (const [position, name] of snapshots.entries()) {
-      const folder = join(FOLDER, name);
-      const around = aroundSnapshot(snapshotScenarios[name], folder, { cancelled });
-      for (const id of [name, `${name}-first`, `${name}-child`]) arounds.set(id, around);
-      const operationId = `00000000-0000-4000-8000-${String(200 + position).padStart(12, '0')}`;
-      const histories = await runSnapshotScenario(name, snapshotScenarios[name], { folder, temporal, operationId, initRepository });
+      const isSnapshot = name in snapshots;
+      arounds.set(name, isSnapshot ? aroundSnapshot(snapshots[name], folder) : aroundBatch(batches[name], folder));
+      const operationId = `00000000-0000-4000-8000-${String((isSnapshot ? 200 : 100) + position).padStart(12, '0')}`;
+      const place = { folder, temporal: new Client({ connection }), operationId, initRepository };
+      const histories = await (isSnapshot ? runSnapshotScenario(name, snapshots[name], place) : runBatchScenario(name, batches[name], place));
       for (const [run, history] of Object.entries(histories)) write(run, history);
     }
   } finally {

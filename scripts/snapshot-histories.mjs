@@ -1,43 +1,67 @@
-// Snapshots, restores and what a schedule starts, whose histories scripts/record-histories.mjs records on the server of
-// the batches, which suggests early to continue as new.
-import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
+// Snapshots, restores and times of schedules whose histories scripts/record-histories.mjs records, on the server that
+// batches have, which suggests early to continue as new.
+import { mkdirSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Long when they are planned, so that each file makes a chunk of its own, and short when they are copied. */
 const PLANNED_BYTES = 200 * 1024 * 1024;
 
-/** What is recorded: of which kind, so many files, what is wrong with it, and the step at which it is cancelled. */
-export const snapshotScenarios = {
-  'snapshot-complete': { kind: 'snapshot', files: 3, input: { lanes: 2, tags: ['nightly'] } },
-  'snapshot-partial': { kind: 'snapshot', files: 2, missing: true },
-  'snapshot-continued': { kind: 'snapshot', files: 14 },
-  'snapshot-cancelled': { kind: 'snapshot', files: 2, cancelAt: 'snapshotChunk' },
-  'snapshot-no-repository': { kind: 'snapshot', files: 1, withoutRepository: true },
-  'restore-complete': { kind: 'restore', files: 3 },
-  'restore-damaged': { kind: 'restore', files: 3, damaged: true },
-  'restore-cancelled': { kind: 'restore', files: 2, cancelAt: 'restoreChunk' },
-  'scheduled-snapshot': { kind: 'scheduled', files: 2 },
-};
+/** More than two chunks of a restore have. */
+const MANY = 1100;
+
+/** What is recorded: a kind, the request beyond the defaults, what goes wrong, and what somebody does meanwhile. */
+export function snapshotScenarios({ failure }) {
+  const first = (wanted, change) => {
+    let isFirst = true;
+    return async (step, next) => {
+      if (step !== wanted || !isFirst) return next();
+      isFirst = false;
+      return change(next);
+    };
+  };
+  const passing = async (next) => ({ ...(await next()), passing: 1, singles: null });
+  const gone = () => Promise.reject(failure('DestinationGone', 'Made to fail'));
+  const cancel = (handle) => handle.cancel();
+  return {
+    'snapshot-complete': { kind: 'snapshot', chunks: 3, input: { lanes: 2 } },
+    'snapshot-partial': { kind: 'snapshot', chunks: 2, missing: true, around: first('snapshotChunk', passing) },
+    'snapshot-cancelled': { kind: 'snapshot', chunks: 3, meanwhile: cancel },
+    'snapshot-continued': { kind: 'snapshot', chunks: 14 },
+    'snapshot-waited': { kind: 'snapshot', chunks: 2, input: { maxRetries: 0 }, around: first('sealSnapshot', gone) },
+    'snapshot-nothing': { kind: 'snapshot', chunks: 0, onlyMissing: true },
+    'restore-complete': { kind: 'restore', files: 3 },
+    'restore-failures': { kind: 'restore', files: 3, damage: true, input: { maxRetries: 1 } },
+    'restore-cancelled': { kind: 'restore', files: MANY, meanwhile: cancel },
+    'restore-unplanned': { kind: 'restore', files: 1, input: { paths: ['/nobody'] } },
+    'scheduled-complete': { kind: 'scheduled', files: 3 },
+    'scheduled-damaged': { kind: 'scheduled', files: 3, damage: true },
+  };
+}
 
 /** Runs one and answers the histories of its executions by name: the first, and the last of several. */
-export async function runSnapshotScenario(name, { kind, files, input = {}, missing = false, withoutRepository = false, damaged = false, cancelAt }, { folder, temporal, operationId, initRepository }) {
+export async function runSnapshotScenario(name, scenario, { folder, temporal, operationId, initRepository }) {
+  const { kind, chunks = 0, files = 0, missing = false, onlyMissing = false, damage = false, input = {}, meanwhile } = scenario;
   const [source, repository] = [join(folder, 'source'), join(folder, 'repository')];
+  initRepository(repository);
   mkdirSync(source);
-  sourceFiles(folder, files).forEach(writeLong);
-  if (!withoutRepository) initRepository(repository);
-  const snapshot = { sources: missing ? [source, join(folder, 'missing')] : [source], repository, host: 'histories', retryDelayMs: 100, lanes: 1, ...input };
-  const options = { taskQueue: 'histories', workflowId: name };
-  const start = {
-    snapshot: () => temporal.workflow.start('backupSnapshot', { ...options, args: [{ ...snapshot, operationId }] }),
-    restore: () => temporal.workflow.start('restoreSnapshot', { ...options, args: [{ repository, target: join(folder, 'target'), retryDelayMs: 100, lanes: 1, operationId }] }),
-    scheduled: () => temporal.workflow.start('scheduledSnapshot', { ...options, args: [{ snapshot, prune: { last: 1, tags: [] }, check: { readData: '100%' } }, { workflowId: `${name}-child`, memo: {}, summary: 'a snapshot' }] }),
-  }[kind];
-  if (kind === 'restore') await firstSnapshot(temporal, { ...snapshot, operationId }, damaged ? repository : undefined, `${name}-first`);
-  const handle = await start();
-  if (cancelAt !== undefined) {
-    while (!(await handle.describe()).raw.pendingActivities?.some(({ activityType }) => activityType.name === cancelAt)) await delay(20);
-    await handle.cancel();
+  for (let index = 0; index < chunks; index += 1) writeLong(join(source, `file-${index}`));
+  for (let index = 0; index < files; index += 1) writeFileSync(join(source, `file-${index}`), `content ${index}\n`);
+  const sources = [...(onlyMissing ? [] : [source]), ...(missing || onlyMissing ? [join(folder, 'missing')] : [])];
+  const common = { repository, retryDelayMs: 100, lanes: 1 };
+  const snapshot = { ...common, sources, host: 'host' };
+  const start = (type, workflowId, args) => temporal.workflow.start(type, { taskQueue: 'histories', workflowId, args });
+  if (kind !== 'snapshot') await (await start('backupSnapshot', `${name}-earlier`, [{ ...snapshot, operationId: operationId.replace(/^0/, '1') }])).result();
+  if (damage) damageCopy(repository, source);
+  const starts = {
+    snapshot: () => start('backupSnapshot', name, [{ ...snapshot, operationId, ...input }]),
+    restore: () => start('restoreSnapshot', name, [{ ...common, target: join(folder, 'target'), operationId, ...input }]),
+    scheduled: () => start('scheduledSnapshot', name, [{ snapshot, prune: { last: 3, tags: [] }, check: { readData: '100%' } }, { workflowId: `${name}-snapshot`, memo: {}, summary: name }]),
+  };
+  const handle = await starts[kind]();
+  if (meanwhile !== undefined) {
+    while ((await handle.query('progress')).finishedChunks === 0) await delay(10);
+    await meanwhile(handle);
   }
   await handle.result().catch(() => undefined);
   const first = await temporal.workflow.getHandle(name, handle.firstExecutionRunId).fetchHistory();
@@ -45,27 +69,22 @@ export async function runSnapshotScenario(name, { kind, files, input = {}, missi
   return continued ? { [name]: first, [`${name}-last`]: await temporal.workflow.getHandle(name).fetchHistory() } : { [name]: first };
 }
 
-/** What there is to restore, and perhaps another byte in it than it says. */
-async function firstSnapshot(temporal, input, damagedIn, workflowId) {
-  const { snapshot } = await temporal.workflow.execute('backupSnapshot', { taskQueue: 'histories', workflowId, args: [input] });
-  if (damagedIn !== undefined) writeFileSync(join(damagedIn, snapshot, 'data', input.sources[0], 'file-1'), 'CONTENT\n');
-}
-
-/** What an activity goes through: files become short once they are planned, and what is to be cancelled waits for it. */
-export function aroundSnapshot({ files, cancelAt }, folder, { cancelled }) {
+/** What an activity of a snapshot goes through: files become short once they are planned. */
+export function aroundSnapshot({ chunks = 0, around = (_step, next) => next() }, folder) {
   return async (step, _attempt, run) => {
-    if (step === cancelAt) return cancelled();
-    const result = await run();
-    if (step === 'planSnapshot') sourceFiles(folder, files).forEach((path) => writeFileSync(path, 'content\n'));
+    const result = await around(step, run);
+    if (step === 'planSnapshot') for (let index = 0; index < chunks; index += 1) writeFileSync(join(folder, 'source', `file-${index}`), 'content\n');
     return result;
   };
-}
-
-function sourceFiles(folder, files) {
-  return Array.from({ length: files }, (_, index) => join(folder, 'source', `file-${index}`));
 }
 
 function writeLong(path) {
   writeFileSync(path, '');
   truncateSync(path, PLANNED_BYTES);
+}
+
+/** Of the only snapshot. */
+function damageCopy(repository, source) {
+  const [snapshot] = readdirSync(repository).filter((entry) => !entry.startsWith('.'));
+  writeFileSync(join(repository, snapshot, 'data', source, 'file-0'), 'damaged\n');
 }

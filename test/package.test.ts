@@ -53,7 +53,7 @@ test('every entry can be imported by name, and says what it has', async () => {
   const found = JSON.parse(stdout) as Record<string, string[]>;
   expect(found['temporal-file-backup']).toEqual(expect.arrayContaining(['BackupClient', 'createActivities', 'createBackupPlugin', 'createBackupWorker', 'FileBackupInput', 'FileBackupOutput', 'InvalidInputError', 'failureKinds', 'hostTaskQueue', 'TargetBusyError']));
   expect(found['temporal-file-backup/activities']).toContain('createActivities');
-  expect(found['temporal-file-backup/workflows']).toEqual(['backupBatch', 'backupFile']);
+  expect(found['temporal-file-backup/workflows']).toEqual(['backupBatch', 'backupFile', 'backupSnapshot', 'restoreSnapshot', 'scheduledSnapshot']);
   expect(found['temporal-file-backup/client']).toEqual(expect.arrayContaining(['BackupClient', 'hostTaskQueue', 'InvalidInputError']));
   expect(found['temporal-file-backup/worker']).toEqual(expect.arrayContaining(['createBackupWorker', 'resolveRoots']));
   expect(found['temporal-file-backup/plugin']).toEqual(['createBackupPlugin']);

@@ -19,7 +19,7 @@ async function replay(workflowBundle: WorkflowBundleOption, histories: readonly 
   return answers;
 }
 
-test('every way a backup or restore can go has a recorded history', () => {
+test('every way a backup or a restore can go has a recorded history', () => {
   expect(names).toEqual([
     'adopted',
     'batch-cancelled',
@@ -44,16 +44,19 @@ test('every way a backup or restore can go has a recorded history', () => {
     'replaced',
     'restore-cancelled',
     'restore-complete',
-    'restore-damaged',
+    'restore-failures',
+    'restore-unplanned',
     'retried',
     'rolled-back',
-    'scheduled-snapshot',
+    'scheduled-complete',
+    'scheduled-damaged',
     'snapshot-cancelled',
     'snapshot-complete',
     'snapshot-continued',
     'snapshot-continued-last',
-    'snapshot-no-repository',
+    'snapshot-nothing',
     'snapshot-partial',
+    'snapshot-waited',
     'undo-failed',
   ]);
 });
