@@ -68,14 +68,19 @@ export interface PlannedFailures {
   readonly sample: readonly FailedFile[];
 }
 
-/** What could not be planned: all of it in numbers, and the first few by name. */
-export function plannedFailures({ failed, failureCounts, failures }: PlannedSnapshot): PlannedFailures {
+/** Counts of storage's findings as counts of failure types: several findings are one type. */
+export function countsByType(counts: PlannedSnapshot['failureCounts']): Partial<Record<FailureType, number>> {
   const failuresByType: Partial<Record<FailureType, number>> = {};
-  for (const { code, side, count } of failureCounts) {
+  for (const { code, side, count } of counts) {
     const type = failureTypeOf(code, side);
     failuresByType[type] = (failuresByType[type] ?? 0) + count;
   }
-  return { count: failed, failuresByType, sample: failures.map(({ path, failure }) => sampled({ source: path, failure })) };
+  return failuresByType;
+}
+
+/** What could not be planned: all of it in numbers, and the first few by name. */
+export function plannedFailures({ failed, failureCounts, failures }: PlannedSnapshot): PlannedFailures {
+  return { count: failed, failuresByType: countsByType(failureCounts), sample: failures.map(({ path, failure }) => sampled({ source: path, failure })) };
 }
 
 /** Failures that another try may cure. A full disk has been tried as often as the input says when many files met it. */

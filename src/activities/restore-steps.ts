@@ -7,7 +7,7 @@ import type { FinishedRestore } from '../storage/snapshot/restore/finish-restore
 import { skipTexts, type RestoreSettings, type SkipReason } from '../storage/snapshot/restore/request';
 import { parseSnapshotName } from '../core/snapshot-name';
 import { attemptNameOf } from './attempt-name';
-import { illnessRule, passingOf, resultOf, type ChunkResult, type FailedFile } from './chunk-result';
+import { countsByType, illnessRule, passingOf, resultOf, type ChunkResult, type FailedFile } from './chunk-result';
 import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
 import { attempt, currentOwner, parseAs, type ActivityDependencies, type Attempted } from './operation';
 import { readableRoot, type AllowedRoots } from './roots';
@@ -108,14 +108,9 @@ function settingsOf({ input, location: planned, snapshot }: RestorePlan, roots: 
 }
 
 function endOf({ failures, failureSample, skippedByReason, skippedSample, ...sums }: FinishedRestore): Omit<RestoreEnd, 'attempt'> {
-  const failuresByType: Partial<Record<FailureType, number>> = {};
-  for (const { code, side, count } of failures) {
-    const type = failureTypeOf(code, side);
-    failuresByType[type] = (failuresByType[type] ?? 0) + count;
-  }
   const { entries, restored, unchanged, failed, skipped, sizeBytes, verifiedFrom, failuresPath } = sums;
   return {
-    ...{ entries, restored, unchanged, failed, skipped, sizeBytes, verifiedFrom, failuresPath, failuresByType, skippedByReason },
+    ...{ entries, restored, unchanged, failed, skipped, sizeBytes, verifiedFrom, failuresPath, failuresByType: countsByType(failures), skippedByReason },
     sample: failureSample.map(({ path, code, side, message }) => ({ path, type: failureTypeOf(code, side), message })),
     skippedSample: skippedSample.map(({ path, reason }) => ({ path, reason: skipTexts[reason] })),
   };

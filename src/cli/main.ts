@@ -47,8 +47,8 @@ program
     process.exitCode = exitCodeOf(error);
   })
   // Calls to a server that are still under way must not keep a finished command alive. What was printed into a pipe is
-  // still to be read; where nothing is, the end needs no turn of the event loop.
-  .finally(() => (process.stdout.writableLength === 0 ? process.exit() : process.stdout.write('', () => process.exit())));
+  // still to be read.
+  .finally(() => process.stdout.write('', () => process.exit()));
 
 /** Says what went wrong, once, and answers the exit code. */
 function exitCodeOf(error: unknown): ExitCode {

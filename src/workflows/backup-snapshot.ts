@@ -4,7 +4,7 @@ import type { SnapshotInput, SnapshotOutput } from '../snapshot-models';
 import { withAttempts } from './attempts';
 import { attemptsFor } from './batch-attempts';
 import { carriedState, enterPhase, startBatchRun, type BatchRun, type BatchState, type RunInput } from './batch-run';
-import { chunkSummary, type ChunkJob } from './chunk-job';
+import { chunkSummary, noSagas, type ChunkJob } from './chunk-job';
 import { patiently } from './patience';
 import { presentableOperationId, presentablePath } from './presentable';
 import { chunkSteps } from './proxies';
@@ -48,8 +48,7 @@ function snapshotJob(snapshot: SnapshotPlan): ChunkJob {
     chunks: snapshot.chunks,
     isAllOrNothing: false,
     workOn: (chunk, pass, retry) => chunkSteps.snapshotChunk.executeWithOptions({ summary: chunkSummary(snapshot, chunk, pass), retry }, [{ snapshot, chunk, pass }]),
-    // A file's own saga would publish it by itself: results name none.
-    escalate: (_chunk, result) => Promise.resolve({ result, cut: undefined }),
+    escalate: noSagas,
   };
 }
 

@@ -1,4 +1,4 @@
-import { ApplicationFailure, CancellationScope, log, upsertMemo } from '@temporalio/workflow';
+import { CancellationScope, log } from '@temporalio/workflow';
 import type { Batch, RunSummary } from '../activities';
 import type { BatchBackupOutput } from '../batch-models';
 import type { FailureType } from '../failures';
@@ -6,15 +6,13 @@ import { batchOutput } from './batch-output';
 import type { FileBatch } from './batch-job';
 import { enterPhase } from './batch-run';
 import { discardRun } from './discard-run';
+import { endWith } from './end-with';
 import { failureOf } from './failure-of';
 import { undoSteps } from './proxies';
 import { sealBatch } from './seal-batch';
 
 /** Where undo of many chunks heartbeats as one step. */
 const CHUNKS_PER_UNDO = 100;
-
-/** Temporal keeps memos small; all failures are in the run's failures.ndjson. */
-const MEMO_SAMPLE = 3;
 
 /** What became of a batch that did not end well. */
 interface Ending {
@@ -32,8 +30,7 @@ export async function endedBatch(run: FileBatch, error: unknown): Promise<unknow
   const text = [message, trouble].filter((part) => part !== '').join(' ');
   const ending: FailureType = rollback === 'failed' ? 'RollbackFailed' : type;
   const output = batchOutput(run, summary, { type: ending, message: text }, rollback);
-  if (CancellationScope.current().consideredCancelled) upsertMemo({ output: { ...output, failureSample: output.failureSample.slice(0, MEMO_SAMPLE) } });
-  return ending === 'Cancelled' ? error : ApplicationFailure.create({ type: ending, message: text, nonRetryable: true, details: [output], cause: error instanceof Error ? error : undefined });
+  return endWith(output, ending, text, error);
 }
 
 async function discarded(): Promise<Ending> {

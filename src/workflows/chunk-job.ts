@@ -15,6 +15,9 @@ export interface ChunkJob {
   readonly escalate: (chunk: number, result: ChunkResult) => Promise<{ result: ChunkResult; cut: Error | undefined }>;
 }
 
+/** For runs whose results name no such files: the saga of a single file publishes by itself, and knows nothing of snapshots. */
+export const noSagas: ChunkJob['escalate'] = (_chunk, result) => Promise.resolve({ result, cut: undefined });
+
 /** For people, in the Web UI. */
 export function chunkSummary({ chunks }: Pick<ChunkJob, 'chunks'>, chunk: number, pass: number): string {
   return `chunk ${chunk + 1} of ${chunks}${pass === 0 ? '' : `, pass ${pass + 1}`}`;

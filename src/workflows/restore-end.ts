@@ -1,12 +1,10 @@
-import { ApplicationFailure, CancellationScope, log, upsertMemo } from '@temporalio/workflow';
+import { CancellationScope, log } from '@temporalio/workflow';
 import type { RestoreEnd } from '../activities';
 import { discardRun } from './discard-run';
+import { endWith } from './end-with';
 import { failureOf } from './failure-of';
 import { restoreOutput } from './restore-output';
 import { closeRestore, finishRestore, type RestoreRun } from './restore-snapshot';
-
-/** Temporal keeps memos small. */
-const MEMO_SAMPLE = 3;
 
 /** Ends a restore that was cancelled or failed as a whole: what is restored stays, and nothing else of it. */
 export async function endedRestore(run: RestoreRun, error: unknown): Promise<unknown> {
@@ -14,8 +12,7 @@ export async function endedRestore(run: RestoreRun, error: unknown): Promise<unk
   run.waits.clear();
   const end = await CancellationScope.nonCancellable(() => addedUp(run));
   const output = restoreOutput(run, end, { type, message });
-  if (CancellationScope.current().consideredCancelled) upsertMemo({ output: { ...output, failureSample: output.failureSample.slice(0, MEMO_SAMPLE), skippedSample: output.skippedSample.slice(0, MEMO_SAMPLE) } });
-  return type === 'Cancelled' ? error : ApplicationFailure.create({ type, message, nonRetryable: true, details: [output], cause: error instanceof Error ? error : undefined });
+  return endWith(output, type, message, error);
 }
 
 /** The destination may be what is broken: then a worker's janitor removes what is left. */

@@ -4,7 +4,7 @@ import type { RestoreInput, RestoreOutput } from '../restore-models';
 import { withAttempts } from './attempts';
 import { attemptsFor } from './batch-attempts';
 import { carriedState, enterPhase, startBatchRun, type BatchRun, type BatchState, type RunInput } from './batch-run';
-import { chunkSummary, type ChunkJob } from './chunk-job';
+import { chunkSummary, noSagas, type ChunkJob } from './chunk-job';
 import { patiently } from './patience';
 import { presentableOperationId, presentablePath } from './presentable';
 import { chunkSteps } from './proxies';
@@ -48,8 +48,7 @@ function restoreJob(restore: RestorePlan): ChunkJob {
     chunks: restore.chunks,
     isAllOrNothing: false,
     workOn: (chunk, pass, retry) => chunkSteps.restoreChunk.executeWithOptions({ summary: chunkSummary(restore, chunk, pass), retry }, [{ restore, chunk, pass }]),
-    // The saga of a single file knows nothing of snapshots: results name none.
-    escalate: (_chunk, result) => Promise.resolve({ result, cut: undefined }),
+    escalate: noSagas,
   };
 }
 

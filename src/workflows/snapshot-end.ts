@@ -1,14 +1,12 @@
-import { ApplicationFailure, CancellationScope, log, upsertMemo, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, log, workflowInfo } from '@temporalio/workflow';
 import type { FailureType } from '../failures';
 import type { SnapshotOutput } from '../snapshot-models';
 import type { SnapshotRun } from './backup-snapshot';
 import { enterPhase } from './batch-run';
+import { endWith } from './end-with';
 import { failureOf } from './failure-of';
 import { undoSteps } from './proxies';
 import { snapshotOutput } from './snapshot-output';
-
-/** Temporal keeps memos small. */
-const MEMO_SAMPLE = 3;
 
 /** Ends a snapshot that was cancelled or could not be made: nothing of it stays; answers what the run ends with. */
 export async function endedSnapshot(run: SnapshotRun, error: unknown): Promise<unknown> {
@@ -18,8 +16,7 @@ export async function endedSnapshot(run: SnapshotRun, error: unknown): Promise<u
   const ending: FailureType = rollback === 'failed' ? 'RollbackFailed' : type;
   const text = rollback === 'failed' ? `${message} What was copied could not be removed from the repository.` : message;
   const output = snapshotOutput(run, undefined, { type: ending, message: text }, rollback);
-  if (CancellationScope.current().consideredCancelled) upsertMemo({ output: { ...output, failureSample: output.failureSample.slice(0, MEMO_SAMPLE) } });
-  return ending === 'Cancelled' ? error : ApplicationFailure.create({ type: ending, message: text, nonRetryable: true, details: [output], cause: error instanceof Error ? error : undefined });
+  return endWith(output, ending, text, error);
 }
 
 /** Before there is a plan, there may be nothing to remove: no repository even. */

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { formatBytes, printablePath } from '../../core/format';
-import { orderKey } from '../../storage/snapshot/entry-order';
+import { isBelowKey, orderKey } from '../../storage/snapshot/entry-order';
 import { openSnapshot, type ReadEntry } from '../../storage/snapshot/metadata';
 import { readRepository } from '../../storage/snapshot/repository';
 import { findSnapshot } from '../../storage/snapshot/snapshot-record';
@@ -80,5 +80,5 @@ class AskedPaths {
 
 /** Keys have NUL where paths have a slash; that of the root is a single one. */
 function isAtOrBelow(root: string, key: string): boolean {
-  return key === root || key.startsWith(root === '\0' ? root : `${root}\0`);
+  return key === root || isBelowKey(root, key);
 }

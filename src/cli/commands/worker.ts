@@ -5,15 +5,13 @@ import { serverOrLocal } from '../../client/connect';
 import { onStopSignal } from '../../worker/stop-signal';
 import { connectTo, readChoice } from '../connect';
 import { UsageError } from '../exit-codes';
-import { serverCommand, wholeNumber } from '../options';
+import { repeated, serverCommand, wholeNumber } from '../options';
 import { stateDirectory } from '../../config';
-
-const collect = (path: string, before: string[]): string[] => [...before, path];
 
 export const workerCommand = serverCommand('worker')
   .description('serve backups of this host until SIGTERM; nothing is allowed that is not named')
-  .option('--source-root <directory>', 'backups may read below it; may be repeated', collect, [])
-  .option('--destination-root <directory>', 'backups may write below it; may be repeated', collect, [])
+  .option('--source-root <directory>', 'backups may read below it; may be repeated', repeated, [])
+  .option('--destination-root <directory>', 'backups may write below it; may be repeated', repeated, [])
   .option('--task-queue <name>', 'queue to serve; workers that share storage may share one', hostTaskQueue(hostname()))
   .option('--concurrency <number>', 'steps at a time', wholeNumber('--concurrency', 1, 1000), 10)
   .option('--shutdown-grace <seconds>', 'how long running steps may take to finish', wholeNumber('--shutdown-grace', 0, 86_400), 30)

@@ -27,20 +27,20 @@ export function workOff<Settings extends RunSettings>(task: ChunkTask<Settings>,
   const done = readReport(location, task.chunk);
   if (done !== undefined && done.pass >= task.pass) return done;
   const staged = stage(task, control);
-  giveUpIfIll(task, staged);
+  giveUpIfIll(task, staged.files);
   if (!syncEach) requireSynced(location, control);
   return publishChunk(task, staged, control);
 }
 
-function giveUpIfIll(task: ChunkTask<RunSettings>, { files }: StagedChunk): void {
+/** Many failures that blame the destination: the attempt goes, and the chunk as a whole waits and is tried again. */
+export function giveUpIfIll(task: ChunkTask<RunSettings>, files: readonly (Pick<ChunkFile, 'failure'> & { readonly settled: unknown })[]): void {
   const illness = illnessOf(files.filter(({ settled }) => settled === undefined), task.illness);
   if (illness === undefined) return;
   discardAttempt(task);
   throw new StorageError(illness.code, illness.side, '', illness.message);
 }
 
-/** Many failures that blame the destination: the chunk as a whole waits and is tried again. */
-export function illnessOf(files: readonly Pick<ChunkFile, 'failure'>[], { codes, borne, mostFailures }: IllnessRule): EntryFailure | undefined {
+function illnessOf(files: readonly Pick<ChunkFile, 'failure'>[], { codes, borne, mostFailures }: IllnessRule): EntryFailure | undefined {
   const failures = files.flatMap(({ failure }) => (failure !== undefined && codes[failure.side].includes(failure.code) ? [failure] : []));
   const [first] = failures;
   if (first === undefined || failures.length <= Math.min(mostFailures, files.length / 2)) return undefined;

@@ -16,3 +16,16 @@ export function orderKey(path: PathBytes): string {
 export function nameKey(name: PathBytes): string {
   return typeof name === 'string' && ASCII.test(name) ? name : bytewise(name);
 }
+
+/** Key of the file system's root directory; of everything else, a key begins with it. */
+export const ROOT_KEY = '\0';
+
+/** What the keys of everything in a directory begin with. */
+function keyPrefix(key: string): string {
+  return key === ROOT_KEY ? ROOT_KEY : `${key}\0`;
+}
+
+/** Whether an entry is somewhere in a directory, by their keys. */
+export function isBelowKey(directory: string, key: string): boolean {
+  return key.startsWith(keyPrefix(directory)) && key !== directory;
+}

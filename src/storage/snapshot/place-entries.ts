@@ -4,7 +4,7 @@ import { lstatIfPresent } from '../file-stat';
 import { fromJsonPath, pathText, type PathBytes } from '../path-bytes';
 import { setEntryTimes } from '../posix';
 import { dataPath } from './incoming-data';
-import { orderKey } from './entry-order';
+import { isBelowKey, orderKey } from './entry-order';
 import type { DirectoryEntry, PresentEntry, SnapshotEntry, SymlinkEntry } from './entry';
 
 /** What a file system says to a kind of entry that it does not have, or to one link too many. */
@@ -66,15 +66,11 @@ export class EntryPlacer {
   }
 
   private leaveAllBut(key: string | undefined): void {
-    for (let last = this.entered.at(-1); last !== undefined && !isInside(last.key, key); last = this.entered.at(-1)) {
+    for (let last = this.entered.at(-1); last !== undefined && (key === undefined || !isBelowKey(last.key, key)); last = this.entered.at(-1)) {
       this.entered.pop();
       leave(last, this.syncEach);
     }
   }
-}
-
-function isInside(directory: string, key: string | undefined): boolean {
-  return key !== undefined && key.startsWith(directory === '\0' ? '\0' : `${directory}\0`);
 }
 
 function leave({ path, entry }: EnteredDirectory, syncEach: boolean): void {

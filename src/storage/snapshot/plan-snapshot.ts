@@ -10,7 +10,7 @@ import { orderKey } from './entry-order';
 import { dataDirectory, makeDataDirectories } from './incoming-data';
 import { isUnchanged, Parent } from './parent';
 import { fileLine, TREE, type TreeEntry } from './snapshot-plan';
-import { distinctSources, walk, type Found, type LeftOut, type NotFound, type WalkRequest } from './walk';
+import { distinctSources, isVanished, walk, type Found, type LeftOut, type NotFound, type WalkRequest } from './walk';
 
 export interface SnapshotPlanRequest extends WalkRequest {
   readonly location: RunLocation;
@@ -157,9 +157,9 @@ class SnapshotPlanWriter {
     if (isAbove !== true) this.others += 1;
   }
 
-  /** What was listed and gone a moment later is no failure, unless somebody named it. */
-  private addFailure({ path, type, failure }: NotFound, sources: readonly string[]): void {
-    if (failure.code === 'ENOENT' && !sources.includes(path as string)) return void (this.counts.vanished += 1);
+  private addFailure(found: NotFound, sources: readonly string[]): void {
+    if (isVanished(found, sources)) return void (this.counts.vanished += 1);
+    const { path, type, failure } = found;
     this.addLine({ entry: { path: toJsonPath(path), type, state: 'failed', failure } });
     this.counts.failed += 1;
     const { code, side } = failure;

@@ -3,7 +3,7 @@ import { pathText } from '../path-bytes';
 import { orderKey } from './entry-order';
 import { isUnchanged, Parent } from './parent';
 import type { PlanFailure } from './plan-snapshot';
-import { distinctSources, walk, type Found, type LeftOut, type NotFound, type WalkRequest } from './walk';
+import { distinctSources, isVanished, walk, type Found, type LeftOut, type NotFound, type WalkRequest } from './walk';
 
 export interface PreviewRequest extends WalkRequest {
   readonly repository: string;
@@ -40,13 +40,14 @@ export interface PreviewedFile {
 /** Walks through the sources as a snapshot does, and writes nothing. @param onFile told of every file that would be copied */
 export function previewSnapshot(request: PreviewRequest, onFile: (file: PreviewedFile) => void, control: TransferControl): SnapshotPreview {
   const sources = distinctSources(request.sources);
-  const parent = Parent.find(request.repository, { host: request.host, sources: sources.map(({ path }) => path) });
+  const paths = sources.map(({ path }) => path);
+  const parent = Parent.find(request.repository, { host: request.host, sources: paths });
   const leftOut: LeftOut = { paths: [], excluded: 0 };
   const failures: PlanFailure[] = [];
   const counts = { failed: 0, newFiles: 0, changedFiles: 0, unchangedFiles: 0, directories: 0, others: 0, totalBytes: 0, copiedBytes: 0 };
   try {
     for (const found of walk({ ...request, sources }, leftOut, control)) {
-      if (found.stats === undefined) addFailure(found, sources, counts, failures);
+      if (found.stats === undefined) addFailure(found, paths, counts, failures);
       else if (found.stats.isDirectory()) counts.directories += 1;
       else if (!found.stats.isFile()) counts.others += 1;
       else addFile(found, parent, request.rehash, counts, onFile);
@@ -57,14 +58,9 @@ export function previewSnapshot(request: PreviewRequest, onFile: (file: Previewe
   return { parent: parent?.name ?? null, ...counts, excluded: leftOut.excluded, leftOut: leftOut.paths, failures };
 }
 
-/** What was listed and gone a moment later is no failure, unless somebody named it. */
-export function isVanished({ path, failure }: NotFound, sources: readonly { readonly path: string }[]): boolean {
-  return failure.code === 'ENOENT' && !sources.some((source) => source.path === path);
-}
-
 const MOST_FAILURES = 20;
 
-function addFailure(found: NotFound, sources: readonly { readonly path: string }[], counts: { failed: number }, failures: PlanFailure[]): void {
+function addFailure(found: NotFound, sources: readonly string[], counts: { failed: number }, failures: PlanFailure[]): void {
   if (isVanished(found, sources)) return;
   counts.failed += 1;
   if (failures.length < MOST_FAILURES) failures.push({ path: pathText(found.path), failure: found.failure });

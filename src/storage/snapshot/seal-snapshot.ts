@@ -33,14 +33,14 @@ export interface SealSnapshotRequest {
  *   `DestinationError`, `Cancelled`, errno names
  */
 export function sealSnapshot(request: SealSnapshotRequest, control: TransferControl): SnapshotRecord {
-  const { location, facts } = request;
+  const { location } = request;
   const { destination } = location;
   return blaming('destination', destination, () => {
     const record = publishedRecord(request) ?? publish(request, writeRecord(request, control), control);
     // What is left of the run: plan, journals, owner.
     removeTree(incomingDirectory(destination), location.runId, control);
     syncDirectory(incomingDirectory(destination));
-    return record ?? readRecord(destination, facts.name);
+    return record;
   });
 }
 

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import { attemptDirectory, discardAttempt, makeAttemptDirectory } from '../batch/attempt-directory';
-import { illnessOf } from '../batch/backup-chunk';
+import { giveUpIfIll } from '../batch/backup-chunk';
 import type { ChunkTask } from '../batch/chunk';
 import { isScarce } from '../batch/free-space';
 import { requireSynced } from '../batch/group-sync';
@@ -73,13 +73,6 @@ function stageAll(task: ChunkTask, files: readonly SnapshotFile[], before: Snaps
   } finally {
     [stage.sources, stage.parents].forEach((directories) => directories.close());
   }
-}
-
-function giveUpIfIll(task: ChunkTask, files: readonly SnapshotFile[]): void {
-  const illness = illnessOf(files.filter(({ settled }) => settled === undefined), task.illness);
-  if (illness === undefined) return;
-  discardAttempt(task);
-  throw new StorageError(illness.code, illness.side, '', illness.message);
 }
 
 /** Reads every new copy back; answers where from, `cache` as soon as one was. */

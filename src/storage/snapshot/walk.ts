@@ -195,6 +195,11 @@ function notFound(path: PathBytes, type: FailedEntry['type'], error: unknown): N
   return { path, type, failure: { code, side: 'source', message } };
 }
 
+/** What was listed and gone a moment later is no failure, unless somebody named it. */
+export function isVanished({ path, failure }: NotFound, sources: readonly string[]): boolean {
+  return failure.code === 'ENOENT' && !sources.some((source) => source === path);
+}
+
 /** The sources without those that lie below another one, in order. */
 export function distinctSources<Source extends { readonly path: string }>(sources: readonly Source[]): Source[] {
   const sorted = [...new Map(sources.map((source) => [source.path, source])).values()].sort((a, b) => (orderKey(a.path) < orderKey(b.path) ? -1 : 1));

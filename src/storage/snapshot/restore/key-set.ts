@@ -1,16 +1,4 @@
-import { orderKey } from '../entry-order';
-
-/** Key of the file system's root directory; of everything else, a key begins with it. */
-export const ROOT_KEY = '\0';
-
-/** What the keys of everything in a directory begin with. */
-export function keyPrefix(key: string): string {
-  return key === ROOT_KEY ? ROOT_KEY : `${key}\0`;
-}
-
-export function isBelowKey(directory: string, key: string): boolean {
-  return key.startsWith(keyPrefix(directory)) && key !== directory;
-}
+import { orderKey, ROOT_KEY } from '../entry-order';
 
 /** Key of the directory that an entry is in; of the root directory, and of what is no key, nothing. */
 function parentKey(key: string): string {

@@ -1,10 +1,10 @@
 import { StorageError } from '../../errors';
 import { fromJsonPath, type PathBytes } from '../../path-bytes';
 import type { FileEntry, PresentEntry } from '../entry';
-import { orderKey } from '../entry-order';
+import { isBelowKey, orderKey, ROOT_KEY } from '../entry-order';
 import type { OpenSnapshot, ReadEntry } from '../metadata';
 import type { Attributes } from './attributes';
-import { isBelowKey, KeySet, ROOT_KEY } from './key-set';
+import { KeySet } from './key-set';
 import type { SkipReason } from './request';
 import type { FileItem, HardLinkItem, RestoreItem } from './restore-item';
 import { isSound } from './sound-entry';

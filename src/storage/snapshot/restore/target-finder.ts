@@ -3,9 +3,8 @@ import type { RunLocation } from '../../batch/run-directory';
 import { blaming, isErrno } from '../../errors';
 import { lstatIfPresent } from '../../file-stat';
 import { joinPath, pathText, splitPath, type PathBytes } from '../../path-bytes';
-import { orderKey } from '../entry-order';
+import { isBelowKey, orderKey } from '../entry-order';
 import type { Found } from './decide';
-import { isBelowKey } from './key-set';
 
 /** Where an entry goes: its full path, below the restore's destination. */
 export function targetOf({ destination }: Pick<RunLocation, 'destination'>, path: PathBytes): PathBytes {
