@@ -1,5 +1,6 @@
 import { ApplicationFailure, type Context } from '@temporalio/activity';
 import type { ActivityInboundCallsInterceptor, ActivityInterceptorsFactory } from '@temporalio/worker';
+import { messageOf } from '../core/error-message';
 import { rootOf } from '../core/roots';
 import { failure, failureKinds, isFailureType } from '../failures';
 import type { Batch } from './batch-steps';
@@ -81,7 +82,7 @@ async function enter(destination: string, context: Context, breakers: Destinatio
 
 /** The attempt that was turned away is not one of the operation's attempts: its number is given less one. */
 function circuitOpen(destination: string, retryAfterMs: number, { info }: Context, cause?: unknown): ApplicationFailure {
-  const reason = cause instanceof Error ? `; the last probe failed: ${cause.message}` : '';
+  const reason = cause === undefined ? '' : `; the last probe failed: ${messageOf(cause)}`;
   return failure('CircuitOpen', `The circuit of destination ${destination} is open${reason}`, { path: destination, retryAfterMs, attempt: info.attempt - 1 });
 }
 

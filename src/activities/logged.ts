@@ -1,4 +1,5 @@
 import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
+import { messageOf } from '../core/error-message';
 
 /** Fields that every log line of a step carries, picked from its input. */
 interface Subject {
@@ -44,6 +45,6 @@ function subjectOf(input: Subject): Record<string, unknown> {
 }
 
 function failureOf(error: unknown): Record<string, unknown> {
-  if (!(error instanceof ApplicationFailure)) return { error: String(error) };
+  if (!(error instanceof ApplicationFailure)) return { error: messageOf(error) };
   return { failureType: error.type, retryable: error.nonRetryable !== true, error: error.message };
 }

@@ -1,3 +1,4 @@
+import { withoutContent } from '../core/error-message';
 import { failure, failureTypeOf, type FailureDetail } from '../failures';
 import type { ApplicationFailure } from '@temporalio/common';
 import type { StepError } from '../storage/thread';
@@ -15,7 +16,7 @@ export class StepFailed extends Error {
 /** The one place where storage's findings become failure types, permanent or transient. */
 export function toFailure(error: unknown, detail: FailureDetail): ApplicationFailure {
   if (!(error instanceof StepFailed)) {
-    const cause = error instanceof Error ? error : new Error(String(error));
+    const cause = withoutContent(error);
     return failure('UnexpectedError', cause.message, detail, cause);
   }
   const { code, side, path, message, expected, found } = error.error;

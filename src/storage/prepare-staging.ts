@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
+import { parseJson } from '../core/parse-json';
 import { revokedName, stagingName } from '../core/names';
 import { inParent, syncDirectory, type OpenDirectory } from './directory';
 import { blaming, isErrno, StorageError } from './errors';
@@ -69,7 +70,7 @@ function makeStaging(parent: OpenDirectory, { runId, targetPath }: StagingLocati
 
 function readRecord(parent: OpenDirectory, location: StagingLocation): StagingRecord | undefined {
   try {
-    return JSON.parse(fs.readFileSync(liveEntry(parent, location, entryNames.record), 'utf8')) as StagingRecord;
+    return parseJson(fs.readFileSync(liveEntry(parent, location, entryNames.record), 'utf8')) as StagingRecord;
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined;
     throw error;

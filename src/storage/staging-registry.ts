@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { parseJson } from '../core/parse-json';
 import type { RunGround } from './batch/open-run';
 import type { RunLocation } from './batch/run-directory';
 import { syncDirectory } from './directory';
@@ -71,7 +72,7 @@ export class StagingRegistry {
 
   private read(name: string): Registered | undefined {
     try {
-      return JSON.parse(fs.readFileSync(join(this.directory, name), 'utf8')) as Registered;
+      return parseJson(fs.readFileSync(join(this.directory, name), 'utf8')) as Registered;
     } catch (error) {
       // Removed since the names were read: workers may share a state directory.
       if (isErrno(error, 'ENOENT')) return undefined;

@@ -1,3 +1,4 @@
+import { withoutContent } from '../core/error-message';
 import { TransferControl } from './control';
 import { errnoName, StorageError, type Side } from './errors';
 import { steps, type StepName } from './steps';
@@ -33,7 +34,7 @@ export default function runStep({ step, input, memory }: StepTask): StepAnswer {
 }
 
 function describe(error: unknown): StepError {
-  const { message, stack = '' } = error instanceof Error ? error : new Error(String(error));
+  const { message, stack = '' } = withoutContent(error);
   if (error instanceof StorageError) return { code: error.code, side: error.side, path: error.path, message, stack, ...error.found };
   return { code: errnoName(error) ?? 'UnexpectedError', side: 'destination', path: '', message, stack };
 }

@@ -1,5 +1,6 @@
 import type { WorkflowExecutionStatusName } from '@temporalio/client';
 import type { NativeConnection } from '@temporalio/worker';
+import { messageOf } from '../core/error-message';
 import { isRun, type Registered, type RegisteredStaging, type StagingRegistry } from '../storage/staging-registry';
 import type { StagingOwner } from '../storage/prepare-staging';
 import { closed, statusOfChain, statusOfRun } from './run-status';
@@ -29,7 +30,7 @@ export async function sweepStaging(janitor: Janitor): Promise<void> {
       if (status === undefined) janitor.log.warn(fields, 'Staging directory of a run that this server does not know stays');
       else if (closed.includes(status)) await sweep(entry, status, janitor);
     } catch (error) {
-      janitor.log.warn({ ...fields, error: String(error) }, 'Staging directory could not be swept');
+      janitor.log.warn({ ...fields, error: messageOf(error) }, 'Staging directory could not be swept');
     }
   }
 }
@@ -38,7 +39,7 @@ function registered({ registry, owner, log }: Janitor): Registered[] {
   try {
     return registry.list().filter((entry) => entry.owner.clusterId === owner.clusterId && entry.owner.namespace === owner.namespace);
   } catch (error) {
-    log.warn({ error: String(error) }, 'The registry of staging directories could not be read');
+    log.warn({ error: messageOf(error) }, 'The registry of staging directories could not be read');
     return [];
   }
 }

@@ -1,5 +1,6 @@
 import { ActivityFailure, ApplicationFailure, isCancellation, TimeoutFailure } from '@temporalio/workflow';
 import { TimeoutType } from '@temporalio/common';
+import { messageOf } from '../core/error-message';
 import { isFailureType, type FailureDetail, type FailureType } from '../failures';
 
 /** A failure in the project's own terms. */
@@ -20,7 +21,7 @@ export function failureOf(error: unknown): KnownFailure {
     const detail = (cause.details?.[0] ?? {}) as FailureDetail;
     return { ...known(cause.type, cause.message, detail), interrupted: cause.type === 'Interrupted' };
   }
-  return known('UnexpectedError', cause instanceof Error ? cause.message : String(cause));
+  return known('UnexpectedError', messageOf(cause));
 }
 
 function timedOut(cause: TimeoutFailure, error: unknown): KnownFailure {

@@ -1,4 +1,5 @@
 import type { BigIntStats } from 'node:fs';
+import { messageOf } from '../../core/error-message';
 import { toJsonPath, type PathBytes } from '../path-bytes';
 import { StorageError, errnoName } from '../errors';
 import type { EntryFailure, FileState, JournalEntry, PlannedFile } from './chunk';
@@ -68,5 +69,5 @@ export class ChunkFile<Entry extends PlannedFile = PlannedFile> {
 /** What went wrong with one file, as the journal keeps it. */
 export function failureOf(error: unknown): EntryFailure {
   if (error instanceof StorageError) return { code: error.code, side: error.side, message: error.message };
-  return { code: errnoName(error) ?? 'UnexpectedError', side: 'destination', message: error instanceof Error ? error.message : String(error) };
+  return { code: errnoName(error) ?? 'UnexpectedError', side: 'destination', message: messageOf(error) };
 }

@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { parseJson } from '../../core/parse-json';
 import { isErrno } from '../errors';
 import { removeEmptyParents } from '../parents';
 import { bytewise, fromJsonPath, toJsonPath, type JsonPath, type PathBytes } from '../path-bytes';
@@ -26,7 +27,7 @@ function readRecord(location: RunLocation): PathBytes[] {
   try {
     const lines = fs.readFileSync(join(runDirectory(location), runEntries.revoked, RECORD), 'utf8').split('\n');
     // A line that breaks off was not written completely, and its directory not made.
-    return lines.filter((line) => COMPLETE.test(line)).map((line) => fromJsonPath(JSON.parse(line) as JsonPath));
+    return lines.filter((line) => COMPLETE.test(line)).map((line) => fromJsonPath(parseJson(line) as JsonPath));
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return [];
     throw error;

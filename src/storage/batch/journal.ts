@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
+import { parseJson } from '../../core/parse-json';
 import { syncDirectory } from '../directory';
 import { isErrno } from '../errors';
 import { unlinkIfPresent } from '../staging';
@@ -89,7 +90,7 @@ export function readLines(location: RunLocation, chunk: number): { readonly outc
   const data = readIfPresent(location, chunk);
   if (data === undefined) return undefined;
   const end = data.indexOf('\n');
-  return { outcome: JSON.parse(data.toString('utf8', 0, end)) as ChunkOutcome, lines: data.subarray(end + 1) };
+  return { outcome: parseJson(data.toString('utf8', 0, end)) as ChunkOutcome, lines: data.subarray(end + 1) };
 }
 
 /** A line for each entry. */
@@ -103,7 +104,7 @@ export function parseLines(lines: Buffer): JournalEntry[] {
     .toString('utf8')
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as JournalEntry);
+    .map((line) => parseJson(line) as JournalEntry);
 }
 
 function readIfPresent(location: RunLocation, chunk: number): Buffer | undefined {

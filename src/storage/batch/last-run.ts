@@ -1,4 +1,5 @@
 import * as fs from 'node:fs';
+import { parseJson } from '../../core/parse-json';
 import { fromJsonPath, type PathBytes } from '../path-bytes';
 import { namesIn } from '../staging';
 import type { JournalEntry } from './chunk';
@@ -15,7 +16,7 @@ export class LastRun {
   private readonly offsets = new SeenPaths();
 
   private constructor(private readonly descriptor: number) {
-    for (const { offset, line } of splitLines(descriptor)) this.offsets.add(fromJsonPath((JSON.parse(line) as JournalEntry).target), offset);
+    for (const { offset, line } of splitLines(descriptor)) this.offsets.add(fromJsonPath((parseJson(line) as JournalEntry).target), offset);
   }
 
   /** Undefined when there is no earlier run. */
@@ -27,7 +28,7 @@ export class LastRun {
   find(target: PathBytes): KnownState | undefined {
     const offset = this.offsets.get(target);
     if (offset === undefined) return undefined;
-    const entry = JSON.parse(lineAt(this.descriptor, offset)) as JournalEntry;
+    const entry = parseJson(lineAt(this.descriptor, offset)) as JournalEntry;
     if (!Buffer.from(fromJsonPath(entry.target)).equals(Buffer.from(target))) return undefined;
     return knownState(entry);
   }

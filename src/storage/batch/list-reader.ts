@@ -72,6 +72,6 @@ function* splitFile(descriptor: number, separator: number): Generator<Buffer> {
 function checked(bytes: Buffer, number: number, list: string): PathBytes {
   if (bytes.length > MAX_PATH_BYTES) throw new StorageError('InvalidInput', 'source', list, `Entry ${number} of ${list} has ${bytes.length} bytes; paths have at most ${MAX_PATH_BYTES}`);
   const path = pathOf(bytes);
-  if (bytes[0] !== 0x2f) throw new StorageError('InvalidInput', 'source', list, `Entry ${number} of ${list} is not an absolute path: ${JSON.stringify(bytes.toString('utf8'))}`);
+  if (bytes[0] !== 0x2f) throw new StorageError('InvalidInput', 'source', list, `Entry ${number} of ${list} (${bytes.length} bytes) does not begin with a slash: it is no absolute path`);
   return path;
 }

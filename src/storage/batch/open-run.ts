@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
+import { parseJson } from '../../core/parse-json';
 import { OpenDirectory, syncDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
 import { lstatIfPresent } from '../file-stat';
@@ -70,9 +71,9 @@ export function openRun({ location, owner, ground, needsHardLinks }: OpenRunRequ
 export function requireOwner(location: RunLocation, workflowId: string): void {
   requireRun(location);
   const path = join(runDirectory(location), runEntries.owner);
-  const owner = blaming('destination', path, () => JSON.parse(fs.readFileSync(path, 'utf8')) as RunOwner);
+  const owner = blaming('destination', path, () => parseJson(fs.readFileSync(path, 'utf8')) as RunOwner);
   if (owner.workflowId === workflowId) return;
-  throw new StorageError('EACCES', 'destination', path, `The run in ${location.destination} belongs to ${owner.workflowId}`);
+  throw new StorageError('EACCES', 'destination', path, `The run in ${location.destination} belongs to another workflow`);
 }
 
 /** @throws StorageError `DestinationGone` when the run's directory is not where it was: a disk that is away takes it along */

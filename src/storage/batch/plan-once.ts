@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { parseJson } from '../../core/parse-json';
 import { syncDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
 import { runDirectory, runEntries, type RunLocation } from './run-directory';
@@ -36,7 +37,7 @@ export function planOnce<Planned>(location: RunLocation, write: (draft: string) 
 /** What was planned, in numbers; undefined when there is no plan. */
 export function readPlanned<Planned>(location: RunLocation): Planned | undefined {
   try {
-    return JSON.parse(fs.readFileSync(join(runDirectory(location), runEntries.plan, PLANNED), 'utf8')) as Planned;
+    return parseJson(fs.readFileSync(join(runDirectory(location), runEntries.plan, PLANNED), 'utf8')) as Planned;
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined;
     throw error;

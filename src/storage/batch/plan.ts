@@ -1,3 +1,4 @@
+import { parseJson } from '../../core/parse-json';
 import { fromJsonPath, toJsonPath, type JsonPath } from '../path-bytes';
 import type { PlannedFile } from './chunk';
 import { readChunkLines } from './chunked-lines';
@@ -49,7 +50,7 @@ export function readChunk(location: RunLocation, chunk: number): PlannedChunk {
 }
 
 function parseLine(line: string): PlanEntry {
-  const { s, t, z, k } = JSON.parse(line) as PlanLine;
+  const { s, t, z, k } = parseJson(line) as PlanLine;
   const source = fromJsonPath(s);
   return { source, target: t === undefined ? source.slice(1) : fromJsonPath(t), sizeBytes: z, known: k };
 }

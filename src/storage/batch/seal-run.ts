@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { parseJson } from '../../core/parse-json';
 import type { TransferControl } from '../control';
 import { syncDirectory } from '../directory';
 import { blaming, isErrno } from '../errors';
@@ -59,7 +60,7 @@ export function isCommitted(location: RunLocation): boolean {
 
 function readSummary(run: string): RunSummary | undefined {
   try {
-    return (JSON.parse(fs.readFileSync(join(run, runEntries.summary), 'utf8')) as { summary: RunSummary }).summary;
+    return (parseJson(fs.readFileSync(join(run, runEntries.summary), 'utf8')) as { summary: RunSummary }).summary;
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined;
     throw error;

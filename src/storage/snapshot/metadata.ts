@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { parseJson } from '../../core/parse-json';
 import { blaming, StorageError } from '../errors';
 import { splitLines } from '../batch/lines';
 import { fromJsonPath, isJsonPath, type PathBytes } from '../path-bytes';
@@ -89,14 +90,14 @@ export function* readEntries(file: string, range: MetadataRange = { start: 0, en
 
 function readLine(line: string, offset: number, file: string): ReadEntry {
   try {
-    const entry = JSON.parse(line) as SnapshotEntry;
+    const entry = parseJson(line) as SnapshotEntry;
     const path = isJsonPath(entry.path) ? fromJsonPath(entry.path) : '';
     const key = orderKey(path);
     if (!path.includes('\0') && isInside(key)) return { path, key, offset, entry };
   } catch (error) {
     if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
   }
-  throw new StorageError('SnapshotDamaged', 'source', file, `${file} is damaged: ${line.slice(0, 200)}`);
+  throw new StorageError('SnapshotDamaged', 'source', file, `${file} is damaged: its line at byte ${offset} is no entry of a snapshot`);
 }
 
 /** Absolute, and without parts that lead elsewhere. The key has NUL where the path has a slash, and a path has no NUL. */

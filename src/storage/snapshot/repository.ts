@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { parseJson } from '../../core/parse-json';
 import { syncDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
 
@@ -67,12 +68,12 @@ export function readRepository(path: string): Repository {
     throw new StorageError('RepositoryNotFound', 'destination', path, `There is no repository in ${path}`);
   }
   if (mark.formatVersion === FORMAT_VERSION) return mark;
-  throw new StorageError('RepositoryUnsupported', 'destination', path, `Repository ${path} has format version ${mark.formatVersion}; this program knows ${FORMAT_VERSION}`);
+  throw new StorageError('RepositoryUnsupported', 'destination', path, `Repository ${path} has ${Number.isInteger(mark.formatVersion) ? `format version ${mark.formatVersion}` : 'no format version'}; this program knows ${FORMAT_VERSION}`);
 }
 
 function readMark(path: string): Repository | undefined {
   try {
-    return JSON.parse(fs.readFileSync(markOf(path), 'utf8')) as Repository;
+    return parseJson(fs.readFileSync(markOf(path), 'utf8')) as Repository;
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
     if (error instanceof SyntaxError) throw new StorageError('RepositoryUnsupported', 'destination', path, `The mark of repository ${path} cannot be read: ${error.message}`, {}, { cause: error });

@@ -1,3 +1,4 @@
+import { parseJson } from '../../core/parse-json';
 import type { ChunkOutcome } from '../batch/chunk';
 import { readLines, type ChunkReport, type FailedEntry as ReportedFailure } from '../batch/journal';
 import type { RunLocation } from '../batch/run-directory';
@@ -49,7 +50,7 @@ export function journalEntries({ lines }: SnapshotJournal): SnapshotJournalEntry
     .toString('utf8')
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as SnapshotJournalEntry);
+    .map((line) => parseJson(line) as SnapshotJournalEntry);
 }
 
 /** Of files that are in the snapshot. */

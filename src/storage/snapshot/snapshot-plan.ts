@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { parseJson } from '../../core/parse-json';
 import { splitLines } from '../batch/lines';
 import { readChunkLines } from '../batch/chunked-lines';
 import { runDirectory, runEntries, type RunLocation } from '../batch/run-directory';
@@ -29,7 +30,7 @@ export function fileLine({ path, known, isUnchanged }: PlannedFile): string {
 /** The files of one chunk. */
 export function readPlannedFiles(location: RunLocation, chunk: number): PlannedFile[] {
   return readChunkLines(location, chunk).lines.map((line) => {
-    const { p, k, u } = JSON.parse(line) as FileLine;
+    const { p, k, u } = parseJson(line) as FileLine;
     return { path: fromJsonPath(p), known: k, isUnchanged: u === true };
   });
 }
@@ -46,7 +47,7 @@ export const TREE = 'tree.ndjson';
 export function* readTree(location: RunLocation): Generator<TreeLine> {
   const descriptor = fs.openSync(join(runDirectory(location), runEntries.plan, TREE), 'r');
   try {
-    for (const { line } of splitLines(descriptor)) yield JSON.parse(line) as TreeLine;
+    for (const { line } of splitLines(descriptor)) yield parseJson(line) as TreeLine;
   } finally {
     fs.closeSync(descriptor);
   }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { parseJson } from '../../core/parse-json';
 import { parseSnapshotName } from '../../core/snapshot-name';
 import { blaming, isErrno, StorageError } from '../errors';
 
@@ -98,7 +99,7 @@ function readText(path: string): string {
 
 function parseRecord(text: string, path: string, name: string): SnapshotRecord {
   try {
-    const record = JSON.parse(text) as SnapshotRecord & { sha256?: string };
+    const record = parseJson(text) as SnapshotRecord & { sha256?: string };
     delete record.sha256;
     if (recordText(record) === text && record.name === name) return record;
   } catch (error) {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { parseJson } from '../../../core/parse-json';
 import { isForgotten } from '../../batch/discard-run';
 import { withDraft } from '../../batch/draft';
 import { requireSynced } from '../../batch/group-sync';
@@ -57,7 +58,7 @@ export function finishRestore(request: FinishRequest, control: TransferControl):
 
 function readSummary(location: RunLocation): FinishedRestore | undefined {
   try {
-    return JSON.parse(fs.readFileSync(join(runDirectory(location), runEntries.summary), 'utf8')) as FinishedRestore;
+    return parseJson(fs.readFileSync(join(runDirectory(location), runEntries.summary), 'utf8')) as FinishedRestore;
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined;
     throw error;

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { messageOf } from '../../../core/error-message';
 import type { OpenDirectories } from '../../batch/open-directories';
 import { inDirectory } from '../../directory';
 import { isErrno, StorageError } from '../../errors';
@@ -41,7 +42,7 @@ export function withCopy<T>(source: SnapshotSource, sources: OpenDirectories, pa
   } catch (error) {
     if (isOpen || !isErrno(error, ...damages)) throw error;
     requireSnapshot(source);
-    throw damaged(pathText(copy), error instanceof Error ? error.message : 'it cannot be opened', error);
+    throw damaged(pathText(copy), messageOf(error), error);
   }
 }
 

@@ -1,3 +1,4 @@
+import { parseJson } from '../../../core/parse-json';
 import { fromJsonPath, toJsonPath, type JsonPath, type PathBytes } from '../../path-bytes';
 import type { EntryType } from '../entry';
 import type { Attributes } from './attributes';
@@ -69,7 +70,7 @@ export function itemLine(item: RestoreItem): unknown {
 }
 
 export function parseItem(line: string): RestoreItem {
-  const { path, first, linkTarget, ...rest } = JSON.parse(line) as Line;
+  const { path, first, linkTarget, ...rest } = parseJson(line) as Line;
   return {
     ...rest,
     path: fromJsonPath(path),
