@@ -17,19 +17,20 @@ const mayImport = {
   'search-attributes.ts': ['core'],
   'config.ts': ['core'],
   'log-levels.ts': [],
-  'version.ts': [],
+  'version.ts': ['core'],
+  'terminal.ts': ['core'],
   'log.ts': ['core', 'log-levels.ts'],
   storage: ['core'],
   activities: ['repository', 'storage', 'core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts', 'version.ts', 'workflow-ids.ts', 'failures.ts', 'config.ts'],
   workflows: ['core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts', 'policies.ts', 'failures.ts', 'search-attributes.ts', 'activities'],
-  'client.ts': ['client', 'config.ts', 'log.ts', 'core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts'],
+  'client.ts': ['client', 'terminal.ts', 'config.ts', 'log.ts', 'core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts'],
   client: ['workflows', 'core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts', 'workflow-ids.ts', 'failures.ts', 'search-attributes.ts', 'config.ts'],
   repository: ['storage', 'core'],
   'plugin.ts': ['worker', 'core'],
-  'worker.ts': ['worker', 'client', 'core', 'config.ts', 'log.ts'],
+  'worker.ts': ['worker', 'terminal.ts', 'client', 'core', 'config.ts', 'log.ts'],
   worker: ['activities', 'storage', 'core', 'failures.ts', 'config.ts', 'log.ts', 'client'],
   server: ['core', 'config.ts'],
-  cli: ['repository', 'activities', 'storage', 'client.ts', 'client', 'worker.ts', 'worker', 'server', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts', 'failures.ts', 'core', 'config.ts', 'log.ts', 'log-levels.ts', 'version.ts'],
+  cli: ['terminal.ts', 'repository', 'activities', 'storage', 'client.ts', 'client', 'worker.ts', 'worker', 'server', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts', 'failures.ts', 'core', 'config.ts', 'log.ts', 'log-levels.ts', 'version.ts'],
   'index.ts': ['client.ts', 'client', 'worker.ts', 'worker', 'activities', 'workflows', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts', 'failures.ts', 'core', 'plugin.ts'],
 };
 
@@ -49,6 +50,11 @@ const forbiddenInWorkflows = [
   '@temporalio/client',
   '@temporalio/worker',
 ].map((name) => ({ name, message: 'Workflow code is deterministic: no Node built-ins, no zod, no clients.' }));
+
+const oneWay = {
+  json: { selector: "CallExpression[callee.object.name='JSON'][callee.property.name='parse']", message: 'Parsers quote what they cannot read: use parseJson of src/core/parse-json.ts.' },
+  streams: { selector: "MemberExpression[object.property.name=/^std(out|err)$/][property.name='write']", message: 'What is printed is made printable in one place: src/terminal.ts.' },
+};
 
 export default tseslint.config(
   { ignores: ['lib/', 'node_modules/', 'coverage/', 'docs/'] },
@@ -74,6 +80,12 @@ export default tseslint.config(
       'no-console': 'error',
     },
   },
+  {
+    files: ['src/**/*.ts'],
+    rules: { 'no-restricted-syntax': ['error', oneWay.json, oneWay.streams] },
+  },
+  { files: ['src/core/parse-json.ts'], rules: { 'no-restricted-syntax': ['error', oneWay.streams] } },
+  { files: ['src/terminal.ts'], rules: { 'no-restricted-syntax': ['error', oneWay.json] } },
   {
     files: ['src/storage/**/*.ts', 'src/repository/**/*.ts', 'src/core/**/*.ts'],
     rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns: [temporal] }] },

@@ -1,7 +1,9 @@
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { BackupClient } from './client/backup-client';
+import { messageOf } from './core/error-message';
 import { hostTaskQueue } from './core/names';
+import { printLines, printNotes } from './terminal';
 
 export { BackupClient, type BackupClientOptions, type BatchBackupHandle, type FileBackupHandle, type RestoreHandle, type RunHandle, type SnapshotHandle } from './client/backup-client';
 export { namedServer, serverOrLocal, type ServerAddress, type ServerChoice } from './client/connect';
@@ -26,7 +28,7 @@ async function run([source, target]: readonly string[]): Promise<void> {
   const client = await BackupClient.connect({ taskQueue });
   try {
     const output = await client.backupFile({ sourcePath: resolve(source), backupPath: resolve(target) });
-    process.stdout.write(`${JSON.stringify(output, null, 2)}\n`);
+    printLines(JSON.stringify(output, null, 2).split('\n'));
     process.exitCode = output.success ? 0 : 1;
   } finally {
     await client.close();
@@ -35,7 +37,7 @@ async function run([source, target]: readonly string[]): Promise<void> {
 
 if (require.main === module) {
   run(process.argv.slice(2)).catch((error: unknown) => {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    printNotes([messageOf(error)]);
     process.exit(1);
   });
 }

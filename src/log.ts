@@ -1,10 +1,26 @@
+import { isNativeError } from 'node:util/types';
 import { DefaultLogger, Runtime, type LogLevel as TemporalLogLevel } from '@temporalio/worker';
 import { destination, pino, type Logger } from 'pino';
+import { withoutContent } from './core/error-message';
+import { printable } from './core/printable';
 import type { LogLevel } from './log-levels';
 
-/** Structured logs, one JSON object a line, on standard error: standard output belongs to results. */
+/**
+ * Structured logs, one JSON object a line, on standard error: standard output belongs to results. Lines may be read on a
+ * terminal, so each is made printable, which leaves it equal JSON; errors are logged without what parsers quote.
+ */
 export function createLogger(level: LogLevel): Logger {
-  return pino({ name: 'file-backup', level, base: { pid: process.pid }, redact: { paths: ['taskToken'], remove: true } }, destination({ fd: 2, sync: true }));
+  const serializers = { err: loggedError, error: loggedError };
+  const standardError = destination({ fd: 2, sync: true });
+  const lines = { write: (line: string): void => void standardError.write(`${printable(line.trimEnd())}\n`) };
+  return pino({ name: 'file-backup', level, base: { pid: process.pid }, serializers, redact: { paths: ['taskToken'], remove: true } }, lines);
+}
+
+/** Fields of ours named `error` may hold a message instead. Not by instanceof: errors of workflows are of another realm. */
+function loggedError(value: unknown): unknown {
+  if (!isNativeError(value)) return value;
+  const { name, message, stack, cause } = withoutContent(value);
+  return { type: name, message, stack, ...(cause === undefined ? {} : { cause: loggedError(cause) }) };
 }
 
 interface RuntimeOptions {

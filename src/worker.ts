@@ -2,8 +2,10 @@ import { hostname } from 'node:os';
 import { NativeConnection } from '@temporalio/worker';
 import { serverOrLocal } from './client/connect';
 import { stateDirectory } from './config';
+import { messageOf } from './core/error-message';
 import { hostTaskQueue } from './core/names';
 import { createLogger, installRuntime } from './log';
+import { printNotes } from './terminal';
 import { createBackupWorker } from './worker/create-worker';
 import { resolveRoots } from './worker/roots';
 import { onStopSignal } from './worker/stop-signal';
@@ -37,7 +39,7 @@ function listOf(paths: string): string[] {
 
 if (require.main === module) {
   run().catch((error: unknown) => {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    printNotes([messageOf(error)]);
     process.exit(1);
   });
 }

@@ -60,7 +60,7 @@ export function parseRequest<Schema extends z.ZodType>(schema: Schema, request: 
     if (!(error instanceof InvalidInputError)) throw error;
     const { issues } = error.cause as z.ZodError;
     const problems = issues.map(({ path: [field = ''], message }) => `${fieldNames[String(field)] ?? String(field)}: ${message}`);
-    throw new UsageError(problems.join('\nfile-backup: '));
+    throw new UsageError(...problems.map((problem, index) => (index === 0 ? problem : `file-backup: ${problem}`)));
   }
 }
 

@@ -1,5 +1,5 @@
 import type { BatchBackupOutput } from '../batch-models';
-import { formatBytes, formatDuration, printablePath } from '../core/format';
+import { formatBytes, formatDuration } from '../core/format';
 import { exitCodes, type ExitCode } from './exit-codes';
 
 /** What the record of a batch means for a script. */
@@ -9,7 +9,7 @@ export function batchExitCode({ success, errorCode }: BatchBackupOutput): ExitCo
 }
 
 /** The summary at the end, as the tutorial's batch printed it, and what a person wants to know besides. */
-export function batchText(result: BatchBackupOutput): string {
+export function batchText(result: BatchBackupOutput): string[] {
   // Refused before it was planned: there is nothing to add up.
   if (result.totalFiles === 0) return headline(result);
   const bytesPerSecond = result.processingTimeMs > 0 ? (result.totalBytes / result.processingTimeMs) * 1000 : 0;
@@ -26,7 +26,7 @@ export function batchText(result: BatchBackupOutput): string {
     ['Verified', result.verifiedFrom === null ? 'no file was read back' : `by reading the copies back from the ${result.verifiedFrom}`],
   ];
   const width = Math.max(...lines.map(([name]) => name.length)) + 2;
-  return [headline(result), ...lines.map(([name, value]) => `  ${`${name}:`.padEnd(width)}${value}`)].join('\n');
+  return [...headline(result), ...lines.map(([name, value]) => `  ${`${name}:`.padEnd(width)}${value}`)];
 }
 
 /** Never rounded up to a hundred: one file of a million is one too many. */
@@ -34,11 +34,10 @@ function percentText({ successRatePercent, successfulFiles, totalFiles }: BatchB
   return successfulFiles === totalFiles ? '100' : (Math.floor(successRatePercent * 1000) / 1000).toFixed(3);
 }
 
-function headline({ success, errorCode, errorMessage, backupDir, successfulFiles, totalFiles, rollback }: BatchBackupOutput): string {
-  const directory = printablePath(backupDir);
-  if (success) return `Backed up ${totalFiles} file${totalFiles === 1 ? '' : 's'} to ${directory}`;
-  if (errorCode === null) return `Backed up ${successfulFiles} of ${totalFiles} files to ${directory}`;
-  return `Batch to ${directory} failed: ${errorCode}: ${printablePath(errorMessage ?? '')}\n${rollback === 'notNeeded' && successfulFiles === 0 ? 'Nothing was published.' : rollbackTexts[rollback]}`;
+function headline({ success, errorCode, errorMessage, backupDir, successfulFiles, totalFiles, rollback }: BatchBackupOutput): string[] {
+  if (success) return [`Backed up ${totalFiles} file${totalFiles === 1 ? '' : 's'} to ${backupDir}`];
+  if (errorCode === null) return [`Backed up ${successfulFiles} of ${totalFiles} files to ${backupDir}`];
+  return [`Batch to ${backupDir} failed: ${errorCode}: ${errorMessage ?? ''}`, rollback === 'notNeeded' && successfulFiles === 0 ? 'Nothing was published.' : rollbackTexts[rollback]];
 }
 
 const rollbackTexts: Record<BatchBackupOutput['rollback'], string> = {
@@ -49,8 +48,8 @@ const rollbackTexts: Record<BatchBackupOutput['rollback'], string> = {
 
 /** Failed files by name, as many as the record holds, and where all of them are. */
 export function failureLines({ failureSample, failedFiles, skippedFiles, runDirectory, createdDirectories }: BatchBackupOutput): string[] {
-  const failed = failureSample.map(({ path, message, type }) => `  ${printablePath(path)}: ${type}: ${printablePath(message)}`);
-  const all = failedFiles + skippedFiles > 0 && runDirectory !== '' ? [`All ${failedFiles + skippedFiles} failed and skipped files: ${printablePath(runDirectory)}/failures.ndjson`] : [];
-  const created = createdDirectories.length > 0 ? [`Created ${createdDirectories.map(printablePath).join(', ')}`] : [];
+  const failed = failureSample.map(({ path, message, type }) => `  ${path}: ${type}: ${message}`);
+  const all = failedFiles + skippedFiles > 0 && runDirectory !== '' ? [`All ${failedFiles + skippedFiles} failed and skipped files: ${runDirectory}/failures.ndjson`] : [];
+  const created = createdDirectories.length > 0 ? [`Created ${createdDirectories.join(', ')}`] : [];
   return [...created, ...(failed.length > 0 ? [`Failed${failedFiles > failed.length ? `, the first ${failed.length} of ${failedFiles}` : ''}:`, ...failed] : []), ...all];
 }

@@ -1,5 +1,5 @@
 import type { DataShare } from '../core/data-share';
-import { formatBytes, printablePath } from '../core/format';
+import { formatBytes } from '../core/format';
 import type { CheckCounts } from '../repository/check-repository';
 import { fromJsonPath, pathText } from '../storage/path-bytes';
 import { problemKinds, type Problem } from '../storage/snapshot/check/problem';
@@ -13,12 +13,12 @@ export function whatIsChecked(snapshots: number, share: DataShare | null): strin
 
 /** One line of what is wrong with one thing. */
 export function problemLine(problem: Problem): string {
-  return printablePath(`${problem.kind}: ${place(problem)}: expected ${problem.expected}, found ${problem.found}`);
+  return `${problem.kind}: ${place(problem)}: expected ${problem.expected}, found ${problem.found}`;
 }
 
 /** One line of what became of it. */
 export function outcomeLine(problem: Problem, reason: string | null): string {
-  return printablePath(reason === null ? `repaired: ${place(problem)}` : `not repaired: ${place(problem)}: ${reason}`);
+  return reason === null ? `repaired: ${place(problem)}` : `not repaired: ${place(problem)}: ${reason}`;
 }
 
 /** As a path below the repository. */
@@ -30,13 +30,13 @@ function place({ snapshot, path }: Problem): string {
  * The end of a check.
  * @param repaired null when nothing was to be repaired
  */
-export function checkText({ entries, snapshots, readFiles, readBytes, readFrom, problems, kinds }: CheckCounts, repaired: number | null): string {
+export function checkText({ entries, snapshots, readFiles, readBytes, readFrom, problems, kinds }: CheckCounts, repaired: number | null): string[] {
   const read = readFrom === null ? '' : `, ${plural(readFiles, 'file')} with ${formatBytes(readBytes)} read from the ${readFrom}`;
   const looked = `${plural(snapshots, 'snapshot')} with ${plural(entries, 'entry', 'entries')} checked${read}`;
-  if (problems === 0) return `${looked}\nno errors were found`;
+  if (problems === 0) return [looked, 'no errors were found'];
   const each = problemKinds.filter((kind) => kinds[kind] > 0).map((kind) => `${kinds[kind]} ${kind}`);
-  const end = repaired === null ? '' : repaired === problems ? '\nall of it was repaired' : `\n${repaired} repaired, ${problems - repaired} not`;
-  return `${looked}\n${plural(problems, 'error was', 'errors were')} found: ${each.join(', ')}${end}`;
+  const end = repaired === null ? [] : [repaired === problems ? 'all of it was repaired' : `${repaired} repaired, ${problems - repaired} not`];
+  return [looked, `${plural(problems, 'error was', 'errors were')} found: ${each.join(', ')}`, ...end];
 }
 
 function plural(count: number, one: string, many = `${one}s`): string {

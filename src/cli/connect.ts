@@ -1,5 +1,6 @@
 import type { ServerAddress } from '../client/connect';
 import { NoTemporalServerError } from '../server/errors';
+import { messageOf } from '../core/error-message';
 import { UsageError } from './exit-codes';
 
 type Connect<Connection> = (options: ServerAddress['connectionOptions']) => Promise<Connection>;
@@ -9,7 +10,7 @@ export function readChoice<Address>(read: () => Address): Address {
   try {
     return read();
   } catch (error) {
-    throw new UsageError(`The Temporal configuration is wrong: ${error instanceof Error ? error.message : String(error)}`);
+    throw new UsageError(`The Temporal configuration is wrong: ${messageOf(error)}`);
   }
 }
 
@@ -25,6 +26,6 @@ export async function connectTo<Connection>({ connectionOptions }: ServerAddress
 
 /** The native client reports the dump of a Rust error, with the operating system's message in it. */
 function reasonOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = messageOf(error);
   return /message: "([^"]+)"/.exec(text)?.[1] ?? text;
 }

@@ -11,7 +11,7 @@ import { openServer } from './server-session';
 export interface CommandJob<Result> extends Pick<Job<Result>, 'operationId' | 'roots' | 'start' | 'follow'> {
   readonly exitCode: (result: Result) => ExitCode;
   /** For standard output; null where there is nothing but notes. */
-  readonly text: (result: Result) => string | null;
+  readonly text: (result: Result) => readonly string[] | null;
   /** For standard error, after the result. */
   readonly notes: (result: Result) => readonly string[];
 }
@@ -34,8 +34,8 @@ export async function doJob<Result extends object>(job: CommandJob<Result>, opti
     const { workflowId, runId } = handle;
     process.exitCode = job.exitCode(result);
     const text = job.text(result);
-    if (text !== null || output.isJson) output.result('result', { ...result, workflowId, runId, webUi: server.webUi(handle) }, text ?? '');
-    if (!output.isJson) job.notes(result).forEach((line) => output.note(line));
+    if (text !== null || output.isJson) output.result('result', { ...result, workflowId, runId, webUi: server.webUi(handle) }, text ?? []);
+    if (!output.isJson) output.note(job.notes(result));
     reportWebUi(handle, server, output);
     return true;
   } finally {

@@ -1,11 +1,10 @@
-import { printablePath } from '../core/format';
 import { localTime } from '../core/local-time';
 import { fromJsonPath, pathText, type JsonPath } from '../storage/path-bytes';
 import type { EntryType, FailedEntry, PresentEntry, SnapshotEntry } from '../storage/snapshot/entry';
 
 /** A path fit for one line of text. */
 export function shownPath(path: JsonPath): string {
-  return printablePath(pathText(fromJsonPath(path)));
+  return pathText(fromJsonPath(path));
 }
 
 /** An entry of a snapshot on a line: its path, and what went wrong with it if anything did. */
@@ -22,7 +21,7 @@ export function longEntryLine(entry: SnapshotEntry): string {
 
 /** `failed: EACCES: it may not be read`. */
 export function failureText({ failure: { code, message } }: FailedEntry): string {
-  return `failed: ${code}: ${printablePath(message)}`;
+  return `failed: ${code}: ${message}`;
 }
 
 /** Widths that most values fit: all columns of a stream cannot be measured first. */

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { printablePath } from '../core/format';
+import { messageOf } from '../core/error-message';
 import { UsageError } from './exit-codes';
 
 /** Patterns of the command line, then those of files, a line each. Later ones win, as in a .gitignore. */
@@ -12,6 +12,6 @@ function linesOf(file: string): string[] {
     const lines = readFileSync(file, 'utf8').split(/\r?\n/);
     return lines.filter((line) => line !== '' && !line.startsWith('#'));
   } catch (error) {
-    throw new UsageError(`The exclude file ${printablePath(file)} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    throw new UsageError(`The exclude file ${file} cannot be read: ${messageOf(error)}`);
   }
 }

@@ -45,4 +45,11 @@ export class LostRunError extends Error {
 /** Input of a person that is wrong: exit 2, nothing was started. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
+  /** One for each thing that is wrong. */
+  readonly lines: readonly string[];
+
+  constructor(...lines: readonly string[]) {
+    super(lines.join('\n'));
+    this.lines = lines;
+  }
 }

@@ -1,8 +1,9 @@
 import { MultiBar, type SingleBar } from 'cli-progress';
 import type { BackupClient, RunHandle } from '../client/backup-client';
-import { formatBytes, formatDuration, printablePath } from '../core/format';
+import { formatBytes, formatDuration } from '../core/format';
 import { RateMeter } from '../core/rate-meter';
 import { batchView, type BatchView } from './batch-view';
+import { lineFormat } from './line-format';
 import type { Output } from './output';
 import { isOver } from './wait';
 
@@ -53,12 +54,12 @@ export function describeView(view: BatchView): string {
 
 function createBars(): Display {
   const bars = new MultiBar({ stream: process.stderr, clearOnComplete: true, hideCursor: true, linewrap: false, forceRedraw: true });
-  const total = bars.create(1000, 0, { text: 'starting' }, { format: '{percentage}% |{bar}| {text}', barsize: 24 });
+  const total = bars.create(1000, 0, { text: 'starting' }, { format: lineFormat('{percentage}% |{bar}| {text}'), barsize: 24 });
   let lines: SingleBar[] = [];
   const setLines = (texts: readonly string[]): void => {
     while (lines.length > texts.length) bars.remove(lines.pop() as SingleBar);
     lines = texts.map((text, index) => {
-      const line = lines[index] ?? bars.create(1, 0, { text }, { format: '{text}' });
+      const line = lines[index] ?? bars.create(1, 0, { text }, { format: lineFormat('{text}') });
       line.update(0, { text });
       return line;
     });
@@ -66,8 +67,8 @@ function createBars(): Display {
   return {
     update: (view) => {
       total.update(Math.floor(view.fraction * 1000), { text: describeView(view) });
-      const waiting = view.waitingFor === null ? [] : [`  ${printablePath(view.waitingFor)}`];
-      setLines([...waiting, ...view.currentFiles.slice(0, SHOWN_FILES).map((path) => `  ${printablePath(path)}`)]);
+      const waiting = view.waitingFor === null ? [] : [`  ${view.waitingFor}`];
+      setLines([...waiting, ...view.currentFiles.slice(0, SHOWN_FILES).map((path) => `  ${path}`)]);
     },
     stop: () => bars.stop(),
   };
@@ -94,7 +95,7 @@ function createLines(output: Output): Display {
       const isNews = view.state !== last.state || view.waitingFor !== last.waitingFor || view.fraction >= last.fraction + LINE_EVERY_FRACTION || atMs > last.atMs + LINE_EVERY_MS;
       if (!isNews) return;
       last = { fraction: view.fraction, atMs, state: view.state, waitingFor: view.waitingFor };
-      output.note(`${describeView(view)}${view.waitingFor === null ? '' : `: ${printablePath(view.waitingFor)}`}`);
+      output.note(`${describeView(view)}${view.waitingFor === null ? '' : `: ${view.waitingFor}`}`);
     },
     stop: () => undefined,
   };

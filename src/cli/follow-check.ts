@@ -1,7 +1,8 @@
 import { SingleBar } from 'cli-progress';
-import { formatBytes, printablePath } from '../core/format';
+import { formatBytes } from '../core/format';
 import { RateMeter, workOf } from '../core/rate-meter';
 import type { CheckProgress, CheckSample } from '../repository/check-progress';
+import { lineFormat } from './line-format';
 import type { Output } from './output';
 import { isOver } from './wait';
 
@@ -60,12 +61,12 @@ function describeView({ phase, done, total, doneBytes, totalBytes, bytesPerSecon
 }
 
 function createBar(): Display {
-  const bar = new SingleBar({ stream: process.stderr, format: '{percentage}% |{bar}| {text}', barsize: 24, clearOnComplete: true, hideCursor: true, linewrap: false, forceRedraw: true });
+  const bar = new SingleBar({ stream: process.stderr, format: lineFormat('{percentage}% |{bar}| {text}'), barsize: 24, clearOnComplete: true, hideCursor: true, linewrap: false, forceRedraw: true });
   bar.start(1000, 0, { text: 'starting' });
   return {
     update: (view) => {
       const [path = ''] = view.currentFiles;
-      bar.update(Math.floor(view.fraction * 1000), { text: `${describeView(view)}  ${printablePath(path)}` });
+      bar.update(Math.floor(view.fraction * 1000), { text: `${describeView(view)}  ${path}` });
     },
     stop: () => bar.stop(),
   };

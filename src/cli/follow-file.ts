@@ -1,7 +1,8 @@
 import { SingleBar } from 'cli-progress';
 import type { BackupClient, FileBackupHandle } from '../client/backup-client';
-import { formatBytes, printablePath } from '../core/format';
+import { formatBytes } from '../core/format';
 import type { FileBackupOutput } from '../models';
+import { lineFormat } from './line-format';
 import type { Output } from './output';
 import { isOver } from './wait';
 
@@ -46,11 +47,11 @@ interface Display {
 }
 
 function createBar(sizeBytes: number): Display {
-  const bar = new SingleBar({ format: '{label} |{bar}| {percentage}% {moved} of {size} {waiting}', stream: process.stderr, clearOnComplete: true, hideCursor: true });
+  const bar = new SingleBar({ format: lineFormat('{label} |{bar}| {percentage}% {moved} of {size} {waiting}'), stream: process.stderr, clearOnComplete: true, hideCursor: true });
   bar.start(Math.max(1, sizeBytes), 0, { label: 'starting', moved: '0 B', size: formatBytes(sizeBytes), waiting: '' });
   return {
     update: (step, movedBytes, waiting) =>
-      bar.update(Math.min(movedBytes, sizeBytes), { label: labels[step ?? ''] ?? step ?? 'waiting', moved: formatBytes(movedBytes), waiting: printablePath(waiting ?? '') }),
+      bar.update(Math.min(movedBytes, sizeBytes), { label: labels[step ?? ''] ?? step ?? 'waiting', moved: formatBytes(movedBytes), waiting: waiting ?? '' }),
     stop: () => bar.stop(),
   };
 }
@@ -61,7 +62,7 @@ function createEvents(output: Output, sizeBytes: number): Display {
     update: (step, movedBytes, waiting) => {
       const label = labels[step ?? ''] ?? 'waiting';
       const percent = sizeBytes === 0 ? 0 : Math.floor((movedBytes / sizeBytes) * 10) * 10;
-      const line = [label, percent > 0 ? `${percent} %` : '', printablePath(waiting ?? '')].filter((part) => part !== '').join(' ');
+      const line = [label, percent > 0 ? `${percent} %` : '', waiting ?? ''].filter((part) => part !== '').join(' ');
       if (line === last) return;
       last = line;
       output.event('status', { step, movedBytes, sizeBytes, waitingFor: waiting }, line);

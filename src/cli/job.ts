@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import type { BackupClient, RunHandle } from '../client/backup-client';
 import { hostTaskQueue, operationTaskQueue } from '../core/names';
 import { connectTo } from './connect';
-import { errorText } from './error-text';
+import { errorText } from './error-lines';
 import { LostRunError } from './exit-codes';
 import type { ServerOptions } from './options';
 import type { Output } from './output';

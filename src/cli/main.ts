@@ -21,17 +21,21 @@ import { statsCommand } from './commands/stats';
 import { statusCommand } from './commands/status';
 import { workerCommand } from './commands/worker';
 import { StorageError } from '../storage/errors';
-import { errorText } from './error-text';
+import { errorLines } from './error-lines';
 import { exitCodes, LostRunError, UsageError, type ExitCode } from './exit-codes';
+import { parserOutput } from './parser-output';
+import { flush, printNotes } from '../terminal';
 import { version } from '../version';
 
 const program = new Command('file-backup')
   .description('Durable file backups on Temporal: every copy is atomic, verified by reading it back, and undone when its run fails.')
   .version(version)
   .showHelpAfterError('(add --help for the options)')
-  .configureHelp({ showGlobalOptions: true });
+  .configureHelp({ showGlobalOptions: true })
+  .configureOutput(parserOutput);
 
 for (const command of [fileCommand, batchCommand, initCommand, snapshotCommand, snapshotsCommand, lsCommand, diffCommand, restoreCommand, checkCommand, pruneCommand, scheduleCommand, runsCommand, statusCommand, pauseCommand, resumeCommand, cancelCommand, statsCommand, workerCommand, serverCommandLine]) {
+  for (const each of [command, ...command.commands]) each.configureOutput(parserOutput);
   program.addCommand(command.exitOverride());
 }
 
@@ -48,13 +52,14 @@ program
   })
   // Calls to a server that are still under way must not keep a finished command alive. What was printed into a pipe is
   // still to be read.
-  .finally(() => process.stdout.write('', () => process.exit()));
+  .finally(() => void flush().then(() => process.exit()));
 
 /** Says what went wrong, once, and answers the exit code. */
 function exitCodeOf(error: unknown): ExitCode {
   // The parser has printed its message, or the help that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
-  process.stderr.write(`file-backup: ${errorText(error)}\n`);
+  const [first = '', ...others] = errorLines(error);
+  printNotes([`file-backup: ${first}`, ...others]);
   if (error instanceof StorageError) return notFound.includes(error.code) ? exitCodes.notFound : exitCodes.failed;
   if (error instanceof UsageError) return exitCodes.usage;
   if (error instanceof LostRunError) return exitCodes.interrupted;

@@ -1,39 +1,34 @@
-import Table from 'cli-table3';
+import { printLines, printNotes } from '../terminal';
+
+/** What is printed: one line, or several. A line break inside of a line is printed as `\n`. */
+export type Text = string | readonly string[];
 
 /**
  * What a command prints. Standard output carries results only: text, or with `--json` one object a line, the last one
- * the result. Everything else goes to standard error.
+ * the result. Everything else goes to standard error. Lines may hold anything: they are made printable on the way.
  */
 export interface Output {
   readonly isJson: boolean;
   /** Something that happened on the way: an object on standard output with `--json`, else a line on standard error. */
   event(type: string, fields: object, line: string): void;
   /** The result of the command. */
-  result(type: string, fields: object, text: string): void;
+  result(type: string, fields: object, text: Text): void;
   /** A word to the person at the terminal. */
-  note(line: string): void;
+  note(text: Text): void;
 }
 
 export function createOutput(isJson: boolean): Output {
-  const print = (type: string, fields: object): void => void process.stdout.write(`${JSON.stringify({ messageType: type, ...fields })}\n`);
-  const note = (line: string): void => void process.stderr.write(`${line}\n`);
+  const print = (type: string, fields: object): void => printLines([jsonLine(type, fields)]);
+  const note = (text: Text): void => printNotes([text].flat());
   return {
     isJson,
     event: (type, fields, line) => (isJson ? print(type, fields) : note(line)),
-    result: (type, fields, text) => (isJson ? print(type, fields) : void process.stdout.write(`${text}\n`)),
+    result: (type, fields, text) => (isJson ? print(type, fields) : printLines([text].flat())),
     note,
   };
 }
 
-/** A plain table without lines. */
-export function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const none = { top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '' };
-  const inner = { left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ' };
-  const table = new Table({ head: [...head], chars: { ...none, ...inner }, style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 } });
-  table.push(...rows.map((row) => [...row]));
-  return table
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd())
-    .join('\n');
+/** An object of `--json`. Fields that come from elsewhere cannot make it one of another type. */
+export function jsonLine(type: string, fields: object): string {
+  return JSON.stringify(Object.assign({ messageType: type }, fields, { messageType: type }));
 }

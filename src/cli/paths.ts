@@ -1,11 +1,10 @@
 import { realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { printablePath } from '../core/format';
 import { UsageError } from './exit-codes';
 
 /** A path as a person typed it, made absolute and rid of links in its parents; the file itself may still be a link. */
 export function canonicalFile(what: string, typed: string): string {
-  if (typed.endsWith('/')) throw new UsageError(`${what} ${printablePath(typed)} names a directory; give the full path of the file`);
+  if (typed.endsWith('/')) throw new UsageError(`${what} ${typed} names a directory; give the full path of the file`);
   const path = resolve(typed);
   return path === '/' ? path : join(canonicalDirectory(dirname(path)), basename(path));
 }

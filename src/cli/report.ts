@@ -17,5 +17,5 @@ export function whoContinues(taskQueue: string | undefined): string {
 /** Where a person can look at the run. */
 export function reportWebUi(run: StartedRun, server: ServerSession, output: Output): void {
   const webUi = server.webUi(run);
-  if (webUi !== undefined && !output.isJson) output.note(`Web UI: ${webUi}${server.isEmbedded ? '\n        (while a server runs: file-backup server)' : ''}`);
+  if (webUi !== undefined && !output.isJson) output.note([`Web UI: ${webUi}`, ...(server.isEmbedded ? ['        (while a server runs: file-backup server)'] : [])]);
 }

@@ -1,4 +1,4 @@
-import { formatBytes, formatDuration, printablePath } from '../core/format';
+import { formatBytes, formatDuration } from '../core/format';
 import type { RestoreOutput } from '../restore-models';
 import { exitCodes, type ExitCode } from './exit-codes';
 
@@ -10,7 +10,7 @@ export function restoreExitCode({ success, errorCode }: RestoreOutput): ExitCode
 }
 
 /** The summary at the end. */
-export function restoreText(result: RestoreOutput): string {
+export function restoreText(result: RestoreOutput): string[] {
   const { snapshot, target, restoredEntries, unchangedEntries, failedEntries, skippedEntries, restoredBytes, processingTimeMs, verifiedFrom, errorCode, errorMessage } = result;
   const lines: [string, string][] = [
     ['Restored', `${restoredEntries} files/dirs (${formatBytes(restoredBytes)}) in ${formatDuration(processingTimeMs)}`],
@@ -21,9 +21,9 @@ export function restoreText(result: RestoreOutput): string {
   ];
   const width = Math.max(...lines.map(([name]) => name.length)) + 2;
   const figures = lines.map(([name, value]) => `  ${`${name}:`.padEnd(width)}${value}`);
-  if (errorCode === null) return [`Restored snapshot ${snapshot} to ${printablePath(target)}`, ...figures].join('\n');
-  const failed = `Restore to ${printablePath(target)} failed: ${errorCode}: ${printablePath(errorMessage ?? '')}`;
-  return result.entries === 0 ? `${failed}\nNothing was written.` : [`${failed}\nWhat is restored stays.`, ...figures].join('\n');
+  if (errorCode === null) return [`Restored snapshot ${snapshot} to ${target}`, ...figures];
+  const failed = `Restore to ${target} failed: ${errorCode}: ${errorMessage ?? ''}`;
+  return result.entries === 0 ? [failed, 'Nothing was written.'] : [failed, 'What is restored stays.', ...figures];
 }
 
 function skippedText({ skippedEntries, skippedByReason }: RestoreOutput): string {
@@ -42,9 +42,9 @@ const reasons: Readonly<Record<string, string>> = {
 /** What failed or cannot be restored, by name. */
 export function restoreNotes({ failureSample, failedEntries, failuresPath, skippedSample }: RestoreOutput): string[] {
   return [
-    ...skippedSample.map(({ path, reason }) => `Skipped ${printablePath(path)}: ${reason}`),
+    ...skippedSample.map(({ path, reason }) => `Skipped ${path}: ${reason}`),
     ...(failureSample.length > 0 ? [`Failed${failedEntries > failureSample.length ? `, the first ${failureSample.length} of ${failedEntries}` : ''}:`] : []),
-    ...failureSample.map(({ path, type, message }) => `  ${printablePath(path)}: ${type}: ${printablePath(message)}`),
-    ...(failuresPath === null ? [] : [`All of them: ${printablePath(failuresPath)}`]),
+    ...failureSample.map(({ path, type, message }) => `  ${path}: ${type}: ${message}`),
+    ...(failuresPath === null ? [] : [`All of them: ${failuresPath}`]),
   ];
 }

@@ -1,4 +1,4 @@
-import { formatBytes, formatDuration, printablePath } from '../core/format';
+import { formatBytes, formatDuration } from '../core/format';
 import type { SnapshotOutput } from '../snapshot-models';
 import type { SnapshotPreview } from '../storage/snapshot/preview-snapshot';
 import { exitCodes, type ExitCode } from './exit-codes';
@@ -11,7 +11,7 @@ export function snapshotExitCode({ success, status, errorCode }: SnapshotOutput)
 }
 
 /** The summary at the end, in the shape that restic's users know. */
-export function snapshotText(result: SnapshotOutput): string {
+export function snapshotText(result: SnapshotOutput): string[] {
   const { snapshot, parent, files, newFiles, changedFiles, unchangedFiles, directories, symlinks, specials, totalBytes, copiedBytes, processingTimeMs, verifiedFrom } = result;
   if (snapshot === null) return failureText(result);
   const others = [...(symlinks > 0 ? [`${symlinks} symbolic link${symlinks === 1 ? '' : 's'}`] : []), ...(specials > 0 ? [`${specials} special file${specials === 1 ? '' : 's'}, recorded without a copy`] : [])];
@@ -24,7 +24,7 @@ export function snapshotText(result: SnapshotOutput): string {
     '',
     `processed ${files} files, ${formatBytes(totalBytes)} in ${formatDuration(processingTimeMs)}`,
     `snapshot ${snapshot.slice(-8)} saved as ${snapshot}${result.status === 'partial' ? ` (partial: ${result.failedEntries} failed)` : ''}`,
-  ].join('\n');
+  ];
 }
 
 function filesLine(newFiles: number, changedFiles: number, unchangedFiles: number): string {
@@ -32,21 +32,21 @@ function filesLine(newFiles: number, changedFiles: number, unchangedFiles: numbe
   return `Files:  ${column(newFiles)} new, ${column(changedFiles)} changed, ${column(unchangedFiles)} unmodified`;
 }
 
-function failureText({ repository, errorCode, errorMessage, rollback }: SnapshotOutput): string {
+function failureText({ repository, errorCode, errorMessage, rollback }: SnapshotOutput): string[] {
   const ends = { notNeeded: 'Nothing was written.', performed: 'Everything was undone: the repository is as it was before.', failed: 'Undo did not finish; a worker\'s janitor removes the rest.' };
-  return `Snapshot to ${printablePath(repository)} failed: ${errorCode}: ${printablePath(errorMessage ?? '')}\n${ends[rollback]}`;
+  return [`Snapshot to ${repository} failed: ${errorCode}: ${errorMessage ?? ''}`, ends[rollback]];
 }
 
 /** What a person should know although it went well, and what failed by name. */
 export function snapshotNotes({ leftOut, notKept, vanishedFiles, excludedEntries, failureSample, failedEntries, snapshot, repository }: SnapshotOutput): string[] {
-  const more = failedEntries > failureSample.length && snapshot !== null ? [`All ${failedEntries} failed entries: ${printablePath(repository)}/${snapshot}/metadata.ndjson ("state":"failed")`] : [];
+  const more = failedEntries > failureSample.length && snapshot !== null ? [`All ${failedEntries} failed entries: ${repository}/${snapshot}/metadata.ndjson ("state":"failed")`] : [];
   return [
-    ...leftOut.map((path) => `Left out by itself: ${printablePath(path)}`),
+    ...leftOut.map((path) => `Left out by itself: ${path}`),
     ...(excludedEntries > 0 ? [`Left out on request: ${excludedEntries} entries`] : []),
     ...(vanishedFiles > 0 ? [`Gone when their turn came: ${vanishedFiles} files`] : []),
     ...(notKept.length > 0 ? [`Not kept: ${notKept.map((what) => unkept[what] ?? what).join(', ')}`] : []),
     ...(failureSample.length > 0 ? [`Failed${failedEntries > failureSample.length ? `, the first ${failureSample.length} of ${failedEntries}` : ''}:`] : []),
-    ...failureSample.map(({ path, type, message }) => `  ${printablePath(path)}: ${type}: ${printablePath(message)}`),
+    ...failureSample.map(({ path, type, message }) => `  ${path}: ${type}: ${message}`),
     ...more,
   ];
 }
@@ -54,7 +54,7 @@ export function snapshotNotes({ leftOut, notKept, vanishedFiles, excludedEntries
 const unkept: Readonly<Record<string, string>> = { xattrs: 'extended attributes and access control lists', holes: 'holes of sparse files (they are stored as zeros)' };
 
 /** What `--dry-run` says. */
-export function previewText({ parent, newFiles, changedFiles, unchangedFiles, directories, others, totalBytes, copiedBytes }: SnapshotPreview): string {
+export function previewText({ parent, newFiles, changedFiles, unchangedFiles, directories, others, totalBytes, copiedBytes }: SnapshotPreview): string[] {
   return [
     parent === null ? 'no parent snapshot: all files would be read' : `using parent snapshot ${parent}`,
     '',
@@ -63,5 +63,5 @@ export function previewText({ parent, newFiles, changedFiles, unchangedFiles, di
     `Would add to the repository: ${formatBytes(copiedBytes)}`,
     '',
     `would process ${newFiles + changedFiles + unchangedFiles} files, ${formatBytes(totalBytes)}`,
-  ].join('\n');
+  ];
 }

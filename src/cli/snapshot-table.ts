@@ -1,7 +1,7 @@
-import { formatBytes, printablePath } from '../core/format';
+import { formatBytes } from '../core/format';
 import { localTime } from '../core/local-time';
 import { parseSnapshotName } from '../core/snapshot-name';
-import { renderTable } from './output';
+import { tableLines, type Cell } from './table';
 
 /** What tables of snapshots show of each; undefined where the record is damaged. */
 export interface ShownSnapshot {
@@ -16,22 +16,18 @@ export interface ExtraColumn<Shown> {
 }
 
 /** A table as restic prints it, the newest snapshot last; several tags, sources and the like are on lines of their own. */
-export function snapshotTable<Shown extends ShownSnapshot>(snapshots: readonly Shown[], extra: readonly ExtraColumn<Shown>[] = []): string {
+export function snapshotTable<Shown extends ShownSnapshot>(snapshots: readonly Shown[], extra: readonly ExtraColumn<Shown>[] = []): string[] {
   const head = ['ID', 'Time', 'Host', 'Tags', ...extra.map((column) => column.head), 'Sources', 'Files', 'Size', 'State'];
-  return renderTable(head, snapshots.map((snapshot) => cells(snapshot, extra)));
+  return tableLines(head, snapshots.map((snapshot) => cells(snapshot, extra)));
 }
 
-function cells<Shown extends ShownSnapshot>(snapshot: Shown, extra: readonly ExtraColumn<Shown>[]): string[] {
+function cells<Shown extends ShownSnapshot>(snapshot: Shown, extra: readonly ExtraColumn<Shown>[]): Cell[] {
   const { id, startedAt } = parseSnapshotName(snapshot.name) ?? { id: snapshot.name, startedAt: new Date(NaN) };
-  const between = extra.map(({ lines }) => shown(lines(snapshot)));
+  const between = extra.map(({ lines }) => lines(snapshot));
   const { details } = snapshot;
   if (details === undefined) return [id, localTime(startedAt), '', '', ...between, '', '', '', 'damaged'];
   const { host, tags, sources, files, sizeBytes, status } = details;
-  return [id, localTime(startedAt), printablePath(host), shown(tags), ...between, shown(sources), String(files), formatBytes(sizeBytes), status];
-}
-
-function shown(lines: readonly string[]): string {
-  return lines.map(printablePath).join('\n');
+  return [id, localTime(startedAt), host, tags, ...between, sources, String(files), formatBytes(sizeBytes), status];
 }
 
 /** `1 snapshot`, `2 snapshots`. */

@@ -3,7 +3,7 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { MAX_INLINE_LIST_BYTES, type BatchBackupRequest } from '../batch-models';
-import { printablePath } from '../core/format';
+import { messageOf } from '../core/error-message';
 import { UsageError } from './exit-codes';
 import { CanonicalPaths } from './canonical-paths';
 import { splitEntries } from './split-entries';
@@ -40,7 +40,7 @@ const KEEP_LISTS_DAYS = 30;
 export async function prepareList(source: ListSource, directory: string): Promise<PreparedList> {
   const writer = new ListWriter(directory);
   try {
-    for (const file of source.files) writer.add(Buffer.from(file), `"${printablePath(file)}"`);
+    for (const file of source.files) writer.add(Buffer.from(file), `"${file}"`);
     if (source.filesFrom !== undefined) await addList(writer, source.filesFrom, source.isNulSeparated);
     if (writer.entries === 0) throw new UsageError(source.filesFrom === undefined ? 'Name at least one file, or a list of files with --files-from' : `The list ${nameOf(source.filesFrom)} is empty: there is nothing to back up`);
     return writer.finish();
@@ -60,12 +60,12 @@ async function addList(writer: ListWriter, path: string, isNulSeparated: boolean
     }
   } catch (error) {
     if (error instanceof UsageError) throw error;
-    throw new UsageError(`The list ${nameOf(path)} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    throw new UsageError(`The list ${nameOf(path)} cannot be read: ${messageOf(error)}`);
   }
 }
 
 function nameOf(path: string): string {
-  return path === '-' ? 'on standard input' : printablePath(path);
+  return path === '-' ? 'on standard input' : path;
 }
 
 /** Longest path that Linux takes (PATH_MAX less its closing NUL), in bytes. */

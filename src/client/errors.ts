@@ -1,5 +1,3 @@
-import { printablePath } from '../core/format';
-
 /** Another operation is writing the target. */
 export class TargetBusyError extends Error {
   override readonly name = 'TargetBusyError';
@@ -9,7 +7,7 @@ export class TargetBusyError extends Error {
     readonly workflowId: string,
     readonly operationId: string,
   ) {
-    super(`Target ${printablePath(backupPath)} is busy: operation ${operationId} is writing it (run ${workflowId}). Wait for it, or cancel it.`);
+    super(`Target ${backupPath} is busy: operation ${operationId} is writing it (run ${workflowId}). Wait for it, or cancel it.`);
   }
 }
 

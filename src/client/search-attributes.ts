@@ -1,5 +1,6 @@
 import type { ConnectionLike } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
+import { messageOf } from '../core/error-message';
 import { SEARCH_ATTRIBUTES } from '../core/names';
 
 const { IndexedValueType } = temporal.api.enums.v1;
@@ -26,6 +27,6 @@ export async function registerSearchAttributes(connection: ConnectionLike, names
     }
     return { registered: true };
   } catch (error) {
-    return { registered: false, reason: error instanceof Error ? error.message : String(error) };
+    return { registered: false, reason: messageOf(error) };
   }
 }

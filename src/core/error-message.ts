@@ -7,7 +7,9 @@ const QUOTING_CODES = /^ERR_(INVALID|OUT_OF_RANGE|UNKNOWN)/;
  */
 export function messageOf(error: unknown): string {
   if (typeof error !== 'object' || error === null || !('message' in error)) return typeof error === 'string' ? error : `${typeof error} that is no error was thrown`;
-  const { name, message, code } = error as { readonly name?: unknown; readonly message: unknown; readonly code?: unknown };
+  const { name, message, code, codeblock, line, column } = error as Readonly<Record<string, unknown>>;
+  // Of the parser of Temporal's configuration file, which shows the lines around, keys and all.
+  if (codeblock !== undefined) return `no valid TOML from line ${Number(line)}, column ${Number(column)} on`;
   const isQuoting = name === 'SyntaxError' || (typeof code === 'string' && QUOTING_CODES.test(code));
   return isQuoting ? `${String(name)}: data that is not what it should be` : String(message);
 }

@@ -1,4 +1,5 @@
 import { request } from 'node:http';
+import { parseJson } from '../core/parse-json';
 
 const ANSWER_WITHIN_MS = 2_000;
 
@@ -61,7 +62,7 @@ function call<Answer>(apiAddress: string, method: 'GET' | 'POST', path: string, 
 
 function parseAnswer<Answer>(bytes: Buffer): Answer | undefined {
   try {
-    return JSON.parse(bytes.toString()) as Answer;
+    return parseJson(bytes.toString()) as Answer;
   } catch (error) {
     // Whoever listens there speaks HTTP, but is no Temporal server.
     if (error instanceof SyntaxError) return undefined;

@@ -66,12 +66,12 @@ async function refuseUnusable(path: string): Promise<void> {
 }
 
 function noneToBeHad(tried: string[]): NoTemporalServerError {
-  return new NoTemporalServerError(
-    'No Temporal server can be had, since there is no Temporal CLI to start one with. Tried:\n' +
-      tried.map((line) => `  - ${line}\n`).join('') +
-      'To go on, do one of these:\n' +
-      '  - set TEMPORAL_CLI_PATH to a Temporal CLI\n' +
-      '  - install the Temporal CLI (https://docs.temporal.io/cli), so that «temporal» is on PATH\n' +
-      '  - name a running Temporal server with TEMPORAL_ADDRESS',
-  );
+  return new NoTemporalServerError([
+    'No Temporal server can be had, since there is no Temporal CLI to start one with. Tried:',
+    ...tried.map((line) => `  - ${line}`),
+    'To go on, do one of these:',
+    '  - set TEMPORAL_CLI_PATH to a Temporal CLI',
+    '  - install the Temporal CLI (https://docs.temporal.io/cli), so that «temporal» is on PATH',
+    '  - name a running Temporal server with TEMPORAL_ADDRESS',
+  ]);
 }

@@ -1,14 +1,18 @@
+export { messageOf as reasonOf } from '../core/error-message';
+
 /**
  * No Temporal server can be had: none could be found, downloaded, started or shared.
  * The message says what was tried and what the user can do; the command ends with exit code 20.
  */
 export class NoTemporalServerError extends Error {
   override readonly name = 'NoTemporalServerError';
-}
+  readonly lines: readonly string[];
 
-/** The message of anything that was thrown. */
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  constructor(text: string | readonly string[], options?: ErrorOptions) {
+    const lines = [text].flat();
+    super(lines.join('\n'), options);
+    this.lines = lines;
+  }
 }
 
 /** The `code` of a Node system error, such as ENOENT. */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { parseJson } from '../core/parse-json';
 import { codeOf } from './errors';
 
 /** The file's text, or undefined when there is no such file. */
@@ -26,7 +27,7 @@ export function replaceFile(path: string, text: string): void {
 /** The parsed JSON object of a text, or undefined when it is none. */
 export function parseObject(text: string): Record<string, unknown> | undefined {
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = parseJson(text);
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;

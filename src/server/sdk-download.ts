@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseJson } from '../core/parse-json';
 import type { Download } from './download';
 import { codeOf, reasonOf } from './errors';
 
@@ -43,7 +44,7 @@ export const sdkDownload: Download = {
 
 /** Runs the script to its end, or until it takes too long, and returns what it complained of. */
 function runScript(folder: string, env: NodeJS.ProcessEnv): Promise<string> {
-  const { version } = JSON.parse(readFileSync(require.resolve('@temporalio/worker/package.json'), 'utf8')) as { version: string };
+  const { version } = parseJson(readFileSync(require.resolve('@temporalio/worker/package.json'), 'utf8')) as { version: string };
   return new Promise((resolve) => {
     const args = ['-e', SCRIPT, require.resolve('@temporalio/worker'), folder, version];
     // A process group of its own: ending it ends the throw-away server too.

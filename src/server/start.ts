@@ -106,9 +106,9 @@ function openLog(path: string): number {
 
 function startFailure(binary: string, files: StateFiles, reason: string): NoTemporalServerError {
   const excerpt = logExcerpt(files.log);
-  const lines = excerpt ? `its log says:\n${excerpt.replace(/^/gm, '  ')}` : 'its log is empty.';
-  return new NoTemporalServerError(
-    `The Temporal server ${binary} did not start: ${reason}; ${lines}\n` +
-      `The log is ${files.log}. Use another Temporal CLI with TEMPORAL_CLI_PATH, or a running server with TEMPORAL_ADDRESS.`,
-  );
+  return new NoTemporalServerError([
+    `The Temporal server ${binary} did not start: ${reason}; ${excerpt.length > 0 ? 'its log says:' : 'its log is empty.'}`,
+    ...excerpt.map((line) => `  ${line}`),
+    `The log is ${files.log}. Use another Temporal CLI with TEMPORAL_CLI_PATH, or a running server with TEMPORAL_ADDRESS.`,
+  ]);
 }

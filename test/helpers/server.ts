@@ -57,7 +57,7 @@ async function untilReady(apiAddress: string, log: string): Promise<void> {
   for (;;) {
     const namespace = await readNamespace(apiAddress);
     if (namespace && Object.keys(SEARCH_ATTRIBUTES).every((name) => namespace.searchAttributes.includes(name))) return;
-    if (Date.now() > deadline) throw new Error(`The Temporal server for the tests did not start:\n${logExcerpt(log)}`);
+    if (Date.now() > deadline) throw new Error(`The Temporal server for the tests did not start:\n${logExcerpt(log).join('\n')}`);
     await delay(20);
   }
 }

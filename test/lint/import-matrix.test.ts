@@ -38,6 +38,8 @@ const wrong: WrongSample[] = [
   ['a promise is left alone', 'src/activities/index.ts', 'async function work(): Promise<void> {\n  await Promise.resolve();\n}\nexport function start(): void {\n  work();\n}', '@typescript-eslint/no-floating-promises'],
   ['a union is not exhausted', 'src/core/roots.ts', 'export function f(x: \'a\' | \'b\'): number {\n  switch (x) {\n    case \'a\':\n      return 1;\n  }\n  return 0;\n}', '@typescript-eslint/switch-exhaustiveness-check'],
   ['a type is imported as a value', 'src/storage/source.ts', 'import { StorageError } from \'./errors\';\nexport type A = StorageError;', '@typescript-eslint/consistent-type-imports'],
+  ['something is printed past the terminal', 'src/cli/report.ts', 'export const a = (): boolean => process.stdout.write(\'raw\');', 'no-restricted-syntax'],
+  ['JSON is parsed by what quotes it', 'src/storage/errors.ts', 'export const a = (text: string): unknown => JSON.parse(text);', 'no-restricted-syntax'],
   ['something is printed past the log', 'src/activities/index.ts', 'export const a = (): void => console.log(1);', 'no-console'],
 ];
 

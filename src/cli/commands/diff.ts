@@ -6,11 +6,11 @@ import type { SnapshotEntry } from '../../storage/snapshot/entry';
 import { openSnapshot, type OpenSnapshot } from '../../storage/snapshot/metadata';
 import { readRepository } from '../../storage/snapshot/repository';
 import { findSnapshot } from '../../storage/snapshot/snapshot-record';
+import { printStream } from '../../terminal';
 import { failureText, shownPath } from '../entry-line';
 import { repositoryExitCodeHelp } from '../exit-codes';
-import { printLines } from '../line-writer';
 import { localCommand } from '../local-command';
-import { createOutput } from '../output';
+import { createOutput, jsonLine } from '../output';
 import { canonicalDirectory } from '../paths';
 
 const legend = `
@@ -36,12 +36,12 @@ export const diffCommand = localCommand('diff')
       for (const difference of compareEntries(before.entries(), after.entries())) {
         counts = countDifference(counts, difference);
         if (difference.change === 'metadata' && !options.metadata) continue;
-        yield options.json ? jsonLine(difference) : line(difference);
+        yield options.json ? jsonLineOf(difference) : line(difference);
       }
     };
     const output = createOutput(options.json);
     if (!output.isJson) output.note(`comparing snapshot ${before.name} to ${after.name}`);
-    if (!(await printLines(lines()))) return;
+    if (!(await printStream(lines()))) return;
     output.result('differences', { repository, before: before.name, after: after.name, ...counts }, summary(counts));
   });
 
@@ -57,11 +57,11 @@ function failureIn(which: string, entry: SnapshotEntry | undefined): string {
   return entry?.state === 'failed' ? `${which}: ${failureText(entry)}` : '';
 }
 
-function jsonLine({ path, change, before, after }: Difference): string {
-  return JSON.stringify({ messageType: 'difference', change, modifier: letters[change], path: toJsonPath(path), before: before ?? null, after: after ?? null });
+function jsonLineOf({ path, change, before, after }: Difference): string {
+  return jsonLine('difference', { change, modifier: letters[change], path: toJsonPath(path), before: before ?? null, after: after ?? null });
 }
 
-function summary(counts: DifferenceCounts): string {
+function summary(counts: DifferenceCounts): string[] {
   const numbers = (name: string, { added, removed, changed }: KindCounts): string =>
     `${name.padEnd(10)} ${String(added).padStart(5)} new, ${String(removed).padStart(5)} removed, ${String(changed).padStart(5)} changed`;
   return [
@@ -73,5 +73,5 @@ function summary(counts: DifferenceCounts): string {
     ...(counts.unknown === 0 ? [] : [`Failed:    ${String(counts.unknown).padStart(5)} cannot be compared`]),
     `  Added:   ${formatBytes(counts.addedBytes)}`,
     `  Removed: ${formatBytes(counts.removedBytes)}`,
-  ].join('\n');
+  ];
 }

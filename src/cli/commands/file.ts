@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { formatBytes, formatDuration, printablePath } from '../../core/format';
+import { formatBytes, formatDuration } from '../../core/format';
 import { FileBackupInput, type FileBackupOutput } from '../../models';
 import { backupCommand, backupRequest, parseRequest } from '../backup-options';
 import { doJob } from '../do-job';
@@ -27,7 +27,7 @@ export const fileCommand = backupCommand('file')
         start: (client) => client.startBackupFile(input),
         follow: (client, handle) => followFile(client, handle, sizeOf(input.sourcePath), output),
         exitCode: ({ success }) => (success ? exitCodes.done : exitCodes.failed),
-        text: (result) => (result.success ? successText(result) : null),
+        text: (result) => (result.success ? successLines(result) : null),
         notes: fileNotes,
       },
       options,
@@ -42,13 +42,13 @@ function sizeOf(path: string): number {
 
 /** Warnings, and why it failed: standard output carries results only. */
 function fileNotes(result: FileBackupOutput): string[] {
-  return [...result.warnings.map((warning) => `Warning: ${printablePath(warning)}`), ...(result.success ? [] : [failureText(result)])];
+  return [...result.warnings.map((warning) => `Warning: ${warning}`), ...(result.success ? [] : failureLines(result))];
 }
 
-function successText(result: FileBackupOutput): string {
+function successLines(result: FileBackupOutput): string[] {
   const verified = result.verified ? `verified by reading it back from the ${result.verifiedFrom}` : 'not verified';
   const facts = [formatBytes(result.backupSizeBytes), verified, formatDuration(result.processingTimeMs), ...(result.retryCount > 0 ? [`${result.retryCount} retries`] : [])];
-  return [`Backed up ${printablePath(result.sourcePath)}`, `       to ${printablePath(result.backupPath)}`, `          ${facts.join(', ')}`, `          SHA-256 ${result.sha256}`].join('\n');
+  return [`Backed up ${result.sourcePath}`, `       to ${result.backupPath}`, `          ${facts.join(', ')}`, `          SHA-256 ${result.sha256}`];
 }
 
 const rollbackTexts: Record<FileBackupOutput['rollback']['status'], string> = {
@@ -58,6 +58,6 @@ const rollbackTexts: Record<FileBackupOutput['rollback']['status'], string> = {
   unsupported: 'It was written in place, so it cannot be undone: look at the target.',
 };
 
-function failureText(result: FileBackupOutput): string {
-  return `Backup failed: ${result.errorCode}: ${printablePath(result.errorMessage ?? '')}\n${rollbackTexts[result.rollback.status]}`;
+function failureLines(result: FileBackupOutput): string[] {
+  return [`Backup failed: ${result.errorCode}: ${result.errorMessage ?? ''}`, rollbackTexts[result.rollback.status]];
 }

@@ -1,4 +1,3 @@
-import { printablePath } from '../../core/format';
 import { initRepository } from '../../storage/snapshot/repository';
 import { localCommand } from '../local-command';
 import { createOutput } from '../output';
@@ -10,5 +9,5 @@ export const initCommand = localCommand('init')
   .action((directory, options) => {
     const path = canonicalDirectory(directory);
     const { id } = initRepository(path);
-    createOutput(options.json).result('initialized', { repository: path, id }, `Made repository ${id.slice(0, 8)} in ${printablePath(path)}`);
+    createOutput(options.json).result('initialized', { repository: path, id }, `Made repository ${id.slice(0, 8)} in ${path}`);
   });

@@ -1,14 +1,14 @@
 import { resolve } from 'node:path';
-import { formatBytes, printablePath } from '../../core/format';
+import { formatBytes } from '../../core/format';
 import { isBelowKey, orderKey } from '../../storage/snapshot/entry-order';
 import { openSnapshot, type ReadEntry } from '../../storage/snapshot/metadata';
 import { readRepository } from '../../storage/snapshot/repository';
 import { findSnapshot } from '../../storage/snapshot/snapshot-record';
+import { printStream } from '../../terminal';
 import { entryLine, longEntryLine } from '../entry-line';
 import { repositoryExitCodeHelp } from '../exit-codes';
-import { printLines } from '../line-writer';
 import { localCommand } from '../local-command';
-import { createOutput } from '../output';
+import { createOutput, jsonLine } from '../output';
 import { canonicalDirectory } from '../paths';
 
 export const lsCommand = localCommand('ls')
@@ -24,7 +24,7 @@ export const lsCommand = localCommand('ls')
     const snapshot = openSnapshot(repository, findSnapshot(repository, wanted));
     const asked = new AskedPaths(paths);
     const listed = { entries: 0, files: 0, failed: 0, sizeBytes: 0 };
-    const lineOf = options.json ? jsonLine : ({ entry }: ReadEntry) => (options.long ? longEntryLine(entry) : entryLine(entry));
+    const lineOf = ({ entry }: ReadEntry) => options.json ? jsonLine('entry', entry) : (options.long ? longEntryLine(entry) : entryLine(entry));
     const lines = function* (): Generator<string> {
       for (const read of snapshot.entries()) {
         if (!asked.has(read.key)) continue;
@@ -32,17 +32,13 @@ export const lsCommand = localCommand('ls')
         yield lineOf(read);
       }
     };
-    if (!(await printLines(lines()))) return;
+    if (!(await printStream(lines()))) return;
     const missing = asked.missing();
-    if (missing.length > 0) throw new Error(`Snapshot ${snapshot.name} has no ${missing.map(printablePath).join(', no ')}`);
+    if (missing.length > 0) throw new Error(`Snapshot ${snapshot.name} has no ${missing.join(', no ')}`);
     const output = createOutput(options.json);
     if (output.isJson) output.result('entries', { repository, snapshot: snapshot.name, ...listed }, '');
     else if (options.long) output.note(`${listed.entries} entries, ${listed.files} files, ${formatBytes(listed.sizeBytes)}, ${listed.failed} failed`);
   });
-
-function jsonLine({ entry }: ReadEntry): string {
-  return JSON.stringify({ messageType: 'entry', ...entry });
-}
 
 function count(listed: { entries: number; files: number; failed: number; sizeBytes: number }, { entry }: ReadEntry): void {
   listed.entries += 1;

@@ -1,4 +1,4 @@
-import { formatBytes, printablePath } from '../../core/format';
+import { formatBytes } from '../../core/format';
 import { isEmptyPolicy, type RetentionPolicy } from '../../core/retention';
 import { parseRetentionDuration } from '../../core/retention-duration';
 import { TransferControl } from '../../storage/control';
@@ -30,26 +30,26 @@ export const pruneCommand = localCommand('prune')
     const result = pruneRepository({ repository, policy, host, tags, dryRun, nowMs: Date.now() }, new TransferControl());
     const output = createOutput(options.json);
     output.result('pruned', { repository, dryRun, ...result }, output.isJson ? '' : textOf(result, dryRun));
-    for (const problem of result.problems) output.note(`Not deleted yet: ${printablePath(problem)}`);
+    for (const problem of result.problems) output.note(`Not deleted yet: ${problem}`);
     if (result.problems.length > 0) process.exitCode = exitCodes.partly;
   });
 
 addKeepOptions(pruneCommand);
 
-function textOf({ groups, damaged, removedSnapshots, freedBytes }: PruneResult, dryRun: boolean): string {
+function textOf({ groups, damaged, removedSnapshots, freedBytes }: PruneResult, dryRun: boolean): string[] {
   const toRemove = groups.reduce((sum, { remove }) => sum + remove.length, 0);
   return [
-    ...groups.map(groupText),
-    ...damaged.map(({ name, problem }) => `Damaged, left alone: ${name}: ${printablePath(problem)}`),
+    ...groups.flatMap(groupLines),
+    ...damaged.map(({ name, problem }) => `Damaged, left alone: ${name}: ${problem}`),
     dryRun ? `Would remove ${snapshotCount(toRemove)}` : `Removed ${snapshotCount(removedSnapshots)}, freed ${formatBytes(freedBytes)}`,
-  ].join('\n');
+  ];
 }
 
-function groupText({ host, sources, keep, remove }: PrunedGroup): string {
-  const lines = [`snapshots of host ${printablePath(host)}, sources ${sources.map(printablePath).join(', ')}:`];
-  if (keep.length > 0) lines.push(`keep ${snapshotCount(keep.length)}:`, snapshotTable(keep.map(toShown), [{ head: 'Reasons', lines: ({ reasons }) => reasons }]));
-  if (remove.length > 0) lines.push(`remove ${snapshotCount(remove.length)}:`, snapshotTable(remove.map(toShown)));
-  return `${lines.join('\n')}\n`;
+function groupLines({ host, sources, keep, remove }: PrunedGroup): string[] {
+  const lines = [`snapshots of host ${host}, sources ${sources.join(', ')}:`];
+  if (keep.length > 0) lines.push(`keep ${snapshotCount(keep.length)}:`, ...snapshotTable(keep.map(toShown), [{ head: 'Reasons', lines: ({ reasons }) => reasons }]));
+  if (remove.length > 0) lines.push(`remove ${snapshotCount(remove.length)}:`, ...snapshotTable(remove.map(toShown)));
+  return [...lines, ''];
 }
 
 function toShown(snapshot: DecidedSnapshot) {

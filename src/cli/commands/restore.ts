@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Option } from '@commander-js/extra-typings';
-import { formatBytes, printablePath } from '../../core/format';
+import { formatBytes } from '../../core/format';
 import { RestoreInput, type RestoreOutput } from '../../restore-models';
 import { pathText } from '../../storage/path-bytes';
 import { readRepository } from '../../storage/snapshot/repository';
@@ -66,7 +66,7 @@ function requireSnapshot({ repository, snapshot }: RestoreInput): void {
 
 /** Paths are those of the snapshot, not of this machine: nothing is looked up. */
 function recordedPath(typed: string): string {
-  if (!typed.startsWith('/')) throw new UsageError(`Path ${printablePath(typed)} must be absolute, as the snapshot has it; see "file-backup ls"`);
+  if (!typed.startsWith('/')) throw new UsageError(`Path ${typed} must be absolute, as the snapshot has it; see "file-backup ls"`);
   return typed.length > 1 && typed.endsWith('/') ? typed.slice(0, -1) : typed;
 }
 
@@ -78,8 +78,8 @@ function preview(input: RestoreInput, output: Output): void {
   for (const { path, type, action, sizeBytes, reason } of previewRestore(request)) {
     counts[action] += 1;
     if (action === 'restored') restoredBytes += sizeBytes;
-    const name = printablePath(pathText(path));
-    output.event('entry', { path: pathText(path), type, action, sizeBytes, reason }, `${action} ${name}${type === 'file' ? `, ${sizeBytes} bytes` : ''}${reason === undefined ? '' : `: ${printablePath(reason)}`}`);
+    const name = pathText(path);
+    output.event('entry', { path: pathText(path), type, action, sizeBytes, reason }, `${action} ${name}${type === 'file' ? `, ${sizeBytes} bytes` : ''}${reason === undefined ? '' : `: ${reason}`}`);
   }
   process.exitCode = counts.conflict > 0 ? exitCodes.partly : exitCodes.done;
   const text = `Would restore ${counts.restored} files/dirs (${formatBytes(restoredBytes)}), leave ${counts.unchanged} unchanged and ${counts.kept} as they are, skip ${counts.skipped}, and fail on ${counts.conflict}`;

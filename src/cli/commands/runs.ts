@@ -1,7 +1,7 @@
-import { formatBytes, printablePath } from '../../core/format';
+import { formatBytes } from '../../core/format';
 import { withClient } from '../client-session';
 import { serverCommand, wholeNumber } from '../options';
-import { renderTable } from '../output';
+import { tableLines } from '../table';
 
 export const runsCommand = serverCommand('runs')
   .description('list backups of files and batches, newest first')
@@ -14,11 +14,11 @@ export const runsCommand = serverCommand('runs')
         run.kind,
         run.state ?? run.status,
         formatBytes(run.sizeBytes),
-        printablePath(run.sourcePath),
-        printablePath(run.backupPath),
+        run.sourcePath,
+        run.backupPath,
         run.operationId,
       ]);
-      const table = rows.length === 0 ? 'No backups yet.' : renderTable(['Started (UTC)', 'Kind', 'State', 'Size', 'Source', 'Target', 'Operation'], rows);
+      const table = rows.length === 0 ? 'No backups yet.' : tableLines(['Started (UTC)', 'Kind', 'State', 'Size', 'Source', 'Target', 'Operation'], rows);
       output.result('runs', { runs }, table);
     }),
   );

@@ -1,7 +1,6 @@
 import { hostname } from 'node:os';
 import { Command } from '@commander-js/extra-typings';
 import type { BackupSchedule } from '../../client/schedules';
-import { printablePath } from '../../core/format';
 import { hostTaskQueue } from '../../core/names';
 import { ScheduleInput } from '../../schedule-models';
 import { backupCommand, backupRequest, parseRequest } from '../backup-options';
@@ -10,8 +9,8 @@ import { durationMs } from '../duration';
 import { UsageError } from '../exit-codes';
 import { addKeepOptions, keepRulesOf } from '../keep-options';
 import { repeated, serverCommand } from '../options';
-import { renderTable } from '../output';
 import { fieldNames, snapshotOptions, snapshotRequestOf } from '../snapshot-options';
+import { tableLines } from '../table';
 
 const createCommand = snapshotOptions(backupCommand('create'))
   .description('take snapshots at set times, by the workers of a queue, as long as the Temporal server is up')
@@ -58,13 +57,13 @@ const listCommand = serverCommand('list')
     withClient(options, async (client, output) => {
       const schedules = await client.schedules.list();
       const head = ['Name', 'When', 'Next (UTC)', 'Last (UTC)', 'Runs', 'Skipped', 'Missed', 'Sources', 'Repository'];
-      output.result('schedules', { schedules }, schedules.length === 0 ? 'No schedules yet.' : renderTable(head, schedules.map(rowOf)));
+      output.result('schedules', { schedules }, schedules.length === 0 ? 'No schedules yet.' : tableLines(head, schedules.map(rowOf)));
     }),
   );
 
 function rowOf({ name, timing, paused, nextTimes, recentRuns, taken, skippedOverlaps, missed, sources, repository }: BackupSchedule): string[] {
   const shortTime = (time: string | undefined): string => time?.slice(0, 19).replace('T', ' ') ?? '';
-  return [name, timing, paused ? 'paused' : shortTime(nextTimes[0]), shortTime(recentRuns.at(-1)?.startedAt), String(taken), String(skippedOverlaps), String(missed), printablePath(sources), printablePath(repository)];
+  return [name, timing, paused ? 'paused' : shortTime(nextTimes[0]), shortTime(recentRuns.at(-1)?.startedAt), String(taken), String(skippedOverlaps), String(missed), sources, repository];
 }
 
 const changes = {

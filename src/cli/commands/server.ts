@@ -13,7 +13,7 @@ export const serverCommandLine = serverCommand('server')
     const stopped = new Promise<void>((resolve) => void onStopSignal(() => resolve()));
     const server = await openEmbeddedServer(options, output, options);
     const { address } = server.connectionOptions;
-    output.result('server', { address, webUi: server.webUiAddress }, `Temporal server: ${address ?? ''}\nWeb UI:          ${server.webUiAddress ?? ''}\nPress Ctrl-C to stop.`);
+    output.result('server', { address, webUi: server.webUiAddress }, [`Temporal server: ${address ?? ''}`, `Web UI:          ${server.webUiAddress ?? ''}`, 'Press Ctrl-C to stop.']);
     const alive = setInterval(() => undefined, 3_600_000);
     await stopped;
     clearInterval(alive);

@@ -1,5 +1,4 @@
 import { resolve } from 'node:path';
-import { printablePath } from '../../core/format';
 import { SnapshotInput, type SnapshotOutput } from '../../snapshot-models';
 import { TransferControl } from '../../storage/control';
 import { previewSnapshot, type PreviewedFile } from '../../storage/snapshot/preview-snapshot';
@@ -46,12 +45,12 @@ function preview(input: SnapshotInput, stateDirectory: string, output: Output, i
     leaveOut: [repository, resolve(stateDirectory)],
   };
   const onFile = (file: PreviewedFile): void => {
-    if (isVerbose) output.event('file', file, `${file.state} ${printablePath(file.path)}, ${file.sizeBytes} bytes`);
+    if (isVerbose) output.event('file', file, `${file.state} ${file.path}, ${file.sizeBytes} bytes`);
   };
   const preview = previewSnapshot(request, onFile, new TransferControl());
   output.result('preview', preview, previewText(preview));
-  if (!output.isJson) preview.leftOut.forEach((path) => output.note(`Left out by itself: ${printablePath(path)}`));
-  if (!output.isJson) preview.failures.forEach(({ failure }) => output.note(`Would fail: ${printablePath(failure.message)}`));
+  if (!output.isJson) preview.leftOut.forEach((path) => output.note(`Left out by itself: ${path}`));
+  if (!output.isJson) preview.failures.forEach(({ failure }) => output.note(`Would fail: ${failure.message}`));
   if (!output.isJson && preview.failed > preview.failures.length) output.note(`and ${preview.failed - preview.failures.length} more`);
   process.exitCode = preview.failed > 0 ? exitCodes.partly : exitCodes.done;
 }

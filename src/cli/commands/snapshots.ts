@@ -1,5 +1,4 @@
 import { resolve } from 'node:path';
-import { printablePath } from '../../core/format';
 import { isAskedFor, snapshotGroup } from '../../core/snapshot-group';
 import { readRepository } from '../../storage/snapshot/repository';
 import { listSnapshots, type ListedSnapshot } from '../../storage/snapshot/snapshot-record';
@@ -47,9 +46,9 @@ function toJson({ name, record, problem }: ListedSnapshot): object {
   return record === undefined ? { name, state: 'damaged', problem } : { ...record, state: record.status };
 }
 
-function textOf(snapshots: readonly ListedSnapshot[]): string {
-  if (snapshots.length === 0) return 'No snapshots.';
+function textOf(snapshots: readonly ListedSnapshot[]): string[] {
+  if (snapshots.length === 0) return ['No snapshots.'];
   const table = snapshotTable(snapshots.map(({ name, record }) => ({ name, details: record && { ...record, ...record.counts } })));
-  const problems = snapshots.flatMap(({ name, problem }) => (problem === undefined ? [] : [`Damaged: ${name}: ${printablePath(problem)}`]));
-  return [table, ...problems, `${snapshotCount(snapshots.length)}, times are local`].join('\n');
+  const problems = snapshots.flatMap(({ name, problem }) => (problem === undefined ? [] : [`Damaged: ${name}: ${problem}`]));
+  return [...table, ...problems, `${snapshotCount(snapshots.length)}, times are local`];
 }

@@ -17,7 +17,7 @@ export const statsCommand = serverCommand('stats')
         `Snapshots:    ${statistics.totalSnapshots} (${statistics.successfulSnapshots} complete, ${statistics.partialSnapshots} partial, ${statistics.failedSnapshots} failed), ${statistics.runningSnapshots} running`,
         `Bytes:        ${statistics.totalBytesBackedUp} (${formatBytes(statistics.totalBytesBackedUp)})`,
         `Success rate: ${(Math.floor(statistics.successRatePercent * 10) / 10).toFixed(1)} %`,
-      ].join('\n');
+      ];
       output.result('stats', statistics, text);
     }),
   );

@@ -1,6 +1,6 @@
 import type { LiveBatchProgress } from '../../client/batch-progress';
 import type { BackupDescription } from '../../client/runs';
-import { formatBytes, printablePath } from '../../core/format';
+import { formatBytes } from '../../core/format';
 import { CHUNK_STEPS } from '../../core/names';
 import { RateMeter } from '../../core/rate-meter';
 import { withClient } from '../client-session';
@@ -25,29 +25,29 @@ export const statusCommand = serverCommand('status')
 
 type Line = readonly [string, string | undefined];
 
-function describe(run: BackupDescription, webUi: string | undefined, progress: LiveBatchProgress | undefined, view: BatchView | undefined): string {
+function describe(run: BackupDescription, webUi: string | undefined, progress: LiveBatchProgress | undefined, view: BatchView | undefined): string[] {
   const lines: Line[] = [
     ['Operation', run.operationId],
     ['State', run.state === undefined ? run.status : `${run.state} (${run.status})`],
-    ['Source', printablePath(run.sourcePath)],
-    ['Target', printablePath(run.backupPath)],
+    ['Source', run.sourcePath],
+    ['Target', run.backupPath],
     ['Size', run.sizeBytes > 0 ? formatBytes(run.sizeBytes) : undefined],
     ...(progress === undefined || view === undefined ? [] : batchLines(run, progress, view)),
     ['Started', run.startedAt],
     ['Ended', run.closedAt],
     ['Workflow', run.workflowId],
     ['Queue', run.taskQueue],
-    ...run.pendingSteps.map(({ step, attempt, lastFailure }): Line => ['Step', `${step}, attempt ${attempt}${lastFailure === undefined ? '' : `, last failure: ${printablePath(lastFailure)}`}`]),
+    ...run.pendingSteps.map(({ step, attempt, lastFailure }): Line => ['Step', `${step}, attempt ${attempt}${lastFailure === undefined ? '' : `, last failure: ${lastFailure}`}`]),
     ['Web UI', webUi],
   ];
-  return lines.flatMap(([name, value]) => (value === undefined ? [] : [`${`${name}:`.padEnd(11)}${value}`])).join('\n');
+  return lines.flatMap(([name, value]) => (value === undefined ? [] : [`${`${name}:`.padEnd(11)}${value}`]));
 }
 
 function batchLines({ totals, status }: BackupDescription, progress: LiveBatchProgress, view: BatchView): Line[] {
   if (totals !== undefined) return [['Files', `${totals.totalFiles}: ${totals.successfulFiles} backed up, ${totals.failedFiles} failed, ${totals.skippedFiles} skipped`]];
   return [
     ['Progress', describeView(view)],
-    ['Waiting', view.waitingFor === null ? undefined : printablePath(view.waitingFor)],
+    ['Waiting', view.waitingFor === null ? undefined : view.waitingFor],
     ['Chunks', `${progress.finishedChunks} of ${progress.chunks}, ${progress.underWay.filter(({ step }) => CHUNK_STEPS.includes(step)).length} under way`],
     ...Object.entries(progress.failuresByType).map(([type, count]): Line => ['Failed', `${count} ${type}`]),
     ['Worker', status === 'RUNNING' && !progress.workerAnswers ? 'none answers: the figures are those of the history; the same command, or a worker of the queue, continues the run' : undefined],

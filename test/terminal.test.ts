@@ -1,4 +1,4 @@
-import { printLines } from '../../src/cli/line-writer';
+import { printStream } from '../src/terminal';
 
 /** Standard output whose reader does what the test says. */
 let waiting: ((error?: Error) => void)[];
@@ -31,7 +31,7 @@ const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolv
 
 test('lines are taken no faster than they are read, and all arrive', async () => {
   const { lines, taken } = manyLines();
-  const end = printLines(lines);
+  const end = printStream(lines);
   await settle();
   expect(taken()).toBeLessThan(100);
   for (let reads = 0; waiting.length > 0 && reads < LINES; reads += 1) {
@@ -44,7 +44,7 @@ test('lines are taken no faster than they are read, and all arrive', async () =>
 
 test('nothing more is taken when the reader has gone', async () => {
   const { lines, taken } = manyLines();
-  const end = printLines(lines);
+  const end = printStream(lines);
   waiting.pop()?.(new Error('EPIPE'));
   expect(await end).toBe(false);
   expect(taken()).toBeLessThan(100);
