@@ -1,6 +1,6 @@
-import { printablePath } from '../core/format';
 import type { BatchBackupInput } from '../batch-models';
 import { BACKUP_BATCH_WORKFLOW, BACKUP_FILE_WORKFLOW, BACKUP_SNAPSHOT_WORKFLOW, RESTORE_SNAPSHOT_WORKFLOW } from '../core/names';
+import { codeSpan, pathSpan } from '../core/markdown';
 import type { FileBackupInput } from '../models';
 import type { RestoreInput } from '../restore-models';
 import type { SnapshotInput } from '../snapshot-models';
@@ -21,8 +21,8 @@ export function fileRequest(input: FileBackupInput, { storage, mayBeRepeated }: 
     workflowId: fileWorkflowId(storage, backupPath),
     memo: { operationId, fingerprint: fingerprintOf(input), sourcePath, backupPath, metadata },
     args: [input],
-    summary: `${printablePath(sourcePath)} → ${printablePath(backupPath)}`,
-    details: `Operation \`${operationId}\`${atomic ? '' : ', in place (not atomic)'}`,
+    summary: `${pathSpan(sourcePath)} → ${pathSpan(backupPath)}`,
+    details: `Operation ${codeSpan(operationId)}${atomic ? '' : ', in place (not atomic)'}`,
     mayBeRepeated,
   };
 }
@@ -37,8 +37,8 @@ export function batchRequest(input: BatchBackupInput, { storage, mayBeRepeated }
     workflowId: batchWorkflowId(storage, input),
     memo: { operationId, fingerprint: batchFingerprintOf(input), sourcePath: files, backupPath: backupDir, metadata },
     args: [input, { storage }],
-    summary: `${files} → ${printablePath(backupDir)}`,
-    details: `Operation \`${operationId}\`, layout ${layout}${onFailure === 'rollBack' ? ', all or nothing' : ''}`,
+    summary: `${files} → ${pathSpan(backupDir)}`,
+    details: `Operation ${codeSpan(operationId)}, layout ${layout}${onFailure === 'rollBack' ? ', all or nothing' : ''}`,
     mayBeRepeated,
   };
 }
@@ -57,8 +57,8 @@ export function snapshotRequest(input: SnapshotInput, { storage, mayBeRepeated }
     workflowId: snapshotWorkflowId(storage, input),
     memo: { operationId, fingerprint: fingerprintOf(input), sourcePath: named, backupPath: repository, metadata },
     args: [input],
-    summary: `${printablePath(named)} → ${printablePath(repository)}`,
-    details: `Operation \`${operationId}\`, host ${printablePath(host)}${tags.length > 0 ? `, tags ${printablePath(tags.join(', '))}` : ''}`,
+    summary: `${pathSpan(named)} → ${pathSpan(repository)}`,
+    details: `Operation ${codeSpan(operationId)}, host ${codeSpan(host)}${tags.length > 0 ? `, tags ${tags.map(codeSpan).join(', ')}` : ''}`,
     mayBeRepeated,
   };
 }
@@ -72,8 +72,8 @@ export function restoreRequest(input: RestoreInput, { storage, mayBeRepeated }: 
     workflowId: restoreWorkflowId(storage, input),
     memo: { operationId, fingerprint: fingerprintOf(input), sourcePath: named, backupPath: target, metadata },
     args: [input],
-    summary: `${printablePath(named)} → ${printablePath(target)}`,
-    details: `Operation \`${operationId}\`, restore`,
+    summary: `${pathSpan(named)} → ${pathSpan(target)}`,
+    details: `Operation ${codeSpan(operationId)}, restore`,
     mayBeRepeated,
   };
 }

@@ -1,5 +1,5 @@
 import { ScheduleAlreadyRunning, ScheduleNotFoundError, ScheduleOverlapPolicy, type Client, type ScheduleDescription, type ScheduleHandle, type ScheduleOptions } from '@temporalio/client';
-import { boundedText } from '../core/bounded-text';
+import { codeSpan } from '../core/markdown';
 import { SCHEDULED_SNAPSHOT_WORKFLOW } from '../core/names';
 import { parseModel } from '../models';
 import { ScheduleInput, type ScheduleRequest } from '../schedule-models';
@@ -10,9 +10,6 @@ import type { Registration } from './search-attributes';
 
 /** Schedules of other programs have other ids. */
 const PREFIX = 'file-backup-schedule-';
-
-/** Servers limit summaries to 400 bytes unless told otherwise. */
-const MAX_SUMMARY_BYTES = 300;
 
 /** What a schedule's memo says of it, for listings. */
 interface ScheduleMemo {
@@ -123,8 +120,8 @@ function scheduleOptions({ taskQueue, storage }: ScheduleContext, { name, timing
       workflowType: SCHEDULED_SNAPSHOT_WORKFLOW,
       workflowId: `${PREFIX}${name}`,
       taskQueue,
-      args: [action, { workflowId, memo, summary: boundedText(summary, MAX_SUMMARY_BYTES) }],
-      staticSummary: boundedText(`${name}: ${summary}`, MAX_SUMMARY_BYTES),
+      args: [action, { workflowId, memo, summary }],
+      staticSummary: `${codeSpan(name)}: ${summary}`,
       ...(isRegistered ? { typedSearchAttributes: [{ key: stateKey, value: 'active' }] } : {}),
     },
     state: { paused },

@@ -1,5 +1,4 @@
 import { WorkflowExecutionAlreadyStartedError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
-import { boundedText } from '../core/bounded-text';
 import { operationKey, stateKey } from '../search-attributes';
 import { OperationReusedError, TargetBusyError } from './errors';
 import { describeIfPresent, findOperation, type RunMemo } from './runs';
@@ -10,15 +9,13 @@ export interface RunRequest {
   readonly workflowId: string;
   readonly memo: RunMemo;
   readonly args: readonly unknown[];
-  /** One line for lists of the Web UI. */
+  /** One line of markdown for lists of the Web UI, short enough for any server. */
   readonly summary: string;
+  /** Markdown for the run's page. */
   readonly details: string;
   /** The caller named the operation: it may have been sent before. */
   readonly mayBeRepeated: boolean;
 }
-
-/** Servers limit summaries to 400 bytes unless told otherwise. */
-const MAX_SUMMARY_BYTES = 300;
 
 /** Where runs are started. */
 export interface RunContext {
@@ -62,7 +59,7 @@ function startOptions({ taskQueue, registered }: RunContext, { args, memo, summa
     taskQueue,
     args: [...args],
     memo: { ...memo },
-    staticSummary: boundedText(summary, MAX_SUMMARY_BYTES),
+    staticSummary: summary,
     staticDetails: details,
     ...(registered
       ? {

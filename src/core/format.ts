@@ -23,15 +23,3 @@ export function formatDuration(durationMs: number): string {
   const minutes = Math.floor((seconds % 3600) / 60);
   return hours > 0 ? `${hours} h ${minutes} min` : `${minutes} min ${seconds % 60} s`;
 }
-
-/** Makes a path safe for one line of text: control characters and line breaks are escaped, the rest is kept. */
-export function printablePath(path: string): string {
-  // eslint-disable-next-line no-control-regex -- control characters are exactly what must not reach a terminal
-  return path.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, escapeCharacter);
-}
-
-/** JSON knows short forms for some, and leaves those above U+007E as they are. */
-function escapeCharacter(character: string): string {
-  const escaped = JSON.stringify(character).slice(1, -1);
-  return escaped === character ? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}` : escaped;
-}

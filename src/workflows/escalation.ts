@@ -2,8 +2,8 @@ import { ApplicationFailure, CancellationScope, ChildWorkflowCancellationType, C
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { Batch, ChunkResult, PassingFile } from '../activities';
 import type { BatchBackupInput } from '../batch-models';
-import { boundedText } from '../core/bounded-text';
-import { printablePath } from '../core/format';
+import { messageOf } from '../core/error-message';
+import { pathSpan } from '../core/markdown';
 import { isFailureType, type FailureType } from '../failures';
 import type { FileBackupInput, FileBackupOutput } from '../models';
 import { withAttempts } from './attempts';
@@ -13,9 +13,6 @@ import type { BatchRun } from './batch-run';
 import { failureOf } from './failure-of';
 import { patiently } from './patience';
 import { chunkSteps } from './proxies';
-
-/** Servers limit summaries to 400 bytes unless told otherwise. */
-const MAX_SUMMARY_BYTES = 300;
 
 /** A chunk of which files failed in passing. */
 export interface FailedChunk {
@@ -70,7 +67,7 @@ async function saga({ run, batch }: FailedChunk, { source, target, workflowId }:
     const output = await executeChild(backupFile, {
       workflowId,
       args: [input as FileBackupInput],
-      staticSummary: boundedText(`${printablePath(source)} → ${printablePath(input.backupPath)}`, MAX_SUMMARY_BYTES),
+      staticSummary: `${pathSpan(source)} → ${pathSpan(input.backupPath)}`,
       cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
     });
     return { state: 'backedUp', sizeBytes: output.backupSizeBytes, sha256: output.sha256 ?? undefined, changed: output.sourceChanged };
@@ -85,5 +82,5 @@ function sagaFailure(error: unknown, path: string): { code: FailureType; message
   const cause = error instanceof ChildWorkflowFailure ? error.cause : error;
   const type = cause instanceof ApplicationFailure && isFailureType(cause.type) ? cause.type : 'UnexpectedError';
   const output = cause instanceof ApplicationFailure ? (cause.details?.[0] as FileBackupOutput | undefined) : undefined;
-  return { code: type, message: output?.errorMessage ?? (cause instanceof Error ? cause.message : String(cause)) };
+  return { code: type, message: output?.errorMessage ?? messageOf(cause) };
 }

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { formatBytes, formatDuration, printablePath } from '../../src/core/format';
+import { formatBytes, formatDuration } from '../../src/core/format';
 
 test.each([
   [0, '0 B'],
@@ -39,25 +39,4 @@ test.each([
   [90_000_000, '25 h 0 min'],
 ])('%d ms are %s', (durationMs, text) => {
   expect(formatDuration(durationMs)).toBe(text);
-});
-
-describe('a path for one line of text', () => {
-  test.each([
-    ['/plain/path with spaces/ü/文', '/plain/path with spaces/ü/文'],
-    ['/a\nb\tc\rd', '/a\\nb\\tc\\rd'],
-    ['/bell\u0007', '/bell\\u0007'],
-    ['/escape\u001b[2J', '/escape\\u001b[2J'],
-    ['/delete\u007f', '/delete\\u007f'],
-    ['/control sequence introducer\u009b2J', '/control sequence introducer\\u009b2J'],
-    ['/line\u2028paragraph\u2029', '/line\\u2028paragraph\\u2029'],
-  ])('%j', (path, text) => {
-    expect(printablePath(path)).toBe(text);
-  });
-
-  test('never holds a character that could move the cursor or end the line', () => {
-    fc.assert(
-      fc.property(fc.string({ unit: fc.integer({ min: 0, max: 0x2030 }).map((code) => String.fromCharCode(code)) }), (path) => !/\p{Cc}|\u2028|\u2029/u.test(printablePath(path))),
-      { seed: 20_261_124, numRuns: 1000 },
-    );
-  });
 });

@@ -50,7 +50,7 @@ function textOf(payload: Payload | null | undefined): string {
 test('the list of runs shows which file goes where; ids and paths are safe to show', async () => {
   const { handle, workflow } = await pageOf('two\nlines');
   const description = await workflow.describe();
-  expect(await description.staticSummary()).toBe(`${harness.path('source')} → ${harness.path('two\\nlines')}`);
+  expect(await description.staticSummary()).toBe(`\`${harness.path('source')}\` → \`${harness.path('two\\nlines')}\``);
   expect(await description.staticDetails()).toBe(`Operation \`${handle.operationId}\``);
   expect(handle.workflowId).toMatch(/^file-backup-[0-9a-f]{32}$/);
   expect(description.memo).toMatchObject({ operationId: handle.operationId, backupPath: harness.path('two\nlines') });
