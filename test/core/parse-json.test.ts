@@ -1,3 +1,4 @@
+import * as fs from 'node:fs';
 import { messageOf, withoutContent } from '../../src/core/error-message';
 import { MalformedJsonError, parseJson } from '../../src/core/parse-json';
 
@@ -33,7 +34,7 @@ test.each([
   ['a number that is none', () => BigInt(SECRET)],
   ['JSON that is none', () => JSON.parse(SECRET) as unknown],
   ['a pattern that is none', () => new RegExp(`(${SECRET}`)],
-  ['a path with NUL', () => jest.requireActual<typeof import('node:fs')>('node:fs').openSync(`/\0${SECRET}`, 'r')],
+  ['a path with NUL', () => fs.openSync(`/\0${SECRET}`, 'r')],
 ])('the message of an error over %s tells nothing of it, and neither does a copy for logs', (_what, call) => {
   const error = thrownBy(call);
   const outer = new Error('A step failed', { cause: error });
