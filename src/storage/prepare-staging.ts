@@ -28,10 +28,13 @@ export interface PreparedStaging {
   readonly hardLinks: boolean;
 }
 
-interface StagingRecord extends PreparedStaging {
+/** As it stands on disk. */
+export interface StagingRecord extends PreparedStaging {
   readonly formatVersion: number;
   readonly owner: StagingOwner;
   readonly targetPath: string;
+  /** Parents that were not there before the run: undo takes these away again and no others. */
+  readonly createdDirectories: readonly string[];
 }
 
 /**
@@ -47,7 +50,7 @@ export function prepareStaging(location: StagingLocation, owner: StagingOwner, m
     inParent(root, targetPath, 'destination', (parent, name) =>
       blaming('destination', targetPath, () => {
         makeStaging(parent, location);
-        const record = readRecord(parent, location) ?? writeRecord(parent, location, owner, parent.entry(name));
+        const record = readRecord(parent, location) ?? writeRecord(parent, location, { owner, createdDirectories: missingDirectories }, parent.entry(name));
         parent.sync();
         return { previous: record.previous, hardLinks: record.hardLinks };
       }),
@@ -78,13 +81,13 @@ function readRecord(parent: OpenDirectory, location: StagingLocation): StagingRe
 }
 
 /** Written aside, synced, then given its name exclusively: of two attempts at once, the second takes the first's answer. */
-function writeRecord(parent: OpenDirectory, location: StagingLocation, owner: StagingOwner, target: string): StagingRecord {
+function writeRecord(parent: OpenDirectory, location: StagingLocation, known: Pick<StagingRecord, 'owner' | 'createdDirectories'>, target: string): StagingRecord {
   const stats = lstatIfPresent(target);
   const draft = liveEntry(parent, location, `record-${randomUUID()}`);
   const final = liveEntry(parent, location, entryNames.record);
   const record: StagingRecord = {
     formatVersion: RECORD_FORMAT_VERSION,
-    owner,
+    ...known,
     targetPath: location.targetPath,
     previous: stats === undefined ? null : requireReplaceable(stats, location.targetPath),
     hardLinks: canLinkIn(parent.entry(stagingName(location.runId))),

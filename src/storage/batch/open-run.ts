@@ -6,6 +6,7 @@ import { OpenDirectory, syncDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
 import { lstatIfPresent } from '../file-stat';
 import { canLinkIn } from '../hard-links';
+import { refuseInsideRepository, refuseNested } from '../inside-repository';
 import { createParents, missingParents } from '../parents';
 import type { StagingOwner } from '../prepare-staging';
 import { identityOf, requireDestination, type DirectoryIdentity } from '../staging';
@@ -33,8 +34,18 @@ export interface OpenRunRequest {
   readonly needsHardLinks: boolean;
 }
 
-/** Looks where a run's directory will be. Creates nothing. @throws StorageError `DestinationGone`, `TargetInvalid`, errno names */
+/**
+ * Looks where a run's directory will be. Creates nothing. A snapshot's is in its repository, which must not lie in another one.
+ * @throws StorageError `DestinationGone`, `TargetInvalid`, `TargetInsideRepository`, errno names
+ */
 export function inspectRun(location: RunLocation): RunGround {
+  const ground = groundOf(location);
+  if (location.area === undefined) refuseInsideRepository(location.destination);
+  else refuseNested(location.destination);
+  return ground;
+}
+
+function groundOf(location: RunLocation): RunGround {
   const missingDirectories = missingParents(location.root, `${runsDirectory(location)}/-`);
   const nearest = join(location.destination, '-');
   const path = dirname(missingParents(location.root, nearest)[0] ?? nearest);
@@ -48,7 +59,7 @@ export function inspectRun(location: RunLocation): RunGround {
 
 /**
  * Makes the run's directory with its fence, the staging directory. Only this step ever makes it; repeated, it finds it.
- * @throws StorageError `DestinationGone`, `StagingRevoked`, `NoHardLinks`, errno names
+ * @throws StorageError `NotOwnRun`, `DestinationGone`, `StagingRevoked`, `NoHardLinks`, errno names
  */
 export function openRun({ location, owner, ground, needsHardLinks }: OpenRunRequest): void {
   const { root, destination } = location;
@@ -56,6 +67,7 @@ export function openRun({ location, owner, ground, needsHardLinks }: OpenRunRequ
   blaming('destination', destination, () => {
     requireDestination(ground.destination);
     refuseRevoked(location, run);
+    refuseForeign(location, owner);
     createParents(root, missingParents(root, `${run}/-`));
     fs.chmodSync(join(destination, '.file-backup'), 0o700);
     for (const name of [runEntries.journal, runEntries.staging]) makeDirectory(join(run, name));
@@ -67,13 +79,49 @@ export function openRun({ location, owner, ground, needsHardLinks }: OpenRunRequ
   });
 }
 
-/** @throws StorageError `PermissionDenied` unless the run belongs to the workflow that asks */
-export function requireOwner(location: RunLocation, workflowId: string): void {
+/** @throws StorageError `NotOwnRun` unless the run is the one that asks, `DestinationGone` when its directory is not where it was */
+export function requireOwner(location: RunLocation, owner: RunOwner): void {
   requireRun(location);
-  const path = join(runDirectory(location), runEntries.owner);
-  const owner = blaming('destination', path, () => parseJson(fs.readFileSync(path, 'utf8')) as RunOwner);
-  if (owner.workflowId === workflowId) return;
-  throw new StorageError('EACCES', 'destination', path, `The run in ${location.destination} belongs to another workflow`);
+  refuseForeign(location, owner);
+}
+
+/** As `requireOwner`, for steps that may find their work done and the run removed. @throws StorageError `NotOwnRun` */
+export function refuseForeign(location: RunLocation, owner: RunOwner, run = runDirectory(location)): void {
+  const path = join(run, runEntries.owner);
+  const text = blaming('destination', path, () => readOwner(path));
+  if (text === undefined || isSameOwner(text, owner)) return;
+  throw new StorageError('NotOwnRun', 'destination', path, `The run ${location.runId} in ${location.destination} belongs to another workflow`);
+}
+
+/** A cluster's name, a namespace, a workflow id and a run id. */
+const MAX_OWNER_BYTES = 64 * 1024;
+
+function readOwner(path: string): string | undefined {
+  let descriptor: number;
+  try {
+    descriptor = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    // A link is not what a run has written.
+    if (isErrno(error, 'ELOOP')) return '';
+    throw error;
+  }
+  try {
+    const stats = fs.fstatSync(descriptor);
+    return stats.isFile() && stats.size <= MAX_OWNER_BYTES ? fs.readFileSync(descriptor, 'utf8') : '';
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+/** What cannot be read as an owner is nobody's. */
+function isSameOwner(text: string, { clusterId, namespace, workflowId, runId }: RunOwner): boolean {
+  try {
+    const found = parseJson(text) as Partial<RunOwner> | null;
+    return found?.clusterId === clusterId && found.namespace === namespace && found.workflowId === workflowId && found.runId === runId;
+  } catch {
+    return false;
+  }
 }
 
 /** @throws StorageError `DestinationGone` when the run's directory is not where it was: a disk that is away takes it along */

@@ -10,6 +10,7 @@ import { planOnce } from './plan-once';
 import type { RunLocation } from './run-directory';
 import { SeenPaths } from './seen-paths';
 import type { RunOwner } from './open-run';
+import { TargetDirectories } from './target-directories';
 
 export type Layout = 'flat' | 'tree';
 
@@ -37,7 +38,7 @@ export interface Planned {
  * Turns a list of sources into a plan on the destination: looks at each source once, names its target, cuts the list
  * into chunks. Nothing else is written. The plan gets its name when it is complete, and the first one counts: repeated,
  * or late, this answers what is there.
- * @throws StorageError `TargetCollision` naming two sources that would meet in one target, `InvalidInput`, errno names
+ * @throws StorageError `TargetCollision` naming two sources that would meet in one target, `TargetInsideRepository`, `InvalidInput`, errno names
  */
 export function planBatch(request: PlanRequest, control: TransferControl): Planned {
   return planOnce(request.location, (draft) => writePlan(request, draft, control));
@@ -47,12 +48,14 @@ function writePlan(request: PlanRequest, draft: string, control: TransferControl
   const writer = new ChunkedLinesWriter(draft);
   const lastRun = request.rehash ? undefined : LastRun.open(request.location);
   const seen = new SeenTargets(request.list);
+  const directories = request.layout === 'tree' ? new TargetDirectories(request.location.destination) : undefined;
   let [files, sizeBytes] = [0, 0];
   try {
     for (const [position, source] of sourcesOf(request.list)) {
       control.throwIfCancelled();
       const target = targetOf(source, request.layout);
       if (seen.isDuplicate(source, target, position, request.layout)) continue;
+      directories?.refuseRepositories(target);
       const size = sizeOf(source);
       writer.add(planLine({ source, target, sizeBytes: size, known: lastRun?.find(target) }), size);
       files += 1;

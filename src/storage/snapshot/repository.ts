@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseJson } from '../../core/parse-json';
 import { syncDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
+import { markOf, OWN_DIRECTORY, refuseNested } from '../inside-repository';
 
 /** The mark of a repository, in `.file-backup/repository.json`. */
 export interface Repository {
@@ -14,12 +15,6 @@ export interface Repository {
 
 /** The only one that there is. */
 export const FORMAT_VERSION = 1;
-
-const OWN_DIRECTORY = '.file-backup';
-
-function markOf(repository: string): string {
-  return join(repository, OWN_DIRECTORY, 'repository.json');
-}
 
 /** Where snapshots are written before they are published. */
 export function incomingDirectory(repository: string): string {
@@ -34,12 +29,13 @@ export function removedDirectory(repository: string): string {
 /**
  * Makes a directory a repository of snapshots; it may be there already, as long as nothing is in it. Only this ever makes
  * one: a disk that is not mounted is an error for every other command, and never a new repository in its place.
- * @throws StorageError `RepositoryExists`, `TargetInvalid` for a directory that holds something, errno names
+ * @throws StorageError `RepositoryExists`, `TargetInsideRepository`, `TargetInvalid` for a directory that holds something, errno names
  */
 export function initRepository(path: string): Repository {
   return blaming('destination', path, () => {
     const earlier = readMark(path);
     if (earlier !== undefined) throw new StorageError('RepositoryExists', 'destination', path, `${path} is a repository already`);
+    refuseNested(path);
     makeDirectory(path);
     const inside = fs.readdirSync(path).filter((name) => name !== 'lost+found' && name !== OWN_DIRECTORY);
     if (inside.length > 0) throw new StorageError('TargetInvalid', 'destination', path, `Directory ${path} holds something already (${inside.slice(0, 3).join(', ')}): a repository is made in an empty one`);

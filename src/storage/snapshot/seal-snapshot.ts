@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { withDraft } from '../batch/draft';
 import { requireSynced } from '../batch/group-sync';
-import { requireOwner } from '../batch/open-run';
+import { requireOwner, type RunOwner } from '../batch/open-run';
 import { readPlanned } from '../batch/plan-once';
 import { runDirectory, type RunLocation } from '../batch/run-directory';
 import type { TransferControl } from '../control';
@@ -20,6 +20,7 @@ export type SnapshotFacts = Pick<SnapshotRecord, 'name' | 'id' | 'host' | 'tags'
 
 export interface SealSnapshotRequest {
   readonly location: RunLocation;
+  readonly owner: RunOwner;
   readonly facts: SnapshotFacts;
   /** Sync each directory by itself: where syncing the file system at once cannot be trusted. */
   readonly syncEach: boolean;
@@ -29,7 +30,7 @@ export interface SealSnapshotRequest {
 /**
  * Completes a snapshot whose chunks are all done: everything that is no file, metadata, checksums and record; makes it
  * durable, and publishes it by one rename. Repeated, it answers what was published.
- * @throws StorageError `PermissionDenied` unless the run belongs to the workflow of the facts, `DestinationGone`,
+ * @throws StorageError `NotOwnRun`, `DestinationGone`,
  *   `DestinationError`, `Cancelled`, errno names
  */
 export function sealSnapshot(request: SealSnapshotRequest, control: TransferControl): SnapshotRecord {
@@ -75,9 +76,9 @@ function publish(request: SealSnapshotRequest, record: SnapshotRecord, control: 
 }
 
 function writeRecord(request: SealSnapshotRequest, control: TransferControl): SnapshotRecord {
-  const { location, facts, isVerified } = request;
+  const { location, owner, facts, isVerified } = request;
   const run = runDirectory(location);
-  requireOwner(location, facts.workflowId);
+  requireOwner(location, owner);
   const planned = readPlanned<PlannedSnapshot>(location);
   if (planned === undefined) throw new StorageError('StagingRevoked', 'destination', location.destination, `The plan of the run in ${location.destination} is gone`);
   const { sums, ...written } = writeEntries(request, planned, control);

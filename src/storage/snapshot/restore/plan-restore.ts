@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { isBelow } from '../../../core/roots';
 import { ChunkedLinesWriter } from '../../batch/chunked-lines';
 import { withDraft } from '../../batch/draft';
 import { planOnce } from '../../batch/plan-once';
@@ -8,6 +7,7 @@ import type { TransferControl } from '../../control';
 import { StorageError } from '../../errors';
 import { openWanted } from './open-source';
 import type { Attributes } from './attributes';
+import { outsideRepositories } from './outside-repositories';
 import type { RestoreRequest } from './request';
 import { itemLine, type DirectoryItem, type TreeItem } from './restore-item';
 import { restoreItems } from './restore-items';
@@ -43,17 +43,10 @@ export function treePath(location: RunLocation): string {
 /**
  * Plans a restore: files in chunks, and beside them everything else in the snapshot's order. Nothing else is written. The
  * first plan counts: repeated, or late, this answers what is there.
- * @throws StorageError `SnapshotNotFound`, `SnapshotDamaged`, `RepositoryNotFound`, `TargetInvalid` for a target inside the
- *   repository, `InvalidInput` for a path that is not in the snapshot, errno names
+ * @throws StorageError `SnapshotNotFound`, `SnapshotDamaged`, `RepositoryNotFound`, `InvalidInput` for a path that is not in the snapshot, errno names
  */
 export function planRestore(request: RestoreRequest, control: TransferControl): PlannedRestore {
-  refuseRepository(request.repository, request.location.destination);
   return planOnce(request.location, (draft) => withDraft(draft, TREE, (tree) => new Planning(request, draft, (item) => tree.add(itemLine(item)), () => tree.close()).plan(control)));
-}
-
-/** @throws StorageError `TargetInvalid` */
-export function refuseRepository(repository: string, destination: string): void {
-  if (isBelow(repository, destination)) throw new StorageError('TargetInvalid', 'destination', destination, `${destination} lies inside the repository`);
 }
 
 type Counts = { -readonly [Key in keyof PlannedRestore]: PlannedRestore[Key] };
@@ -76,7 +69,7 @@ class Planning {
     try {
       const snapshot = openWanted(this.request);
       this.counts.snapshot = snapshot.name;
-      for (const item of restoreItems(snapshot, this.request.paths)) {
+      for (const item of outsideRepositories(restoreItems(snapshot, this.request.paths), this.request.location.destination)) {
         control.throwIfCancelled();
         if (item.type === 'file') {
           this.writer.add(JSON.stringify(itemLine(item)), item.sizeBytes);
