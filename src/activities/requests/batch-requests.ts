@@ -42,6 +42,6 @@ export const batchRequests = {
   revokeRun: z.strictObject({ batch }),
   undoChunks: z.strictObject({ batch, end: chunkNumber, count: z.int().min(0).max(MOST_UNDONE) }).refine(({ end, count: undone }) => undone <= end, { path: ['count'], message: 'must not be more than there are' }),
   sealRun: z.strictObject({ batch, facts }),
-  /** Of restores too. */
-  discardRun: z.strictObject({ runId }),
+  /** Of restores too. Earlier versions of the program handed the input on as well. */
+  discardRun: z.strictObject({ runId, input: z.unknown().optional() }).transform(({ runId: ofRun }) => ({ runId: ofRun })),
 };
