@@ -159,7 +159,7 @@ describe('a single file', () => {
   });
 });
 
-test.each(['../../../outside/x', '/etc/x', 'a/b', '..', '', '\0', 'x'.repeat(5000)])('an activity\'s id that is %j names nothing on disk', async (activityId) => {
+test.each([['a path', '../../../outside/x'], ['an absolute path', '/etc/x'], ['two names', 'a/b'], ['the parent', '..'], ['empty', ''], ['a NUL', '\0'], ['longer than a name may be', 'x'.repeat(5000)]])('an activity\'s id that is %s names nothing on disk', async (_what, activityId) => {
   const asking = newAsking();
   const sources = [place.write('sources/a')];
   const input = BatchBackupInput.parse({ sources, backupDir: place.path('backups'), verifyFrom: 'cache' });
