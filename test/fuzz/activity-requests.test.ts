@@ -35,7 +35,7 @@ const WRITING = fs.constants.O_WRONLY | fs.constants.O_RDWR | fs.constants.O_CRE
 /** A worker with runs of every kind under way, and what their steps may be asked for. */
 interface Round {
   readonly place: ActivityPlace;
-  readonly requests: readonly (readonly [ActivityName, unknown])[];
+  readonly requests: readonly (readonly [ActivityName, unknown, Asking])[];
   readonly askings: readonly Asking[];
   readonly mutator: Mutator;
 }
@@ -56,17 +56,19 @@ async function newRound(folder: string, random: SeededRandom): Promise<Round> {
   await kinds[1].snapshot(false);
   await kinds[2].restore();
   const runs = [...all, ...kinds];
-  const corpus = runs.flatMap((each) => Object.entries(each.requests) as [ActivityName, unknown][]).map(([name, request]) => [name, JSON.parse(JSON.stringify(request)) as unknown] as const);
+  const corpus = runs.flatMap(({ requests: asked, asking }) => Object.entries(asked).map(([name, request]) => [name as ActivityName, JSON.parse(JSON.stringify(request)) as unknown, asking] as const));
   const words = [place.root, place.outside, join(place.outside, 'secret'), place.path('link'), place.path('link', 'secret'), place.path('link', 'repository'), place.path('repository', 'x'), place.path('sources'), place.path('new', 'deep', 'x'), `${place.root}/../outside/secret`, '../outside', ...runs.map(({ asking }) => asking.runId), 'a'.repeat(64), '0777', '4777'];
   return { place, requests: corpus, askings: [...runs.map(({ asking }) => asking), newAsking()], mutator: new Mutator(random, corpus.map(([, request]) => request), words) };
 }
 
-/** What the kernel will find under a path of the code's: links on the way lead on. */
+/** What the kernel will find under a path of the code's: links on the way lead on. What is not there is named below what is. */
 function realPath(path: string): string {
+  const directory = dirname(path);
+  if (directory === path) return path;
   try {
-    return join(fs.realpathSync.native(dirname(path)), basename(path));
+    return join(fs.realpathSync.native(directory), basename(path));
   } catch {
-    return path;
+    return join(realPath(directory), basename(path));
   }
 }
 
@@ -127,9 +129,9 @@ test(`${COUNT} forged requests: each is done or refused with a type, nothing out
 }, 60_000 + COUNT * 20);
 
 async function forgeOne({ place, requests: corpus, askings, mutator }: Round, random: SeededRandom, seen: Map<string, number>, which: string): Promise<void> {
-  const [name, valid] = random.pick(corpus);
+  const [name, valid, own] = random.pick(corpus);
   const request = mutator.mutate(valid);
-  const asking = random.pick(askings);
+  const asking = random.next() < 0.7 ? own : random.pick(askings);
   const describe = (): string => `${which}: ${name} ${JSON.stringify(request)}`;
   const trouble: string[] = [];
   const restore = watching(place, trouble);

@@ -42,7 +42,7 @@ export class Mutator {
 
   mutate(value: Json): Json {
     let mutated = value;
-    for (let count = this.random.whole(1, 4); count > 0; count -= 1) mutated = this.random.next() < 0.1 ? this.bytes(mutated) : this.structure(mutated);
+    for (let count = this.random.pick([1, 1, 1, 2, 3]); count > 0; count -= 1) mutated = this.random.next() < 0.1 ? this.bytes(mutated) : this.structure(mutated);
     return mutated;
   }
 
