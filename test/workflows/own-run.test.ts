@@ -13,16 +13,15 @@ import { exactTree } from '../helpers/exact-tree';
 let harness: Harness;
 afterEach(() => harness?.remove());
 
-/** Lets the first run of a step wait until it is released. */
+/** Lets a step wait until it is released, every attempt at it: nobody heartbeats for one that is held. */
 function holding(step: string) {
   let release = (): void => undefined;
   let reach = (): void => undefined;
   const released = new Promise<void>((resolveReleased) => (release = resolveReleased));
   const reached = new Promise<void>((resolveReached) => (reach = resolveReached));
-  let count = 0;
   return {
     around: async (current: string, _attempt: number, next: () => Promise<unknown>) => {
-      if (current === step && (count += 1) === 1) {
+      if (current === step) {
         reach();
         await released;
       }
