@@ -123,7 +123,7 @@ describe('the Temporal CLI in the cache', () => {
   asRoot('is not fetched into a directory that another user could exchange it in', async () => {
     mkdirSync(bin(), { recursive: true });
     chownSync(bin(), OTHER, OTHER);
-    const fetch = jest.fn(download.fetch);
+    const fetch = jest.fn((into: string) => Promise.resolve(program(join(into, 'brought'))));
     await expect(resolve({}, [{ ...download, fetch }])).rejects.toThrow(/could exchange what is in it/);
     expect([fetch.mock.calls.length, readdirSync(bin())]).toEqual([0, []]);
   });
