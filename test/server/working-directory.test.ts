@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join, resolve } from 'node:path';
-import { SyncShell } from '../../src/activities/sync-shell';
 import { absoluteEntries } from '../../src/core/search-path';
 import { findOnPath } from '../../src/server/path-binary';
 import { wheelDownload } from '../../src/server/python-wheel';
@@ -40,8 +39,11 @@ test('a module of the working directory, or of PYTHONPATH, never takes the place
   expectNothingRun();
 });
 
-test('neither a shell nor a sync of the working directory makes a file system durable', async () => {
-  await new SyncShell().sync(folder());
+test('neither a shell nor a sync of the working directory makes a file system durable', () => {
+  // A process of its own: it takes PATH as it is when it starts.
+  const code = `const { SyncShell } = require(${JSON.stringify(join(project, 'lib', 'activities', 'sync-shell.js'))}); new SyncShell().sync(${JSON.stringify(folder())});`;
+  const { status } = spawnSync(process.execPath, ['-e', code], { env: { PATH: process.env.PATH }, cwd: path('hostile'), timeout: 20_000 });
+  expect(status).toBe(0);
   expectNothingRun();
 });
 
