@@ -88,5 +88,5 @@ function preview(input: RestoreInput, output: Output): void {
   process.exitCode = counts.conflict > 0 ? exitCodes.partly : exitCodes.done;
   const text = `Would restore ${counts.restored} files/dirs (${formatBytes(restoredBytes)}), leave ${counts.unchanged} unchanged and ${counts.kept} as they are, skip ${counts.skipped}, and fail on ${counts.conflict}`;
   const leftOut = leftOutText(rightsLeftOut);
-  output.result('preview', { ...counts, restoredBytes, rightsLeftOut }, leftOut === undefined ? text : `${text}\nRights: ${leftOut}`);
+  output.result('preview', { ...counts, restoredBytes, rightsLeftOut }, leftOut === undefined ? text : [text, `Rights: ${leftOut}`]);
 }
