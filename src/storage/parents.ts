@@ -27,6 +27,9 @@ function isPresent(path: PathBytes): boolean {
   });
 }
 
+/** Nobody else may write in them, whatever the umask allows: what is made in them would not be safe. */
+const CREATED_MODE = 0o755;
+
 /**
  * Creates the directories in order, each one durable before the next, unless the caller makes them durable itself.
  * Directories that exist already are left alone.
@@ -36,7 +39,7 @@ export function createParents(root: string, directories: readonly PathBytes[], {
     inParent(root, path, 'destination', (parent, name) => {
       blaming('destination', pathText(path), () => {
         try {
-          fs.mkdirSync(parent.entry(name), mode);
+          fs.mkdirSync(parent.entry(name), mode ?? CREATED_MODE);
         } catch (error) {
           if (!isErrno(error, 'EEXIST')) throw error;
         }

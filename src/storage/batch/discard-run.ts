@@ -1,14 +1,14 @@
-import * as fs from 'node:fs';
 import { blaming } from '../errors';
 import { lstatIfPresent } from '../file-stat';
 import { removeEmptyParents } from '../parents';
 import { requireDestination } from '../staging';
 import type { RunGround } from './open-run';
-import { runDirectory, type RunLocation } from './run-directory';
+import { removeRun } from './remove-run';
+import { runPath, type RunLocation } from './run-directory';
 
 /** True when the destination is there and the run's directory is not: its record was removed, as old ones are. */
 export function isForgotten(location: RunLocation, ground: RunGround): boolean {
-  const run = runDirectory(location);
+  const run = runPath(location);
   return blaming('destination', run, () => {
     requireDestination(ground.destination);
     return lstatIfPresent(run) === undefined;
@@ -17,10 +17,9 @@ export function isForgotten(location: RunLocation, ground: RunGround): boolean {
 
 /** Removes a run whose planning did not end: nothing of it was published, and no record is due. Repeated, it finds its work done. */
 export function discardRun(location: RunLocation, ground: RunGround): void {
-  const run = runDirectory(location);
-  blaming('destination', run, () => {
+  blaming('destination', runPath(location), () => {
     requireDestination(ground.destination);
-    fs.rmSync(run, { recursive: true, force: true });
+    removeRun(location);
     removeEmptyParents(location.root, ground.missingDirectories);
   });
 }

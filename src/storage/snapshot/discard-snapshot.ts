@@ -1,10 +1,10 @@
 import * as fs from 'node:fs';
-import { basename, dirname } from 'node:path';
-import { runDirectory, type RunLocation } from '../batch/run-directory';
+import { removeRunIn } from '../batch/remove-run';
+import { runPath, type RunLocation } from '../batch/run-directory';
 import type { TransferControl } from '../control';
+import { inDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
-import { removeTree } from './remove-tree';
-import { readRepository } from './repository';
+import { incomingDirectory, readRepository } from './repository';
 
 /**
  * Undo of a snapshot that is not published: moves all of it aside, so that no step that comes late finds it, and removes
@@ -12,17 +12,29 @@ import { readRepository } from './repository';
  * @throws StorageError `DestinationGone` while the disk is away, errno names
  */
 export function discardSnapshot(location: RunLocation, control: TransferControl): void {
-  const run = runDirectory(location);
-  const revoked = `${run}.revoked`;
-  blaming('destination', run, () => {
-    requireRepository(location.destination);
-    try {
-      fs.renameSync(run, revoked);
-    } catch (error) {
-      if (!isErrno(error, 'ENOENT', 'ENOTEMPTY', 'EEXIST')) throw error;
-    }
-    for (const path of [revoked, run]) removeTree(dirname(path), basename(path), control);
+  const { root, destination, runId } = location;
+  blaming('destination', runPath(location), () => {
+    requireRepository(destination);
+    unlessMissing(() =>
+      inDirectory(root, incomingDirectory(destination), 'destination', (incoming) => {
+        const revoked = `${runId}.revoked`;
+        try {
+          fs.renameSync(incoming.entry(runId), incoming.entry(revoked));
+        } catch (error) {
+          if (!isErrno(error, 'ENOENT', 'ENOTEMPTY', 'EEXIST')) throw error;
+        }
+        for (const name of [revoked, runId]) unlessMissing(() => removeRunIn(incoming, name, runId, control));
+      }),
+    );
   });
+}
+
+function unlessMissing(calls: () => void): void {
+  try {
+    calls();
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
 }
 
 /** It was there when the run began. */

@@ -1,9 +1,9 @@
 import * as fs from 'node:fs';
-import { inParent } from '../../directory';
 import { fromJsonPath, type PathBytes } from '../../path-bytes';
 import { setEntryTimes, setTimes } from '../../posix';
 import { copyMode, type CopiedEntry } from '../check/check-entry';
 import type { DirectoryEntry, SymlinkEntry } from '../entry';
+import { inCopyParent } from './in-copy-parent';
 import type { NamedCopy } from './names';
 import type { RepairTools } from './repair-file';
 
@@ -31,7 +31,7 @@ export function repairSymlink(name: NamedCopy, entry: SymlinkEntry, { names, wor
 
 /** Gives a copy mode and time as recorded. @throws errno names */
 export function repairMetadata(repository: string, path: PathBytes, entry: CopiedEntry): void {
-  inParent(repository, path, 'destination', (parent, name) => {
+  inCopyParent(repository, path, (parent, name) => {
     if (entry.type === 'symlink') return setEntryTimes(parent.entry(name), BigInt(entry.mtimeNs));
     const descriptor = fs.openSync(parent.entry(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     try {

@@ -1,12 +1,12 @@
-import * as fs from 'node:fs';
-import { join } from 'node:path';
+import { dirname } from 'node:path';
 import type { RunGround } from '../../batch/open-run';
-import { runDirectory, runEntries, runsDirectory, type RunLocation } from '../../batch/run-directory';
+import { emptyRun, removeRun } from '../../batch/remove-run';
+import { runEntries, runsDirectory, type RunLocation } from '../../batch/run-directory';
 import { inDirectory, type OpenDirectory } from '../../directory';
 import { blaming } from '../../errors';
 import { removeEmptyParents } from '../../parents';
 import { setTimes } from '../../posix';
-import { namesIn, requireDestination } from '../../staging';
+import { requireDestination } from '../../staging';
 import { applyAttributes, type Attributes } from './attributes';
 
 export interface CloseRequest {
@@ -29,8 +29,9 @@ export function closeRestore({ location, ground, failuresPath, rootAttributes }:
     requireDestination(ground.destination);
     inDirectory(root, destination, 'destination', (directory) => {
       const { mtimeNs } = directory.stat();
-      removeRun(runDirectory(location), failuresPath !== null);
-      removeEmptyParents(root, [join(destination, '.file-backup'), runsDirectory({ destination })]);
+      if (failuresPath === null) removeRun(location);
+      else keepFailures(location);
+      removeEmptyParents(root, [dirname(runsDirectory(location)), runsDirectory(location)]);
       // Last: what was removed has changed its times, and a read-only directory lets nothing be removed.
       if (rootAttributes !== null) directory.use((descriptor) => applyAttributes(descriptor, rootAttributes));
       else keepTime(directory, mtimeNs);
@@ -39,9 +40,8 @@ export function closeRestore({ location, ground, failuresPath, rootAttributes }:
   });
 }
 
-function removeRun(run: string, keepFailures: boolean): void {
-  if (!keepFailures) return fs.rmSync(run, { recursive: true, force: true });
-  for (const name of namesIn(run)) if (name !== runEntries.failures) fs.rmSync(join(run, name), { recursive: true, force: true });
+function keepFailures(location: RunLocation): void {
+  inDirectory(location.root, runsDirectory(location), 'destination', (runs) => emptyRun(runs, location.runId, location.runId, [runEntries.failures]));
 }
 
 /** Of a directory that belongs to somebody else: nothing of it was asked to change. */
