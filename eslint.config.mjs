@@ -91,6 +91,24 @@ export default tseslint.config(
     rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns: [temporal] }] },
   },
   {
+    files: ['src/**/*.ts'],
+    // The server's own cache is nobody else's.
+    ignores: ['src/server/**'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: 'CallExpression[callee.property.name=/^(rm|rmdir)(Sync)?$/] Property[key.name="recursive"]',
+          message: 'What is removed by its path may be swapped for a link: use removeTree (src/storage/remove-tree.ts).',
+        },
+        {
+          selector: 'CallExpression[callee.name=/^(rm|rmdir)(Sync)?$/] Property[key.name="recursive"]',
+          message: 'What is removed by its path may be swapped for a link: use removeTree (src/storage/remove-tree.ts).',
+        },
+      ],
+    },
+  },
+  {
     files: ['src/workflows/**/*.ts'],
     rules: {
       '@typescript-eslint/no-restricted-imports': [
