@@ -76,6 +76,11 @@ export class OpenDirectory {
     if ((Number(this.stat().mode) & EVERYBODYS) === EVERYBODYS) requireTrust(doubtAboutFile({ uid: file.userId, gid: file.groupId, mode: file.mode }, path), path);
   }
 
+  /** This directory, once the calls are done with it. Closes it when they throw. */
+  after(calls: (descriptor: number) => void): this {
+    return this.orClose(() => calls(this.descriptor));
+  }
+
   /** Where this directory lets nobody else in, nothing below it is judged: it does not matter then whose it is. */
   closedToOthers(): this {
     if ((Number(this.stat().mode) & 0o077) === 0) this.way.close();

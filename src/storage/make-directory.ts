@@ -24,12 +24,10 @@ export function makeTrusted(parent: OpenDirectory, name: string): OpenDirectory 
 
 /** Where this program keeps everything of its own in a destination: closed to others, whatever the umask was when it was made. */
 export function makeOwnDirectory(parent: OpenDirectory): OpenDirectory {
-  const own = makeTrusted(parent, OWN_DIRECTORY);
-  own.use((descriptor) => {
+  return makeTrusted(parent, OWN_DIRECTORY).after((descriptor) => {
     const { uid, mode } = fs.fstatSync(descriptor);
     if ((mode & 0o077) !== 0 && uid === process.geteuid?.()) fs.fchmodSync(descriptor, 0o700);
   });
-  return own;
 }
 
 /** False when it was there. */

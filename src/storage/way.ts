@@ -79,12 +79,13 @@ export function openFromTop(top: string, path: PathBytes, side: Side, way: Way):
   if (!hasDescriptorPaths) return openByPath(path, side, way);
   const names = componentsBelow(top, path);
   const start = fs.openSync(top, names.length === 0 ? accessFor(side) : O_PATH | O_DIRECTORY | O_NOFOLLOW);
-  if (side === 'destination') way.pass(fs.fstatSync(start), `/proc/self/fd/${start}`, () => top, names.length === 0);
-  if (names.length === 0) return start;
+  let opened: number | undefined;
   try {
-    return openBelow(start, names, path, side, way);
+    if (side === 'destination') way.pass(fs.fstatSync(start), `/proc/self/fd/${start}`, () => top, names.length === 0);
+    opened = names.length === 0 ? start : openBelow(start, names, path, side, way);
+    return opened;
   } finally {
-    fs.closeSync(start);
+    if (opened !== start) fs.closeSync(start);
   }
 }
 

@@ -61,9 +61,9 @@ export function openRun({ location, owner, ground, needsHardLinks }: OpenRunRequ
 
 function makeRunDirectory(own: OpenDirectory, location: RunLocation): OpenDirectory {
   return using(makeTrusted(own, basename(runsDirectory(location))), (runs) => {
-    const run = makeOwn(runs, location.runId);
+    makeOwn(runs, location.runId).close();
     runs.sync();
-    return run;
+    return runs.child(location.runId).own();
   });
 }
 
