@@ -53,6 +53,7 @@ const forbiddenInWorkflows = [
 
 const oneWay = {
   json: { selector: "CallExpression[callee.object.name='JSON'][callee.property.name='parse']", message: 'Parsers quote what they cannot read: use parseJson of src/core/parse-json.ts.' },
+  removal: { selector: 'CallExpression:matches([callee.property.name=/^(rm|rmdir)(Sync)?$/], [callee.name=/^(rm|rmdir)(Sync)?$/]) Property[key.name="recursive"]', message: 'What is removed by its path may be swapped for a link: use removeTree (src/storage/remove-tree.ts).' },
   streams: { selector: "MemberExpression[object.property.name=/^std(out|err)$/][property.name='write']", message: 'What is printed is made printable in one place: src/terminal.ts.' },
 };
 
@@ -82,10 +83,12 @@ export default tseslint.config(
   },
   {
     files: ['src/**/*.ts'],
-    rules: { 'no-restricted-syntax': ['error', oneWay.json, oneWay.streams] },
+    rules: { 'no-restricted-syntax': ['error', oneWay.json, oneWay.streams, oneWay.removal] },
   },
-  { files: ['src/core/parse-json.ts'], rules: { 'no-restricted-syntax': ['error', oneWay.streams] } },
-  { files: ['src/terminal.ts'], rules: { 'no-restricted-syntax': ['error', oneWay.json] } },
+  { files: ['src/core/parse-json.ts'], rules: { 'no-restricted-syntax': ['error', oneWay.streams, oneWay.removal] } },
+  { files: ['src/terminal.ts'], rules: { 'no-restricted-syntax': ['error', oneWay.json, oneWay.removal] } },
+  // What the server downloads is in a folder of its own.
+  { files: ['src/server/**/*.ts'], rules: { 'no-restricted-syntax': ['error', oneWay.json, oneWay.streams] } },
   {
     files: ['src/storage/**/*.ts', 'src/repository/**/*.ts', 'src/core/**/*.ts'],
     rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns: [temporal] }] },

@@ -35,6 +35,7 @@ export const failureKinds = {
   NoHardLinks: permanent('Back up with --on-failure continue, or to a file system that has hard links.'),
   FileTooLarge: permanent('The file is larger than the destination\'s file system allows.'),
   DestinationReadOnly: { permanent: true, blamesDestination: true, hint: 'Mount the destination for writing.' },
+  DestinationNotTrusted: permanent('Use a directory that only you and root can change (chown, chmod go-w), or accept this one with --trust-destination.'),
   DestinationConflict: permanent('Something else wrote the target during the backup; look at it, then run the backup again.'),
   DestinationGone: destinationDown('Mount the destination again, or create its root directory.'),
   DestinationError: destinationDown('Check the destination\'s disk or connection.'),

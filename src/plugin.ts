@@ -10,6 +10,8 @@ export interface BackupPluginOptions {
   readonly sourceRoots: readonly string[];
   /** Directories that backups may write below. */
   readonly destinationRoots: readonly string[];
+  /** Accepts destinations in which users besides the worker's own and root can replace what is written; they are refused otherwise. */
+  readonly trustDestinations?: boolean;
   /** Where the worker remembers its staging directories; it must outlive the worker. */
   readonly stateDirectory: string;
   readonly breaker?: Partial<BreakerOptions>;
@@ -37,8 +39,8 @@ export function createBackupPlugin(options: BackupPluginOptions): WorkerPlugin &
 
 function partsFor({ connection, namespace = 'default' }: WorkerOptions, options: BackupPluginOptions): Promise<BackupParts> {
   if (connection === undefined) throw new Error('The backup plugin needs the worker\'s connection: pass one to Worker.create.');
-  const { sourceRoots, destinationRoots, stateDirectory, breaker, maxConcurrentSteps } = options;
-  const roots = resolveRoots(sourceRoots, destinationRoots);
+  const { sourceRoots, destinationRoots, trustDestinations, stateDirectory, breaker, maxConcurrentSteps } = options;
+  const roots = resolveRoots(sourceRoots, destinationRoots, { trustDestinations });
   return createBackupParts({ connection, namespace, roots, stateDirectory: resolve(stateDirectory), breaker, maxConcurrentSteps, log: hostLog() });
 }
 

@@ -16,15 +16,15 @@ export { resolveRoots } from './worker/roots';
 /**
  * Run directly: serves backups until SIGTERM. Configured by the environment alone, as the Temporal samples are:
  * TEMPORAL_ADDRESS and its kin, FILE_BACKUP_SOURCE_ROOTS, FILE_BACKUP_DESTINATION_ROOTS (colon-separated),
- * FILE_BACKUP_TASK_QUEUE. `file-backup worker` has options for the same.
+ * FILE_BACKUP_TASK_QUEUE, FILE_BACKUP_TRUST_DESTINATION (`true` accepts destinations that other users can change). `file-backup worker` has options for the same.
  */
 async function run(): Promise<void> {
-  const { FILE_BACKUP_SOURCE_ROOTS = '', FILE_BACKUP_DESTINATION_ROOTS = '', FILE_BACKUP_TASK_QUEUE } = process.env;
+  const { FILE_BACKUP_SOURCE_ROOTS = '', FILE_BACKUP_DESTINATION_ROOTS = '', FILE_BACKUP_TRUST_DESTINATION, FILE_BACKUP_TASK_QUEUE } = process.env;
   const log = createLogger('info');
   installRuntime({ log });
   const { namespace, connectionOptions } = serverOrLocal({});
   const connection = await NativeConnection.connect(connectionOptions);
-  const roots = resolveRoots(listOf(FILE_BACKUP_SOURCE_ROOTS), listOf(FILE_BACKUP_DESTINATION_ROOTS));
+  const roots = resolveRoots(listOf(FILE_BACKUP_SOURCE_ROOTS), listOf(FILE_BACKUP_DESTINATION_ROOTS), { trustDestinations: FILE_BACKUP_TRUST_DESTINATION === 'true' });
   const taskQueue = FILE_BACKUP_TASK_QUEUE ?? hostTaskQueue(hostname());
   const worker = await createBackupWorker({ connection, namespace, taskQueue, roots, stateDirectory: stateDirectory(), log });
   onStopSignal(() => worker.shutdown());

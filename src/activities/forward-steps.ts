@@ -35,7 +35,7 @@ export function createForwardSteps({ roots, pool, registry, clusterId }: Activit
     /** Copies the source into the staging directory, digesting it on the way, and syncs it. */
     async stageFile({ operation, replaces }: { operation: Operation; replaces: string | null }): Promise<Staged> {
       const { sourcePath, onSourceChanged } = operation.input;
-      const { name, sha256, sizeBytes, changed, ownerKept } = await runStep(pool, 'stageFile', {
+      const { name, inode, sha256, sizeBytes, changed, ownerKept } = await runStep(pool, 'stageFile', {
         location: locationOf(operation, roots),
         owner: currentOwner(clusterId),
         sourceRoot: sourceRoot(roots, sourcePath),
@@ -44,7 +44,7 @@ export function createForwardSteps({ roots, pool, registry, clusterId }: Activit
         attemptName: attemptName(),
         replaces,
       });
-      return { name, sha256, sizeBytes, changed, ownerKept, attempt: attempt() };
+      return { name, inode, sha256, sizeBytes, changed, ownerKept, attempt: attempt() };
     },
 
     /** Reads the staged file back and compares it with what was read from the source. */

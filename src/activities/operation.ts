@@ -31,7 +31,7 @@ export interface Attempted {
 }
 
 /** A staged file as history keeps it. */
-export type Staged = Pick<StagedFile, 'name' | 'sha256' | 'sizeBytes' | 'changed' | 'ownerKept'> & Attempted;
+export type Staged = Pick<StagedFile, 'name' | 'sha256' | 'sizeBytes' | 'changed' | 'ownerKept'> & Partial<Pick<StagedFile, 'inode'>> & Attempted;
 
 /** The staging directory is named by the run that asks, never by the input: no run can touch another one's. */
 export function locationOf({ input, destination }: Operation, roots: AllowedRoots): StagingLocation {

@@ -6,6 +6,8 @@ import { failure, type FailureType } from '../failures';
 export interface AllowedRoots {
   readonly sources: readonly string[];
   readonly destinations: readonly string[];
+  /** Destinations are accepted in which users besides the worker's own and root can replace what is written. */
+  readonly trustDestinations?: boolean;
 }
 
 /** @throws ApplicationFailure `SourceNotAllowed` */

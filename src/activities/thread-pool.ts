@@ -24,8 +24,14 @@ const OLD_GENERATION_MIB = 128;
 export class ThreadPool {
   private readonly pool: Piscina<StepTask, StepAnswer>;
 
-  /** @param size threads at most; one is started at once, the others when they are needed */
-  constructor(size: number) {
+  private readonly trustDestinations: boolean;
+
+  /**
+   * @param size threads at most; one is started at once, the others when they are needed
+   * @param trust whether destinations are accepted in which other users can replace what is written
+   */
+  constructor(size: number, { trustDestinations }: { readonly trustDestinations?: boolean } = {}) {
+    this.trustDestinations = trustDestinations === true;
     const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB, maxOldGenerationSizeMb: OLD_GENERATION_MIB };
     this.pool = new Piscina({ filename: THREAD_FILE, minThreads: 1, maxThreads: size, idleTimeout: IDLE_MS, resourceLimits });
   }
@@ -35,7 +41,7 @@ export class ThreadPool {
    * @throws StepFailed with what the storage function threw
    */
   async run<Name extends StepName>(step: Name, input: StepInput<Name>, control = new TransferControl(), sync?: () => Promise<void>): Promise<StepResult<Name>> {
-    const running = this.pool.run({ step, input, memory: control.memory });
+    const running = this.pool.run({ step, input, memory: control.memory, trustDestinations: this.trustDestinations });
     if (sync !== undefined) void control.serveSyncs(sync, running);
     const answer = await running;
     if (!answer.ok) throw new StepFailed(answer.error);

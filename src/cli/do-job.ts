@@ -1,5 +1,5 @@
 import { onStopSignal } from '../worker/stop-signal';
-import type { ExitCode } from './exit-codes';
+import { UsageError, type ExitCode } from './exit-codes';
 import { runHere, runThere, type Job } from './job';
 import type { ServerOptions } from './options';
 import type { Output } from './output';
@@ -22,6 +22,7 @@ export interface CommandJob<Result> extends Pick<Job<Result>, 'operationId' | 'r
  */
 export async function doJob<Result extends object>(job: CommandJob<Result>, options: ServerOptions & { readonly taskQueue?: string }, output: Output): Promise<boolean> {
   const { taskQueue, logLevel } = options;
+  if (taskQueue !== undefined && job.roots.trustDestinations) throw new UsageError('--trust-destination is for the operator of the workers to say: start them with it');
   const interrupted = new Promise<void>((resolve) => void onStopSignal(() => resolve()));
   const server = await openServer(options, output, preloadWorker);
   try {

@@ -14,7 +14,7 @@ import type { ServerSession } from './server-session';
 export interface Job<Result> {
   readonly operationId: string;
   /** What a worker inside this process may touch: nothing but what stands on the command line. */
-  readonly roots: { readonly sources: readonly string[]; readonly destinations: readonly string[] };
+  readonly roots: { readonly sources: readonly string[]; readonly destinations: readonly string[]; readonly trustDestinations: boolean };
   readonly start: (client: BackupClient) => Promise<RunHandle<Result>>;
   readonly follow: (client: BackupClient, handle: RunHandle<Result>) => Promise<Result>;
   readonly server: ServerSession;

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { MAX_INLINE_LIST_BYTES, type BatchBackupRequest } from '../batch-models';
 import { messageOf } from '../core/error-message';
+import { OpenDirectory, using } from '../storage/directory';
+import { unlinkIfPresent } from '../storage/entries';
 import { UsageError } from './exit-codes';
 import { CanonicalPaths } from './canonical-paths';
 import { splitEntries } from './split-entries';
@@ -77,15 +79,15 @@ class ListWriter {
   private readonly paths = new CanonicalPaths();
   private readonly roots = new SourceRoots();
   private readonly hash = createHash('sha256');
-  private readonly draft: string;
+  private readonly draft = `.${randomUUID()}`;
+  /** Opened when there is something to write. */
+  private lists: OpenDirectory | undefined;
   private pending: Buffer[] = [];
   private pendingBytes = 0;
   private descriptor: number | undefined;
   private isText = true;
 
-  constructor(private readonly directory: string) {
-    this.draft = join(directory, `.${randomUUID()}`);
-  }
+  constructor(private readonly directory: string) {}
 
   add(typed: Buffer, name: string): void {
     if (typed.includes(0)) throw new UsageError(`${name} contains a NUL character: is the list separated by NUL? Then add --from0.`);
@@ -104,16 +106,22 @@ class ListWriter {
     const sha256 = this.hash.digest('hex');
     const sources = this.inlineSources();
     if (sources !== undefined) return { entries, roots, request: { sources }, discard: () => undefined };
-    const path = join(this.directory, `${sha256}.list`);
+    const name = `${sha256}.list`;
     this.flush();
     fs.closeSync(this.open());
-    fs.renameSync(this.draft, path);
-    removeOldLists(this.directory);
-    return { entries, roots, request: { sourceList: { path, separator: 'nul', sha256, entries } }, discard: () => fs.rmSync(path, { force: true }) };
+    const opened = this.openLists();
+    this.lists = undefined;
+    using(opened, (lists) => {
+      fs.renameSync(lists.entry(this.draft), lists.entry(name));
+      removeOldLists(lists);
+    });
+    const discard = (): void => using(openDirectory(this.directory), (lists) => unlinkIfPresent(lists.entry(name)));
+    return { entries, roots, request: { sourceList: { path: join(this.directory, name), separator: 'nul', sha256, entries } }, discard };
   }
 
   abandon(): void {
-    if (this.descriptor !== undefined) fs.rmSync(this.draft, { force: true });
+    if (this.lists === undefined) return;
+    using(this.lists, (lists) => unlinkIfPresent(lists.entry(this.draft)));
   }
 
   private write(path: Buffer): void {
@@ -141,17 +149,27 @@ class ListWriter {
   private open(): number {
     if (this.descriptor === undefined) {
       fs.mkdirSync(this.directory, { recursive: true, mode: 0o700 });
-      this.descriptor = fs.openSync(this.draft, 'wx', 0o600);
+      this.descriptor = fs.openSync(this.openLists().entry(this.draft), 'wx', 0o600);
     }
     return this.descriptor;
   }
+
+  private openLists(): OpenDirectory {
+    this.lists ??= openDirectory(this.directory);
+    return this.lists;
+  }
 }
 
-function removeOldLists(directory: string): void {
+/** The state directory is the user's own choice, links in its path included. @throws StorageError `DestinationNotTrusted` */
+function openDirectory(path: string): OpenDirectory {
+  return OpenDirectory.open('/', fs.realpathSync.native(path), 'destination');
+}
+
+function removeOldLists(lists: OpenDirectory): void {
   const oldestMs = Date.now() - KEEP_LISTS_DAYS * 86_400_000;
-  for (const name of fs.readdirSync(directory)) {
-    const path = join(directory, name);
+  for (const name of fs.readdirSync(lists.handle)) {
+    const path = lists.entry(name);
     const stats = fs.lstatSync(path, { throwIfNoEntry: false });
-    if (stats?.isFile() === true && stats.mtimeMs < oldestMs) fs.rmSync(path, { force: true });
+    if (stats?.isFile() === true && stats.mtimeMs < oldestMs) unlinkIfPresent(path);
   }
 }

@@ -63,3 +63,6 @@ export function stagingName(runId: string): string {
 export function revokedName(runId: string): string {
   return `${STAGING_PREFIX}${runId}${REVOKED_SUFFIX}`;
 }
+
+/** Where runs of many files, and repositories, keep everything of their own in a destination. */
+export const OWN_DIRECTORY = '.file-backup';

@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import { isErrno } from './errors';
-import { unlinkIfPresent } from './staging';
+import { unlinkIfPresent } from './entries';
+
+/** What is made to try it out has names of this beginning. */
+export const PROBE = 'probe-';
 
 /** Tried out rather than looked up: what a file system says of itself and what a mount allows differ. */
 export function canLinkIn(directory: string): boolean {
-  const file = `${directory}/probe-${randomUUID()}`;
+  const file = `${directory}/${PROBE}${randomUUID()}`;
   const link = `${file}-link`;
   fs.writeFileSync(file, '', { mode: 0o600, flag: 'wx' });
   try {

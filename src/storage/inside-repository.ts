@@ -1,13 +1,13 @@
 import { dirname, join } from 'node:path';
+import { OWN_DIRECTORY } from '../core/names';
 import { isErrno, StorageError } from './errors';
 import { lstatIfPresent } from './file-stat';
 import { joinPath, type PathBytes } from './path-bytes';
 
-/** Directory that holds what is ours in destinations and repositories. */
-export const OWN_DIRECTORY = '.file-backup';
+/** The file that makes a directory a repository, in its own directory. */
+export const MARK_NAME = 'repository.json';
 
-/** The file that makes a directory a repository. */
-const MARK = `${OWN_DIRECTORY}/repository.json`;
+const MARK = `${OWN_DIRECTORY}/${MARK_NAME}`;
 
 export function markOf(repository: string): string {
   return join(repository, MARK);

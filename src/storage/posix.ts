@@ -1,5 +1,6 @@
-import koffi from 'koffi';
+import koffi, { type LibraryHandle } from 'koffi';
 import * as fs from 'node:fs';
+import { constants } from 'node:os';
 import type { PathBytes } from './path-bytes';
 
 /**
@@ -11,6 +12,7 @@ interface Calls {
   readonly utimensat: (directory: number, path: Buffer, times: BigInt64Array, flags: number) => number;
   readonly mkfifo: (path: Buffer, mode: number) => number;
   readonly flistxattr?: (descriptor: number, names: Buffer, sizeBytes: number) => number;
+  readonly getxattr?: (path: string, name: string, value: Buffer, sizeBytes: number) => number;
 }
 
 /** Of the paths that are given: relative to the working directory, and not through a link at their end. */
@@ -34,7 +36,14 @@ function load(): Calls {
     futimens: library.func('int futimens(int descriptor, const int64_t *times)') as Calls['futimens'],
     utimensat: library.func('int utimensat(int directory, const char *path, const int64_t *times, int flags)') as Calls['utimensat'],
     mkfifo: library.func('int mkfifo(const char *path, unsigned int mode)') as Calls['mkfifo'],
-    ...(process.platform === 'linux' ? { flistxattr: library.func('int64_t flistxattr(int descriptor, _Out_ uint8_t *names, size_t size)') as Calls['flistxattr'] } : {}),
+    ...(process.platform === 'linux' ? extendedAttributeCalls(library) : {}),
+  };
+}
+
+function extendedAttributeCalls(library: LibraryHandle): Pick<Calls, 'flistxattr' | 'getxattr'> {
+  return {
+    flistxattr: library.func('int64_t flistxattr(int descriptor, _Out_ uint8_t *names, size_t size)') as Calls['flistxattr'],
+    getxattr: library.func('int64_t getxattr(const char *path, const char *name, _Out_ uint8_t *value, size_t size)') as Calls['getxattr'],
   };
 }
 
@@ -64,6 +73,17 @@ export function hasExtendedAttributes(descriptor: number): boolean {
   const count = calls().flistxattr?.(descriptor, names, names.length) ?? 0;
   if (count <= 0) return false;
   return names.toString('latin1', 0, count).split('\0').some((name) => name !== '' && !LABELS.includes(name));
+}
+
+/** The POSIX access control list of a directory, as the kernel has it; undefined when there is none. @throws errno names */
+export function accessListOf(directory: string): Uint8Array | undefined {
+  const { getxattr } = calls();
+  if (getxattr === undefined) return undefined;
+  const count = getxattr(directory, 'system.posix_acl_access', names, names.length);
+  if (count >= 0) return Uint8Array.from(names.subarray(0, count));
+  const errno = koffi.errno();
+  if ([constants.errno.ENODATA, constants.errno.EOPNOTSUPP].includes(errno)) return undefined;
+  throw Object.assign(new Error(`getxattr failed with error number ${errno}`), { errno: -errno, syscall: 'getxattr' });
 }
 
 const NS_PER_SECOND = 1_000_000_000n;

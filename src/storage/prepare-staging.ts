@@ -1,46 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
-import { parseJson } from '../core/parse-json';
 import { revokedName, stagingName } from '../core/names';
-import { inParent, syncDirectory, type OpenDirectory } from './directory';
+import { inParent, using, type OpenDirectory } from './directory';
+import { unlinkIfPresent } from './entries';
 import { blaming, isErrno, StorageError } from './errors';
-import { lstatIfPresent, type FileStat } from './file-stat';
+import { lstatIfPresent } from './file-stat';
 import { canLinkIn } from './hard-links';
 import { requireReplaceable } from './inspect-file';
+import { makeOwn } from './make-directory';
 import { createParents } from './parents';
-import { entryNames, explainMissing, liveEntry, requireDestination, unlinkIfPresent, type StagingLocation } from './staging';
+import { explainMissing, openStaging, requireDestination, type StagingLocation } from './staging';
+import { readRecord, recordText, RECORD_DRAFT, RECORD_NAME, type PreparedStaging, type StagingOwner, type StagingRecord } from './staging-mark';
 
-const RECORD_FORMAT_VERSION = 1;
-
-/** Whose staging directory it is: the janitor asks this very cluster whether the run is closed. */
-export interface StagingOwner {
-  readonly clusterId: string;
-  readonly namespace: string;
-  readonly workflowId: string;
-  readonly runId: string;
-}
-
-/** What `prepareStaging` found, on disk and in history. */
-export interface PreparedStaging {
-  /** The target as it was before, or null: decides what undo does, whatever lies there by then. */
-  readonly previous: FileStat | null;
-  /** False on file systems without hard links (exFAT, some SMB and FUSE): publication is weaker there. */
-  readonly hardLinks: boolean;
-}
-
-/** As it stands on disk. */
-export interface StagingRecord extends PreparedStaging {
-  readonly formatVersion: number;
-  readonly owner: StagingOwner;
-  readonly targetPath: string;
-  /** Parents that were not there before the run: undo takes these away again and no others. */
-  readonly createdDirectories: readonly string[];
-}
+export type { PreparedStaging, StagingOwner } from './staging-mark';
 
 /**
  * Creates missing parents and the staging directory, 0700, and writes down what the target was. Repeated, it answers
  * what it answered first. No other step ever creates the directory.
- * @throws StorageError `DestinationGone`, `StagingRevoked`, `TargetInvalid`, errno names
+ * @throws StorageError `DestinationGone`, `DestinationNotTrusted`, `StagingRevoked`, `TargetInvalid`, errno names
  */
 export function prepareStaging(location: StagingLocation, owner: StagingOwner, missingDirectories: readonly string[]): PreparedStaging {
   const { root, targetPath } = location;
@@ -49,55 +26,43 @@ export function prepareStaging(location: StagingLocation, owner: StagingOwner, m
   return explainMissing(location, () =>
     inParent(root, targetPath, 'destination', (parent, name) =>
       blaming('destination', targetPath, () => {
-        makeStaging(parent, location);
-        const record = readRecord(parent, location) ?? writeRecord(parent, location, { owner, createdDirectories: missingDirectories }, parent.entry(name));
+        const { previous, hardLinks } = using(makeStaging(parent, location), (staging) => readRecord(staging, location.runId) ?? writeRecord(staging, location, { owner, createdDirectories: missingDirectories }, parent.entry(name)));
         parent.sync();
-        return { previous: record.previous, hardLinks: record.hardLinks };
+        return { previous, hardLinks };
       }),
     ),
   );
 }
 
-function makeStaging(parent: OpenDirectory, { runId, targetPath }: StagingLocation): void {
+function makeStaging(parent: OpenDirectory, location: StagingLocation): OpenDirectory {
+  const { runId, targetPath } = location;
   if (lstatIfPresent(parent.entry(revokedName(runId))) !== undefined) {
     throw new StorageError('StagingRevoked', 'destination', targetPath, `The staging directory of ${targetPath} was revoked already`);
   }
-  const path = parent.entry(stagingName(runId));
-  try {
-    fs.mkdirSync(path, { mode: 0o700 });
-  } catch (error) {
-    if (!isErrno(error, 'EEXIST')) throw error;
-    if (!fs.lstatSync(path).isDirectory()) throw new StorageError('DestinationConflict', 'destination', targetPath, `${stagingName(runId)} beside ${targetPath} is not a directory`);
-  }
-}
-
-function readRecord(parent: OpenDirectory, location: StagingLocation): StagingRecord | undefined {
-  try {
-    return parseJson(fs.readFileSync(liveEntry(parent, location, entryNames.record), 'utf8')) as StagingRecord;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  }
+  const name = stagingName(runId);
+  const found = lstatIfPresent(parent.entry(name));
+  if (found !== undefined && !found.isDirectory()) throw new StorageError('DestinationConflict', 'destination', targetPath, `${name} beside ${targetPath} is not a directory`);
+  makeOwn(parent, name).close();
+  return openStaging(parent, location);
 }
 
 /** Written aside, synced, then given its name exclusively: of two attempts at once, the second takes the first's answer. */
-function writeRecord(parent: OpenDirectory, location: StagingLocation, known: Pick<StagingRecord, 'owner' | 'createdDirectories'>, target: string): StagingRecord {
+function writeRecord(staging: OpenDirectory, location: StagingLocation, known: Pick<StagingRecord, 'owner' | 'createdDirectories'>, target: string): StagingRecord {
   const stats = lstatIfPresent(target);
-  const draft = liveEntry(parent, location, `record-${randomUUID()}`);
-  const final = liveEntry(parent, location, entryNames.record);
+  const draft = staging.entry(`${RECORD_DRAFT}${randomUUID()}`);
+  const final = staging.entry(RECORD_NAME);
   const record: StagingRecord = {
-    formatVersion: RECORD_FORMAT_VERSION,
     ...known,
     targetPath: location.targetPath,
     previous: stats === undefined ? null : requireReplaceable(stats, location.targetPath),
-    hardLinks: canLinkIn(parent.entry(stagingName(location.runId))),
+    hardLinks: canLinkIn(staging.handle),
   };
-  fs.writeFileSync(draft, `${JSON.stringify(record)}\n`, { mode: 0o600, flag: 'wx', flush: true });
+  fs.writeFileSync(draft, recordText(record), { mode: 0o600, flag: 'wx', flush: true });
   if (record.hardLinks) linkUnlessPresent(draft, final);
   else fs.renameSync(draft, final);
   unlinkIfPresent(draft);
-  syncDirectory(parent.entry(stagingName(location.runId)));
-  return readRecord(parent, location) ?? record;
+  staging.sync();
+  return readRecord(staging, location.runId) ?? record;
 }
 
 function linkUnlessPresent(existing: string, name: string): void {

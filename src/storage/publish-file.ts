@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
-import { stagingName } from '../core/names';
 import type { TransferControl } from './control';
 import { copyInto } from './copy';
-import { inParent, syncDirectory, type OpenDirectory } from './directory';
+import { inParent, using, type OpenDirectory } from './directory';
+import { unlinkIfPresent } from './entries';
 import { blaming, isErrno, StorageError } from './errors';
 import { fileStat, isSameInode, isWhatWasThere, lstatIfPresent, type FileStat } from './file-stat';
 import { isOurs } from './ours';
 import type { PreparedStaging } from './prepare-staging';
 import type { OpenSource } from './source';
-import { entryNames, explainMissing, liveEntry, requireEntryName, type StagingLocation } from './staging';
+import { entryNames, explainMissing, READY, liveEntry, openStaging, requireEntryName, type StagingLocation } from './staging';
 import { requireContent, type ExpectedContent } from './verify-file';
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
@@ -20,13 +20,31 @@ export interface PublishRequest {
   readonly location: StagingLocation;
   readonly prepared: PreparedStaging;
   readonly stagedName: string;
-  readonly expected: ExpectedContent;
+  readonly expected: StagedContent;
+}
+
+/** What the staged file must hold, and which file it is. */
+export interface StagedContent extends ExpectedContent {
+  /** Absent where it was staged by a version that did not say. */
+  readonly inode?: string;
+}
+
+/** A publication under way. */
+interface Publication {
+  readonly request: PublishRequest;
+  readonly staging: OpenDirectory;
+  readonly target: string;
+  /** Path of the staged file by the staging directory's name. */
+  readonly live: string;
+  /** The staged file as it was found through the open staging directory. */
+  readonly verified: fs.BigIntStats | undefined;
 }
 
 /**
  * Makes the staged file the target, at once and for good. A new target is linked, so nothing is overwritten unseen; an
- * existing one is kept in staging before it is replaced. Every path leads through the staging directory, so an attempt
- * that comes after `revoke` finds nothing. Repeated after an unknown outcome, a finished target is read again first.
+ * existing one is kept in staging before it is replaced. The staged file is named by way of the staging directory's name,
+ * so an attempt that comes after `revoke` finds nothing; what was published is compared with the file that was verified.
+ * Repeated after an unknown outcome, a finished target is read again first.
  * @throws StorageError `DestinationConflict`, `StagingRevoked`, `DestinationGone`, `Cancelled`, errno names
  */
 export function publishFile(request: PublishRequest, control: TransferControl): PublishedBy {
@@ -37,10 +55,12 @@ export function publishFile(request: PublishRequest, control: TransferControl): 
         requireEntryName(request.stagedName, location);
         control.throwIfCancelled();
         const target = parent.entry(name);
-        if (!isPublished(parent, target, request, control)) {
-          if (prepared.previous === null) publishNew(parent, target, request);
-          else publishOver(parent, target, prepared.previous, request, control);
-        }
+        using(openStaging(parent, location), (staging) => {
+          if (isPublished(staging, target, request, control)) return;
+          const publication: Publication = { request, staging, target, live: liveEntry(parent, location, request.stagedName), verified: verifiedFile(staging, request) };
+          if (prepared.previous === null) publishNew(publication);
+          else publishOver(publication, prepared.previous, control);
+        });
         parent.sync();
         return prepared.previous === null && prepared.hardLinks ? 'link' : 'rename';
       }),
@@ -49,12 +69,8 @@ export function publishFile(request: PublishRequest, control: TransferControl): 
 }
 
 /** An earlier attempt got through: adopt its work only after reading it again. */
-function isPublished(parent: OpenDirectory, target: string, { location, prepared, stagedName, expected }: PublishRequest, control: TransferControl): boolean {
-  const traces = {
-    hardLinks: prepared.hardLinks,
-    published: liveEntry(parent, location, entryNames.published),
-    staged: liveEntry(parent, location, stagedName),
-  };
+function isPublished(staging: OpenDirectory, target: string, { location, prepared, stagedName, expected }: PublishRequest, control: TransferControl): boolean {
+  const traces = { hardLinks: prepared.hardLinks, published: staging.entry(entryNames.published), staged: staging.entry(stagedName) };
   if (!isOurs(target, traces, expected, control)) return false;
   try {
     requireContent(target, location.targetPath, expected, 'device', control);
@@ -65,37 +81,77 @@ function isPublished(parent: OpenDirectory, target: string, { location, prepared
   }
 }
 
-function publishNew(parent: OpenDirectory, target: string, { location, prepared, stagedName }: PublishRequest): void {
-  const staged = liveEntry(parent, location, stagedName);
+/** The staged file, if it is the one that was staged. Undefined where it is gone: then the target says why. */
+function verifiedFile(staging: OpenDirectory, { location, prepared, stagedName, expected }: PublishRequest): fs.BigIntStats | undefined {
+  const stats = lstatIfPresent(staging.entry(stagedName));
+  // Without hard links, inode numbers are often made up anew.
+  if (stats === undefined || expected.inode === undefined || !prepared.hardLinks || String(stats.ino) === expected.inode) return stats;
+  throw conflict(location, 'the staged file was exchanged');
+}
+
+function publishNew(publication: Publication): void {
+  const { request, target, live } = publication;
+  const { location, prepared } = request;
   if (!prepared.hardLinks) {
     // The weaker mode: between this look and the rename somebody else's new file could be replaced.
     if (lstatIfPresent(target) !== undefined) throw conflict(location, 'it was created meanwhile');
-    fs.renameSync(staged, target);
-    return;
+    fs.renameSync(live, target);
+  } else {
+    keepLink(publication);
+    try {
+      fs.linkSync(live, target);
+    } catch (error) {
+      if (!isErrno(error, 'EEXIST')) throw error;
+      throw conflict(location, 'it was created meanwhile');
+    }
   }
-  keepLink(parent, location, stagedName);
-  try {
-    fs.linkSync(staged, target);
-  } catch (error) {
-    if (!isErrno(error, 'EEXIST')) throw error;
-    throw conflict(location, 'it was created meanwhile');
-  }
+  requireVerified(publication);
 }
 
-function publishOver(parent: OpenDirectory, target: string, previous: FileStat, { location, prepared, stagedName }: PublishRequest, control: TransferControl): void {
-  const staged = liveEntry(parent, location, stagedName);
-  if (prepared.hardLinks) keepLink(parent, location, stagedName);
+function publishOver(publication: Publication, previous: FileStat, control: TransferControl): void {
+  const { request, staging, target, live } = publication;
+  const { location, prepared } = request;
+  const kept = staging.entry(entryNames.previous);
+  if (prepared.hardLinks) keepLink(publication);
   const stats = lstatIfPresent(target);
   if (stats === undefined) throw conflict(location, 'it was removed meanwhile');
   if (!isWhatWasThere(previous, fileStat(stats))) throw conflict(location, 'it was replaced meanwhile');
-  keepPrevious(target, stats, liveEntry(parent, location, entryNames.previous), location, control);
-  syncDirectory(parent.entry(stagingName(location.runId)));
-  fs.renameSync(staged, target);
+  keepPrevious(target, stats, kept, location, control);
+  staging.sync();
+  if (prepared.hardLinks) replaceTarget(publication);
+  else fs.renameSync(live, target);
+  requireVerified(publication);
 }
 
-function keepLink(parent: OpenDirectory, location: StagingLocation, stagedName: string): void {
-  const staged = liveEntry(parent, location, stagedName);
-  const kept = liveEntry(parent, location, entryNames.published);
+/**
+ * Renamed is a further link of the staged file, since a rename by way of the staging directory's name could carry somebody
+ * else's file off. The link can only be made while the run is not revoked, and whoever revokes it removes such links
+ * before the target is looked at.
+ */
+function replaceTarget({ request, staging, target, live, verified }: Publication): void {
+  const ready = staging.entry(`${READY}${randomUUID()}`);
+  fs.linkSync(live, ready);
+  const stats = fs.lstatSync(ready, { bigint: true });
+  if (verified === undefined || !isSameInode(stats, verified)) throw conflict(request.location, 'the staged file was exchanged after it was verified');
+  fs.renameSync(ready, target);
+  unlinkIfPresent(staging.entry(request.stagedName));
+}
+
+/**
+ * Somebody may have put another directory in the place of staging between the look and the publication. What lies at the
+ * target goes again only where it is known for the file that was exchanged: else it is somebody else's by now.
+ */
+function requireVerified({ request, target, live, verified }: Publication): void {
+  const stats = lstatIfPresent(target);
+  if (stats === undefined || verified === undefined || isSameInode(stats, verified)) return;
+  const exchanged = lstatIfPresent(live);
+  if (request.prepared.previous === null && exchanged !== undefined && isSameInode(stats, exchanged)) unlinkIfPresent(target);
+  throw conflict(request.location, 'it holds another file than the one that was verified');
+}
+
+function keepLink({ request: { location, stagedName }, staging }: Publication): void {
+  const staged = staging.entry(stagedName);
+  const kept = staging.entry(entryNames.published);
   try {
     fs.linkSync(staged, kept);
   } catch (error) {

@@ -22,6 +22,8 @@ export interface StageRequest {
 /** A copied, synced and not yet visible file. */
 export interface StagedFile extends Copied {
   readonly name: string;
+  /** Tells at publication whether it is this very file still. */
+  readonly inode: string;
 }
 
 /**
@@ -37,9 +39,9 @@ export function stageFile(request: StageRequest, control: TransferControl): Stag
       const name = `${request.attemptName}-${randomUUID().slice(0, 8)}`;
       const path = staging.entry(name);
       return writing(path, location.targetPath, (target) => {
-        const { copied } = copyInto(target, source, { sourcePath, targetPath: location.targetPath, onSourceChanged, control, sync: true });
+        const { copied, target: stats } = copyInto(target, source, { sourcePath, targetPath: location.targetPath, onSourceChanged, control, sync: true });
         staging.sync();
-        return { name, ...copied };
+        return { name, inode: String(stats.ino), ...copied };
       });
     }),
   );

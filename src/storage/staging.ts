@@ -1,9 +1,13 @@
 import * as fs from 'node:fs';
-import { dirname, join } from 'node:path';
 import { revokedName, stagingName } from '../core/names';
-import { OpenDirectory } from './directory';
+import { inParent, using, type OpenDirectory } from './directory';
 import { blaming, isErrno, StorageError } from './errors';
 import { lstatIfPresent } from './file-stat';
+import { PROBE } from './hard-links';
+import { pathText } from './path-bytes';
+import { removeTree } from './remove-tree';
+import { readRecord, RECORD_DRAFT, RECORD_NAME } from './staging-mark';
+import { unlinkIfPresent } from './entries';
 
 /** The directory that stood for the destination when the operation began: its disk may be gone later. */
 export interface DirectoryIdentity {
@@ -37,7 +41,7 @@ export interface StagingLocation {
 /** Entries of a staging directory other than staged files, whose names are random. */
 export const entryNames = {
   /** What `prepareStaging` found; its presence makes a repeated attempt answer the same. */
-  record: 'record.json',
+  record: RECORD_NAME,
   /** Second link of the staged file: tells ours from anybody else's later. */
   published: 'published',
   /** The previous target, kept until the run is finalized. */
@@ -45,6 +49,9 @@ export const entryNames = {
   /** A target taken back by undo. */
   unpublished: 'unpublished',
 } as const;
+
+/** Links about to be renamed over a target have names of this beginning. */
+export const READY = 'ready-';
 
 /**
  * Names of staged files come back from the workflow: none may lead out of the staging directory.
@@ -55,13 +62,37 @@ export function requireEntryName(name: string, { targetPath }: StagingLocation):
   throw new StorageError('InvalidInput', 'destination', targetPath, `${JSON.stringify(name)} is no name of a staged file`);
 }
 
-/** Path of a live staging entry below an open parent. By path on purpose: after `revoke` it leads nowhere. */
+/**
+ * Path of a live staging entry below an open parent: what publishes goes by it on purpose, since after `revoke` it leads
+ * nowhere. Everything else names entries through the open staging directory.
+ */
 export function liveEntry(parent: OpenDirectory, { runId }: StagingLocation, name: string): string {
   return parent.entry(`${stagingName(runId)}/${name}`);
 }
 
-export function revokedEntry(parent: OpenDirectory, { runId }: StagingLocation, name: string): string {
-  return parent.entry(`${revokedName(runId)}/${name}`);
+/**
+ * Opens the staging directory below its open parent, if it is the one that the run has made: its own user's, closed to
+ * others, and with the run's mark in it, or nothing at all yet.
+ * @param name the directory's, which changes when it is revoked
+ * @throws StorageError `DestinationNotTrusted` when it is somebody else's, or another run's; errno names
+ */
+export function openStaging(parent: OpenDirectory, { runId }: StagingLocation, name = stagingName(runId)): OpenDirectory {
+  const staging = parent.child(name).own();
+  try {
+    if (readRecord(staging, runId) === undefined) requireUnused(staging);
+    return staging;
+  } catch (error) {
+    staging.close();
+    throw error;
+  }
+}
+
+/** A directory without a mark was made by an attempt that did not come to writing it. */
+function requireUnused(staging: OpenDirectory): void {
+  const found = fs.readdirSync(staging.handle).find((name) => !name.startsWith(RECORD_DRAFT) && !name.startsWith(PROBE));
+  if (found === undefined) return;
+  const path = pathText(staging.path);
+  throw new StorageError('DestinationNotTrusted', 'destination', path, `${path} is not the staging directory of this run: it has no ${RECORD_NAME}, and holds something else`);
 }
 
 /**
@@ -71,12 +102,7 @@ export function revokedEntry(parent: OpenDirectory, { runId }: StagingLocation, 
  */
 export function inStaging<T>(location: StagingLocation, calls: (staging: OpenDirectory) => T): T {
   return explainMissing(location, () => {
-    const staging = OpenDirectory.open(location.root, join(dirname(location.targetPath), stagingName(location.runId)), 'destination');
-    try {
-      return calls(staging);
-    } finally {
-      staging.close();
-    }
+    return inParent(location.root, location.targetPath, 'destination', (parent) => using(openStaging(parent, location), calls));
   });
 }
 
@@ -119,7 +145,7 @@ export function revoke(parent: OpenDirectory, location: StagingLocation): boolea
     try {
       fs.renameSync(live, revoked);
     } catch (error) {
-      if (isErrno(error, 'ENOTEMPTY', 'EEXIST')) removeStaging(live);
+      if (isErrno(error, 'ENOTEMPTY', 'EEXIST')) removeStaging(parent, location, stagingName(location.runId));
       else if (!isErrno(error, 'ENOENT')) throw error;
     }
     if (lstatIfPresent(revoked) !== undefined) return true;
@@ -129,30 +155,18 @@ export function revoke(parent: OpenDirectory, location: StagingLocation): boolea
   });
 }
 
-/** Empties and removes a staging directory. It is flat; what is missing already counts as removed. */
-export function removeStaging(path: string): void {
-  for (const name of namesIn(path)) unlinkIfPresent(`${path}/${name}`);
+/** Empties and removes a staging directory; one that is missing already counts as removed. @throws StorageError `DestinationNotTrusted` */
+export function removeStaging(parent: OpenDirectory, location: StagingLocation, name: string): void {
   try {
-    fs.rmdirSync(path);
+    using(openStaging(parent, location, name), ({ handle }) => {
+      // The mark goes last: without it nothing else in there is known for this run's.
+      for (const entry of fs.readdirSync(handle).filter((each) => each !== RECORD_NAME)) removeTree(handle, entry);
+      unlinkIfPresent(`${handle}/${RECORD_NAME}`);
+    });
+    fs.rmdirSync(parent.entry(name));
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;
   }
 }
 
-/** Names in a directory; none when it is not there. */
-export function namesIn(path: string): string[] {
-  try {
-    return fs.readdirSync(path);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return [];
-    throw error;
-  }
-}
-
-export function unlinkIfPresent(path: string): void {
-  try {
-    fs.unlinkSync(path);
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error;
-  }
-}
+export { namesIn, unlinkIfPresent } from './entries';

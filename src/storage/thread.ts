@@ -2,12 +2,14 @@ import { withoutContent } from '../core/error-message';
 import { TransferControl } from './control';
 import { errnoName, StorageError, type Side } from './errors';
 import { steps, type StepName } from './steps';
+import { acceptAnyDestination } from './trust';
 
 /** What a thread is asked to do. */
 export interface StepTask {
   readonly step: StepName;
   readonly input: unknown;
   readonly memory: SharedArrayBuffer;
+  readonly trustDestinations: boolean;
 }
 
 /** Errors as data: structured cloning between threads keeps only an error's name, message and stack. */
@@ -24,7 +26,8 @@ export interface StepError {
 export type StepAnswer = { readonly ok: true; readonly result: unknown } | { readonly ok: false; readonly error: StepError };
 
 /** Entry of a pool thread: runs one storage function with plain synchronous file calls. */
-export default function runStep({ step, input, memory }: StepTask): StepAnswer {
+export default function runStep({ step, input, memory, trustDestinations }: StepTask): StepAnswer {
+  acceptAnyDestination(trustDestinations);
   const run = steps[step] as (input: unknown, control: TransferControl) => unknown;
   try {
     return { ok: true, result: run(input, new TransferControl(memory)) };

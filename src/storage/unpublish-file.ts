@@ -2,13 +2,14 @@ import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { revokedName } from '../core/names';
 import type { TransferControl } from './control';
-import { inParent, type OpenDirectory } from './directory';
+import { inParent, using, type OpenDirectory } from './directory';
+import { unlinkIfPresent } from './entries';
 import { blaming, isErrno, StorageError } from './errors';
 import { fileStat, isSameInode, isWhatWasThere, lstatIfPresent, type FileStat } from './file-stat';
 import { isOurs } from './ours';
 import { removeEmptyParents } from './parents';
 import type { PreparedStaging } from './prepare-staging';
-import { entryNames, removeStaging, requireDestination, requireEntryName, revoke, revokedEntry, unlinkIfPresent, type StagingLocation } from './staging';
+import { entryNames, openStaging, READY, removeStaging, requireDestination, requireEntryName, revoke, type StagingLocation } from './staging';
 import type { ExpectedContent } from './verify-file';
 
 /** `untouched`: nothing was published. `foreign`: the target is somebody else's by now and stays. */
@@ -25,18 +26,14 @@ export interface Published extends ExpectedContent {
  * @throws StorageError `DestinationGone`, errno names
  */
 export function unpublishFile(location: StagingLocation, prepared: PreparedStaging, expected: Published, control: TransferControl): Unpublished {
-  return inRevoked(location, 'untouched', (parent, name) => {
+  return inRevoked(location, 'untouched', (parent, name, revoked) => {
     const target = parent.entry(name);
-    const traces = {
-      hardLinks: prepared.hardLinks,
-      published: revokedEntry(parent, location, entryNames.published),
-      staged: revokedEntry(parent, location, requireEntryName(expected.name, location)),
-    };
+    const traces = { hardLinks: prepared.hardLinks, published: revoked.entry(entryNames.published), staged: revoked.entry(requireEntryName(expected.name, location)) };
     const isPublished = (path: string): boolean => isOurs(path, traces, expected, control);
     const outcome =
       prepared.previous === null
-        ? takeBack(target, revokedEntry(parent, location, entryNames.unpublished), isPublished)
-        : restore(target, revokedEntry(parent, location, entryNames.previous), prepared.previous, prepared.hardLinks, isPublished);
+        ? takeBack(target, revoked.entry(entryNames.unpublished), isPublished)
+        : restore(target, revoked.entry(entryNames.previous), prepared.previous, prepared.hardLinks, isPublished);
     parent.sync();
     return outcome;
   });
@@ -48,9 +45,9 @@ export function unpublishFile(location: StagingLocation, prepared: PreparedStagi
  * @throws StorageError `RollbackFailed` naming where the previous target lies, `DestinationGone`, errno names
  */
 export function discardStaging(location: StagingLocation, createdDirectories: readonly string[]): void {
-  inRevoked(location, undefined, (parent, name) => {
-    refuseToLose(parent, parent.entry(name), location);
-    removeStaging(parent.entry(revokedName(location.runId)));
+  inRevoked(location, undefined, (parent, name, revoked) => {
+    refuseToLose(revoked, parent.entry(name), location);
+    removeStaging(parent, location, revokedName(location.runId));
     parent.sync();
   });
   removeEmptyParents(location.root, createdDirectories);
@@ -59,7 +56,7 @@ export function discardStaging(location: StagingLocation, createdDirectories: re
 /** The commit: the kept previous target and all else in staging go. Renamed away first, like undo. */
 export function finalizeFile(location: StagingLocation): void {
   inRevoked(location, undefined, (parent) => {
-    removeStaging(parent.entry(revokedName(location.runId)));
+    removeStaging(parent, location, revokedName(location.runId));
     parent.sync();
   });
 }
@@ -67,10 +64,10 @@ export function finalizeFile(location: StagingLocation): void {
 type IsPublished = (path: string) => boolean;
 
 /** Revokes and runs the calls, or answers `done` when there is nothing left to do. */
-function inRevoked<T>(location: StagingLocation, done: T, calls: (parent: OpenDirectory, name: string) => T): T {
+function inRevoked<T>(location: StagingLocation, done: T, calls: (parent: OpenDirectory, name: string, revoked: OpenDirectory) => T): T {
   try {
     return inParent(location.root, location.targetPath, 'destination', (parent, name) =>
-      blaming('destination', location.targetPath, () => (revoke(parent, location) ? calls(parent, name) : done)),
+      blaming('destination', location.targetPath, () => (revoke(parent, location) ? using(openStaging(parent, location, revokedName(location.runId)), (revoked) => (disarm(revoked), calls(parent, name, revoked))) : done)),
     );
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;
@@ -78,6 +75,11 @@ function inRevoked<T>(location: StagingLocation, done: T, calls: (parent: OpenDi
     requireDestination(location.destination);
     return done;
   }
+}
+
+/** After this no attempt that comes late can replace the target: what it would rename is gone, and cannot be made again. */
+function disarm(revoked: OpenDirectory): void {
+  for (const name of fs.readdirSync(revoked.handle).filter((each) => each.startsWith(READY))) unlinkIfPresent(revoked.entry(name));
 }
 
 function restore(target: string, kept: string, previous: FileStat, hardLinks: boolean, isPublished: IsPublished): Unpublished {
@@ -125,15 +127,15 @@ function drop<T>(path: string, outcome: T): T {
   return outcome;
 }
 
-function refuseToLose(parent: OpenDirectory, target: string, location: StagingLocation): void {
-  const published = lstatIfPresent(revokedEntry(parent, location, entryNames.published));
-  refuseUnless(parent, location, entryNames.previous, lstatIfPresent(target));
-  refuseUnless(parent, location, entryNames.unpublished, published);
+function refuseToLose(revoked: OpenDirectory, target: string, location: StagingLocation): void {
+  const published = lstatIfPresent(revoked.entry(entryNames.published));
+  refuseUnless(revoked, location, entryNames.previous, lstatIfPresent(target));
+  refuseUnless(revoked, location, entryNames.unpublished, published);
 }
 
 /** An entry may go only when it is the same inode as another name of it, so that nothing is lost with it. */
-function refuseUnless(parent: OpenDirectory, location: StagingLocation, entry: string, other: fs.BigIntStats | undefined): void {
-  const stats = lstatIfPresent(revokedEntry(parent, location, entry));
+function refuseUnless(revoked: OpenDirectory, location: StagingLocation, entry: string, other: fs.BigIntStats | undefined): void {
+  const stats = lstatIfPresent(revoked.entry(entry));
   if (stats === undefined || (other !== undefined && isSameInode(other, stats))) return;
   const where = join(dirname(location.targetPath), revokedName(location.runId), entry);
   throw new StorageError('RollbackFailed', 'destination', location.targetPath, `${location.targetPath} could not be put back as it was; its content is kept as ${where}`, { found: where });

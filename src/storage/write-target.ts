@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import type { TransferControl } from './control';
 import { copyInto, type Copied, type OnSourceChanged } from './copy';
-import { inParent } from './directory';
+import { inParent, type OpenDirectory } from './directory';
 import { blaming, StorageError } from './errors';
 import { fileStat, lstatIfPresent, type FileStat } from './file-stat';
 import { requireReplaceable } from './inspect-file';
@@ -9,7 +9,7 @@ import { createParents } from './parents';
 import { withSource } from './source';
 import { requireDestination, type DirectoryIdentity } from './staging';
 
-const { O_WRONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 
 export interface WriteRequest {
   readonly root: string;
@@ -32,7 +32,7 @@ export function writeTarget(request: WriteRequest, control: TransferControl): Co
   createParents(root, request.missingDirectories);
   return inParent(root, targetPath, 'destination', (parent, name) =>
     withSource(sourceRoot, sourcePath, (source) => {
-      const target = openTarget(parent.entry(name), targetPath, fileStat(source.stats));
+      const target = openTarget(parent, parent.entry(name), targetPath, fileStat(source.stats));
       try {
         const { copied } = copyInto(target, source, { sourcePath, targetPath, onSourceChanged, control, sync: true });
         parent.sync();
@@ -45,13 +45,15 @@ export function writeTarget(request: WriteRequest, control: TransferControl): Co
 }
 
 /** Emptied only when it is known to be no other file than it should be; closed to others while it is written. */
-function openTarget(path: string, targetPath: string, source: FileStat): number {
+function openTarget(parent: OpenDirectory, path: string, targetPath: string, source: FileStat): number {
   return blaming('destination', targetPath, () => {
     const stats = lstatIfPresent(path);
     if (stats !== undefined) requireReplaceable(stats, targetPath);
-    const descriptor = fs.openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
+    // A new one is made exclusively: in a directory that all may write to, somebody could have made it meanwhile.
+    const descriptor = fs.openSync(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | (stats === undefined ? O_CREAT | O_EXCL : 0), 0o600);
     try {
       const opened = requireReplaceable(fs.fstatSync(descriptor, { bigint: true }), targetPath);
+      parent.requireOwnEntry(opened, targetPath);
       if (opened.device === source.device && opened.inode === source.inode) throw new StorageError('SameFile', 'destination', targetPath, `Target ${targetPath} is the source itself`);
       fs.fchmodSync(descriptor, 0o600);
       fs.ftruncateSync(descriptor);

@@ -37,7 +37,7 @@ export interface BackupParts {
 /** Puts together what one worker needs. The connection stays the caller's. */
 export async function createBackupParts({ connection, namespace, roots, stateDirectory, log, breaker, maxConcurrentSteps }: BackupPartsOptions): Promise<BackupParts> {
   const { clusterId } = await connection.workflowService.getClusterInfo({});
-  const pool = new ThreadPool(maxConcurrentSteps ?? DEFAULT_CONCURRENCY);
+  const pool = new ThreadPool(maxConcurrentSteps ?? DEFAULT_CONCURRENCY, roots);
   const registry = new StagingRegistry(stateDirectory);
   const breakers = new DestinationBreakers({ ...defaultBreakerOptions, ...breaker }, watchBreakers(log));
   const sweep = () => sweepStaging({ registry, pool, connection, owner: { clusterId, namespace }, log });

@@ -183,7 +183,7 @@ const silent = new DefaultLogger('ERROR', () => undefined);
 /** Runs storage's steps in this very thread, where every call can be met. */
 const pool = {
   run: (step: Parameters<ActivityDependencies['pool']['run']>[0], input: unknown, control = new TransferControl()): Promise<unknown> => {
-    const answer = runStep({ step, input, memory: control.memory });
+    const answer = runStep({ step, input, memory: control.memory, trustDestinations: false });
     return answer.ok ? Promise.resolve(answer.result) : Promise.reject(new StepFailed(answer.error));
   },
 } as unknown as ActivityDependencies['pool'];

@@ -34,7 +34,7 @@ const silent = new DefaultLogger('ERROR', () => undefined);
 /** Runs storage's steps in this very thread, where a test can see every call. A sync is answered at once. */
 export const poolInThread = {
   run: (step: Parameters<ActivityDependencies['pool']['run']>[0], input: unknown, control = new TransferControl()): Promise<unknown> => {
-    const answer = runStep({ step, input, memory: control.memory });
+    const answer = runStep({ step, input, memory: control.memory, trustDestinations: false });
     return answer.ok ? Promise.resolve(answer.result) : Promise.reject(new StepFailed(answer.error));
   },
 } as unknown as ActivityDependencies['pool'];

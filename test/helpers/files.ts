@@ -96,3 +96,18 @@ export function withoutRights<T>(calls: () => T): T {
     process.setegid?.(0);
   }
 }
+
+/** A user of this machine that is neither root nor the one that runs the tests. */
+export const STRANGER = 12_345;
+
+/** Runs calls with the rights of another user; only root can. */
+export function asUser<T>(user: number, calls: () => T): T {
+  process.setegid?.(user);
+  process.seteuid?.(user);
+  try {
+    return calls();
+  } finally {
+    process.seteuid?.(0);
+    process.setegid?.(0);
+  }
+}

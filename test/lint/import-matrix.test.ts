@@ -40,6 +40,8 @@ const wrong: WrongSample[] = [
   ['a type is imported as a value', 'src/storage/source.ts', 'import { StorageError } from \'./errors\';\nexport type A = StorageError;', '@typescript-eslint/consistent-type-imports'],
   ['something is printed past the terminal', 'src/cli/report.ts', 'export const a = (): boolean => process.stdout.write(\'raw\');', 'no-restricted-syntax'],
   ['JSON is parsed by what quotes it', 'src/storage/errors.ts', 'export const a = (text: string): unknown => JSON.parse(text);', 'no-restricted-syntax'],
+  ['storage removes a directory by its path', 'src/storage/source.ts', 'import * as fs from \'node:fs\';\nexport const a = (): void => fs.rmSync(\'/x\', { recursive: true, force: true });', 'no-restricted-syntax'],
+  ['a command removes a directory by its path', 'src/cli/source-list.ts', 'import { rm } from \'node:fs/promises\';\nexport const a = (): Promise<void> => rm(\'/x\', { recursive: true });', 'no-restricted-syntax'],
   ['something is printed past the log', 'src/activities/index.ts', 'export const a = (): void => console.log(1);', 'no-console'],
 ];
 

@@ -245,7 +245,7 @@ describe('discarding', () => {
     const operation = ready();
     fs.renameSync(operation.stagingPath, operation.revokedPath);
     fs.mkdirSync(operation.stagingPath);
-    fs.writeFileSync(join(operation.stagingPath, 'record.json'), '{}');
+    fs.writeFileSync(join(operation.stagingPath, 'record.json'), JSON.stringify({ owner: operation.owner }));
     operation.discard();
     expect(fs.readdirSync(folder())).toEqual(['source']);
   });

@@ -80,7 +80,7 @@ describe('a target that is something else by the time of writing is refused, unt
       return proceed();
     });
     try {
-      expect(codeOf(() => write())).toBe('ELOOP');
+      expect(codeOf(() => write())).toBe('EEXIST');
     } finally {
       restore();
     }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isBelow } from '../../core/roots';
 import { FileBackupInput } from '../../models';
-import { attempts, count, directories, directoriesBetween, directoryIdentity, fileStat, sha256, stagedName } from './terms';
+import { attempts, bigNumber, count, directories, directoriesBetween, directoryIdentity, fileStat, sha256, stagedName } from './terms';
 
 /** What the first step found: later steps get it back from a workflow. The directories to create follow from its other fields. */
 const operation = z
@@ -15,7 +15,8 @@ const prepared = z.strictObject({ previous: fileStat.nullable(), hardLinks: z.bo
 
 const copied = { sha256, sizeBytes: count, changed: z.boolean(), ownerKept: z.boolean(), attempt: attempts };
 
-const staged = z.strictObject({ name: stagedName, ...copied });
+/** Runs that began under an earlier version of the program know no inode. */
+const staged = z.strictObject({ name: stagedName, inode: bigNumber.optional(), ...copied });
 
 /** Requests of the steps that back a single file up. */
 export const fileRequests = {

@@ -40,7 +40,7 @@ export const failureType = z.enum(Object.keys(failureKinds) as [FailureType, ...
 export const failuresByType = z.partialRecord(failureType, count);
 
 /** A device, an inode, a time in nanoseconds: whole numbers that JSON could not keep. */
-const bigNumber = z.string().regex(/^-?\d{1,20}$/, 'must be a whole number as text');
+export const bigNumber = z.string().regex(/^-?\d{1,20}$/, 'must be a whole number as text');
 
 const id = z.int().min(0).max(0xffff_ffff);
 

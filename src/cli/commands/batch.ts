@@ -8,7 +8,7 @@ import { batchExitCode, batchText, failureLines } from '../batch-report';
 import { doJob } from '../do-job';
 import { batchExitCodeHelp, UsageError } from '../exit-codes';
 import { followBatch } from '../follow-batch';
-import { wholeNumber } from '../options';
+import { trustDestinationOption, wholeNumber } from '../options';
 import { createOutput } from '../output';
 import { canonicalDirectory, nearestDirectory } from '../paths';
 import { listDirectoryOf } from '../server-session';
@@ -26,6 +26,7 @@ export const batchCommand = backupCommand('batch')
   .addOption(new Option('--on-failure <action>', 'continue: back the others up; roll-back: all or nothing').choices(['continue', 'roll-back']).default('continue' as const))
   .option('--rehash', 'copy every file, also those that look as the last run left them', false)
   .option('--lanes <number>', 'chunks of files at a time, 1 to 64', wholeNumber('--lanes', 1, 64))
+  .option(...trustDestinationOption)
   .addHelpText('after', batchExitCodeHelp)
   .action(async (files, options) => {
     const output = createOutput(options.json);
@@ -44,7 +45,7 @@ export const batchCommand = backupCommand('batch')
     const isOver = await doJob<BatchBackupOutput>(
       {
         operationId: input.operationId,
-        roots: { sources: list.roots, destinations: [nearestDirectory(join(input.backupDir, '-'))] },
+        roots: { sources: list.roots, destinations: [nearestDirectory(join(input.backupDir, '-'))], trustDestinations: options.trustDestination },
         start: (client) => client.startBackupBatch(input),
         follow: (client, handle) => followBatch(client, handle, output),
         ...{ exitCode: batchExitCode, text: batchText, notes: failureLines },

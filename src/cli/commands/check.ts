@@ -11,6 +11,7 @@ import { checkText, outcomeLine, problemLine, whatIsChecked } from '../check-rep
 import { exitCodes, UsageError } from '../exit-codes';
 import { followCheck } from '../follow-check';
 import { localCommand } from '../local-command';
+import { trustDestinationOption } from '../options';
 import { createOutput } from '../output';
 import { canonicalDirectory } from '../paths';
 
@@ -32,6 +33,7 @@ export const checkCommand = withOptionalShare(localCommand('check'))
   .argument('[snapshot...]', 'latest, names, or beginnings of ids; all snapshots without')
   .option('--read-data <share>', 'read files back as well: all of them, or with --read-data=5% another twentieth each day, with --read-data=3/7 the third of seven parts', parseShare)
   .option('--repair', 'replace what is damaged or missing by intact copies of other snapshots; nothing is written without', false)
+  .option(...trustDestinationOption)
   .addHelpText('after', exitCodeHelp)
   .action(async (directory, wanted, options) => {
     const repository = canonicalDirectory(directory);
@@ -43,7 +45,7 @@ export const checkCommand = withOptionalShare(localCommand('check'))
     if (!output.isJson) output.note(whatIsChecked(snapshots.length, share));
     const { ThreadPool } = await import('../../activities/thread-pool.js');
     const lanes = availableParallelism() * (share === null ? THREADS_A_CORE.look : THREADS_A_CORE.read);
-    const pool = new ThreadPool(lanes);
+    const pool = new ThreadPool(lanes, { trustDestinations: options.trustDestination });
     try {
       const run: RunStep = (step, input, control) => pool.run(step, input, control);
       const progress = new CheckProgress();

@@ -5,6 +5,7 @@ import { backupCommand, backupRequest, parseRequest } from '../backup-options';
 import { doJob } from '../do-job';
 import { exitCodeHelp, exitCodes } from '../exit-codes';
 import { followFile } from '../follow-file';
+import { trustDestinationOption } from '../options';
 import { createOutput } from '../output';
 import { canonicalFile, nearestDirectory } from '../paths';
 
@@ -15,6 +16,7 @@ export const fileCommand = backupCommand('file')
   .argument('<source>', 'file to read')
   .argument('<target>', 'full path of the copy; missing directories are created')
   .option('--no-atomic', 'write the target in place: no undo, and readers may see half a file')
+  .option(...trustDestinationOption)
   .addHelpText('after', exitCodeHelp)
   .action(async (source, target, options) => {
     const output = createOutput(options.json);
@@ -23,7 +25,7 @@ export const fileCommand = backupCommand('file')
     await doJob<FileBackupOutput>(
       {
         operationId: input.operationId,
-        roots: { sources: [nearestDirectory(input.sourcePath)], destinations: [nearestDirectory(input.backupPath)] },
+        roots: { sources: [nearestDirectory(input.sourcePath)], destinations: [nearestDirectory(input.backupPath)], trustDestinations: options.trustDestination },
         start: (client) => client.startBackupFile(input),
         follow: (client, handle) => followFile(client, handle, sizeOf(input.sourcePath), output),
         exitCode: ({ success }) => (success ? exitCodes.done : exitCodes.failed),

@@ -2,11 +2,12 @@ import { formatBytes } from '../../core/format';
 import { isEmptyPolicy, type RetentionPolicy } from '../../core/retention';
 import { parseRetentionDuration } from '../../core/retention-duration';
 import { TransferControl } from '../../storage/control';
+import { acceptAnyDestination } from '../../storage/trust';
 import { pruneRepository, type DecidedSnapshot, type PrunedGroup, type PruneResult } from '../../storage/snapshot/prune-repository';
 import { exitCodes, repositoryExitCodeHelp, UsageError } from '../exit-codes';
 import { addKeepOptions, keepRulesOf } from '../keep-options';
 import { localCommand } from '../local-command';
-import { repeated } from '../options';
+import { repeated, trustDestinationOption } from '../options';
 import { createOutput } from '../output';
 import { canonicalDirectory } from '../paths';
 import { snapshotCount, snapshotTable } from '../snapshot-table';
@@ -18,6 +19,7 @@ export const pruneCommand = localCommand('prune')
   .argument('<repository>', 'directory')
   .option('--host <name>', 'look only at snapshots of this host')
   .option('--tag <tag>', 'look only at those with this tag; given several times, with any of them', repeated, [])
+  .option(...trustDestinationOption)
   .option('--dry-run', 'only show what would be removed', false)
   .addHelpText('after', '\nThe newest complete snapshot of a host and set of sources always stays, and so do damaged ones.')
   .addHelpText('after', repositoryExitCodeHelp('done', ['1    failed, or refused since nothing of a host and set of sources would stay', notDeleted]))
@@ -26,6 +28,7 @@ export const pruneCommand = localCommand('prune')
     const policy: RetentionPolicy = { ...rules, within: within === undefined ? undefined : parseRetentionDuration(within) };
     if (isEmptyPolicy(policy)) throw new UsageError('Say what to keep with at least one --keep option: nothing is removed by default');
     const { host, tag: tags, dryRun } = options;
+    acceptAnyDestination(options.trustDestination);
     const repository = canonicalDirectory(directory);
     const result = pruneRepository({ repository, policy, host, tags, dryRun, nowMs: Date.now() }, new TransferControl());
     const output = createOutput(options.json);

@@ -10,7 +10,7 @@ import { parseRequest, runOptions, runRequest } from '../backup-options';
 import { doJob } from '../do-job';
 import { exitCodes, restoreExitCodeHelp, UsageError } from '../exit-codes';
 import { followBatch } from '../follow-batch';
-import { serverCommand, wholeNumber } from '../options';
+import { serverCommand, trustDestinationOption, wholeNumber } from '../options';
 import { createOutput, type Output } from '../output';
 import { canonicalDirectory, nearestDirectory } from '../paths';
 import { leftOutText, restoreExitCode, restoreNotes, restoreText } from '../restore-report';
@@ -28,6 +28,7 @@ export const restoreCommand = runOptions(serverCommand('restore'))
   .option('--with-owners', 'also set recorded owners other than your own, and set-user-id, set-group-id and sticky bits; only from a repository that you or root own', false)
   .option('-n, --dry-run', 'say what would be done for each entry, and write nothing', false)
   .option('--lanes <number>', 'chunks of files at a time, 1 to 64', wholeNumber('--lanes', 1, 64))
+  .option(...trustDestinationOption)
   .addHelpText('after', restoreExitCodeHelp)
   .action(async (repository, snapshot, paths, options) => {
     const output = createOutput(options.json);
@@ -50,7 +51,7 @@ export const restoreCommand = runOptions(serverCommand('restore'))
     await doJob<RestoreOutput>(
       {
         operationId: input.operationId,
-        roots: { sources: [input.repository], destinations: [nearestDirectory(join(input.target, '-'))] },
+        roots: { sources: [input.repository], destinations: [nearestDirectory(join(input.target, '-'))], trustDestinations: options.trustDestination },
         start: (client) => client.startRestoreSnapshot(input),
         follow: (client, handle) => followBatch(client, handle, output),
         ...{ exitCode: restoreExitCode, text: restoreText, notes: restoreNotes },

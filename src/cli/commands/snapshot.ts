@@ -7,6 +7,7 @@ import { backupCommand, backupRequest, parseRequest } from '../backup-options';
 import { doJob } from '../do-job';
 import { exitCodes, snapshotExitCodeHelp } from '../exit-codes';
 import { followBatch } from '../follow-batch';
+import { trustDestinationOption } from '../options';
 import { createOutput, type Output } from '../output';
 import { stateDirectoryOf } from '../server-session';
 import { fieldNames, snapshotOptions, snapshotRequestOf } from '../snapshot-options';
@@ -17,6 +18,7 @@ export const snapshotCommand = snapshotOptions(backupCommand('snapshot'))
   .argument('<sources...>', 'directories or files')
   .option('-n, --dry-run', 'say what would be copied, and write nothing', false)
   .option('-v, --verbose', 'with --dry-run: name every file that would be copied', false)
+  .option(...trustDestinationOption)
   .addHelpText('after', snapshotExitCodeHelp)
   .action(async (sources, options) => {
     const output = createOutput(options.json);
@@ -26,7 +28,7 @@ export const snapshotCommand = snapshotOptions(backupCommand('snapshot'))
     await doJob<SnapshotOutput>(
       {
         operationId: input.operationId,
-        roots: { sources: input.sources, destinations: [input.repository] },
+        roots: { sources: input.sources, destinations: [input.repository], trustDestinations: options.trustDestination },
         start: (client) => client.startBackupSnapshot(input),
         follow: (client, handle) => followBatch(client, handle, output),
         ...{ exitCode: snapshotExitCode, text: snapshotText, notes: snapshotNotes },

@@ -5,7 +5,7 @@ import { serverOrLocal } from '../../client/connect';
 import { onStopSignal } from '../../worker/stop-signal';
 import { connectTo, readChoice } from '../connect';
 import { UsageError } from '../exit-codes';
-import { repeated, serverCommand, wholeNumber } from '../options';
+import { repeated, serverCommand, trustDestinationOption, wholeNumber } from '../options';
 import { requireTrustedState } from '../../server/state-files';
 import { stateDirectoryOf } from '../server-session';
 
@@ -13,6 +13,7 @@ export const workerCommand = serverCommand('worker')
   .description('serve backups of this host until SIGTERM; nothing is allowed that is not named')
   .option('--source-root <directory>', 'backups may read below it; may be repeated', repeated, [])
   .option('--destination-root <directory>', 'backups may write below it; may be repeated', repeated, [])
+  .option(...trustDestinationOption)
   .option('--task-queue <name>', 'queue to serve; workers that share storage may share one', hostTaskQueue(hostname()))
   .option('--concurrency <number>', 'steps at a time', wholeNumber('--concurrency', 1, 1000), 10)
   .option('--shutdown-grace <seconds>', 'how long running steps may take to finish', wholeNumber('--shutdown-grace', 0, 86_400), 30)
@@ -39,7 +40,7 @@ export const workerCommand = serverCommand('worker')
     const connection = await connectTo(server, (connectionOptions) => NativeConnection.connect(connectionOptions));
     const attributes = await registerSearchAttributes(connection, namespace);
     if (!attributes.registered) log.warn({ reason: attributes.reason }, 'Search attributes could not be registered: searches and byte totals will miss runs');
-    const roots = resolveRoots(options.sourceRoot, options.destinationRoot);
+    const roots = resolveRoots(options.sourceRoot, options.destinationRoot, { trustDestinations: options.trustDestination });
     const { taskQueue } = options;
     const worker = await createBackupWorker({
       connection,

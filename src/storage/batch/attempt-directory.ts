@@ -1,7 +1,8 @@
 import * as fs from 'node:fs';
 import { blaming, isErrno, StorageError } from '../errors';
 import { isSameInode, lstatIfPresent } from '../file-stat';
-import { namesIn, removeStaging } from '../staging';
+import { namesIn } from '../entries';
+import { removeFlat } from '../remove-tree';
 import type { ChunkTask, RunSettings } from './chunk';
 import { requireRun } from './open-run';
 import { runDirectory, runEntries } from './run-directory';
@@ -29,7 +30,8 @@ export function makeAttemptDirectory(task: ChunkTask<RunSettings>): string {
 
 /** Removes what an attempt staged that gave its chunk up. */
 export function discardAttempt(task: ChunkTask<RunSettings>): void {
-  removeStaging(attemptDirectory(task));
+  const { settings, attemptName } = task;
+  removeFlat(`${runDirectory(settings.location)}/${runEntries.staging}`, attemptName);
 }
 
 /** Staging directories of all attempts at the chunk that are there, this one's among them. */

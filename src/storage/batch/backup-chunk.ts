@@ -9,6 +9,7 @@ import { publishChunk } from './publish-chunk';
 import { stageChunk } from './stage-chunk';
 import type { StagedChunk } from './stage-files';
 import { requireSynced } from './group-sync';
+import { inTask } from './run-mark';
 
 /** Backs one chunk up; see `workOff`. */
 export function backUpChunk(task: ChunkTask, control: TransferControl): ChunkReport {
@@ -21,7 +22,13 @@ export function backUpChunk(task: ChunkTask, control: TransferControl): ChunkRep
  * there is done, and is not done again.
  * @throws StorageError `NotOwnRun`, `StagingRevoked`, `Cancelled`, what made the destination ill, errno names of the run's own files
  */
-export function workOff<Settings extends RunSettings>(task: ChunkTask<Settings>, stage: (task: ChunkTask<Settings>, control: TransferControl) => StagedChunk, control: TransferControl): ChunkReport {
+export function workOff<Settings extends RunSettings>(task: ChunkTask<Settings>, stage: Staging<Settings>, control: TransferControl): ChunkReport {
+  return inTask(task, (opened) => workIn(opened, stage, control));
+}
+
+type Staging<Settings extends RunSettings> = (task: ChunkTask<Settings>, control: TransferControl) => StagedChunk;
+
+function workIn<Settings extends RunSettings>(task: ChunkTask<Settings>, stage: Staging<Settings>, control: TransferControl): ChunkReport {
   const { location, syncEach } = task.settings;
   requireOwner(location, task.owner);
   const done = readReport(location, task.chunk);

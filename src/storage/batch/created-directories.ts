@@ -4,6 +4,7 @@ import { parseJson } from '../../core/parse-json';
 import { isErrno } from '../errors';
 import { removeEmptyParents } from '../parents';
 import { bytewise, fromJsonPath, toJsonPath, type JsonPath, type PathBytes } from '../path-bytes';
+import { inRun } from './run-mark';
 import { runDirectory, runEntries, type RunLocation } from './run-directory';
 
 /** Below the run's staging directory, one path a line: written before a directory is made, by whichever attempt makes it. */
@@ -18,7 +19,7 @@ export function noteCreatedDirectories(location: RunLocation, directories: reado
 
 /** Undo of all of them, once no target is left in them: those that hold something of somebody else stay. */
 export function removeCreatedDirectories(location: RunLocation): void {
-  const directories = new Map(readRecord(location).map((path) => [bytewise(path), path]));
+  const directories = new Map(inRun(location, readRecord).map((path) => [bytewise(path), path]));
   // Each by itself, deepest first: one that holds something keeps only its own parents.
   for (const [, path] of [...directories].sort(([a], [b]) => b.split('/').length - a.split('/').length)) removeEmptyParents(location.root, [path]);
 }

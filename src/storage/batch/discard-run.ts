@@ -1,14 +1,15 @@
-import * as fs from 'node:fs';
 import { blaming } from '../errors';
 import { lstatIfPresent } from '../file-stat';
 import { removeEmptyParents } from '../parents';
 import { requireDestination } from '../staging';
-import { refuseForeign, type RunGround, type RunOwner } from './open-run';
-import { runDirectory, type RunLocation } from './run-directory';
+import type { RunGround } from './open-run';
+import { removeRun } from './remove-run';
+import { runPath, type RunLocation } from './run-directory';
+import type { RunOwner } from './run-mark';
 
 /** True when the destination is there and the run's directory is not: its record was removed, as old ones are. */
 export function isForgotten(location: RunLocation, ground: RunGround): boolean {
-  const run = runDirectory(location);
+  const run = runPath(location);
   return blaming('destination', run, () => {
     requireDestination(ground.destination);
     return lstatIfPresent(run) === undefined;
@@ -17,14 +18,12 @@ export function isForgotten(location: RunLocation, ground: RunGround): boolean {
 
 /**
  * Removes a run whose planning did not end: nothing of it was published, and no record is due. Repeated, it finds its work done.
- * @throws StorageError `NotOwnRun`, `DestinationGone`, errno names
+ * @throws StorageError `NotOwnRun`, `DestinationGone`, `DestinationNotTrusted`, errno names
  */
 export function discardRun(location: RunLocation, owner: RunOwner, ground: RunGround): void {
-  const run = runDirectory(location);
-  blaming('destination', run, () => {
+  blaming('destination', runPath(location), () => {
     requireDestination(ground.destination);
-    refuseForeign(location, owner);
-    fs.rmSync(run, { recursive: true, force: true });
+    removeRun({ location, owner });
     removeEmptyParents(location.root, ground.missingDirectories);
   });
 }

@@ -12,9 +12,20 @@ export class OpenDirectories {
   /** The one that was asked for last: comparing its path is cheaper than looking it up. */
   private last: { readonly path: PathBytes; readonly directory: OpenDirectory } | undefined;
 
+  /** Of destinations, opened once each: all of the way down to them is judged with them. */
+  private readonly roots = new Map<string, OpenDirectory>();
+
   constructor(private readonly side: Side) {}
 
+  /** @throws StorageError as `OpenDirectory.open` */
   get(root: string, path: PathBytes): OpenDirectory {
+    const directory = this.look(root, path);
+    directory.requireTrust();
+    return directory;
+  }
+
+  /** To look only, at what is in it. @throws StorageError as `OpenDirectory.look` */
+  look(root: string, path: PathBytes): OpenDirectory {
     if (this.last?.path === path) return this.last.directory;
     const directory = this.find(root, path);
     this.last = { path, directory };
@@ -32,8 +43,9 @@ export class OpenDirectories {
   }
 
   close(): void {
-    for (const directory of this.open.values()) directory.close();
+    for (const directory of [...this.open.values(), ...this.roots.values()]) directory.close();
     this.open.clear();
+    this.roots.clear();
     this.last = undefined;
   }
 
@@ -41,10 +53,16 @@ export class OpenDirectories {
     const key = typeof path === 'string' ? path : `\0${path.toString('latin1')}`;
     const known = this.open.get(key);
     if (known !== undefined) return known;
-    const directory = OpenDirectory.open(root, path, this.side);
+    const directory = this.side === 'source' ? OpenDirectory.look(root, path, this.side) : this.rootOf(root).lookBelow(path);
     if (this.open.size >= LIMIT) this.closeOldest();
     this.open.set(key, directory);
     return directory;
+  }
+
+  private rootOf(path: string): OpenDirectory {
+    const known = this.roots.get(path) ?? OpenDirectory.look(path, path, this.side);
+    this.roots.set(path, known);
+    return known;
   }
 
   private closeOldest(): void {

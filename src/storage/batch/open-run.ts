@@ -1,22 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
-import { dirname, join } from 'node:path';
-import { parseJson } from '../../core/parse-json';
-import { OpenDirectory, syncDirectory } from '../directory';
-import { blaming, isErrno, StorageError } from '../errors';
+import { basename, dirname, join } from 'node:path';
+import { inDirectory, OpenDirectory, using } from '../directory';
+import { blaming, StorageError } from '../errors';
 import { lstatIfPresent } from '../file-stat';
 import { canLinkIn } from '../hard-links';
 import { refuseInsideRepository, refuseNested } from '../inside-repository';
+import { makeOwn, makeOwnDirectory, makeTrusted } from '../make-directory';
 import { createParents, missingParents } from '../parents';
-import type { StagingOwner } from '../prepare-staging';
 import { identityOf, requireDestination, type DirectoryIdentity } from '../staging';
-import { runDirectory, runEntries, runsDirectory, type RunLocation } from './run-directory';
+import { runDirectory, runEntries, runPath, runsDirectory, type RunLocation } from './run-directory';
+import { gone, readMark, requireMark, type RunOwner } from './run-mark';
+
+export type { RunOwner } from './run-mark';
 
 /** A few journals of a thousand files each, and the records at the end. */
 const RESERVE_BYTES = 2 * 1024 * 1024;
-
-/** Whose run it is: the workflow id stays the same through continue-as-new, the run id is the first one's. */
-export type RunOwner = StagingOwner;
 
 /** What a destination is before a run does anything to it. */
 export interface RunGround {
@@ -59,24 +58,34 @@ function groundOf(location: RunLocation): RunGround {
 
 /**
  * Makes the run's directory with its fence, the staging directory. Only this step ever makes it; repeated, it finds it.
- * @throws StorageError `NotOwnRun`, `DestinationGone`, `StagingRevoked`, `NoHardLinks`, errno names
+ * @throws StorageError `NotOwnRun`, `DestinationGone`, `DestinationNotTrusted`, `StagingRevoked`, `NoHardLinks`, errno names
  */
 export function openRun({ location, owner, ground, needsHardLinks }: OpenRunRequest): void {
   const { root, destination } = location;
-  const run = runDirectory(location);
   blaming('destination', destination, () => {
     requireDestination(ground.destination);
-    refuseRevoked(location, run);
-    refuseForeign(location, owner);
-    createParents(root, missingParents(root, `${run}/-`));
-    fs.chmodSync(join(destination, '.file-backup'), 0o700);
-    for (const name of [runEntries.journal, runEntries.staging]) makeDirectory(join(run, name));
-    writeOwner(run, owner);
-    if (needsHardLinks) requireHardLinks(join(run, runEntries.staging), destination);
-    fs.writeFileSync(join(run, runEntries.reserve), Buffer.alloc(RESERVE_BYTES, 1), { mode: 0o600 });
-    syncDirectory(run);
-    syncDirectory(runsDirectory(location));
+    createParents(root, missingParents(root, join(destination, '-')));
+    inDirectory(root, destination, 'destination', (parent) => using(makeOwnDirectory(parent), (own) => using(makeRunDirectory(own, location), (run) => fill(run, { location, owner, needsHardLinks }))));
   });
+}
+
+function makeRunDirectory(own: OpenDirectory, location: RunLocation): OpenDirectory {
+  return using(makeTrusted(own, basename(runsDirectory(location))), (runs) => {
+    makeOwn(runs, location.runId).close();
+    runs.sync();
+    return runs.child(location.runId).own();
+  });
+}
+
+function fill(run: OpenDirectory, { location, owner, needsHardLinks }: Omit<OpenRunRequest, 'ground'>): void {
+  requireMark(run, location.runId);
+  refuseForeign(location, owner, run.handle);
+  refuseRevoked(location, run);
+  for (const name of [runEntries.journal, runEntries.staging]) makeOwn(run, name).close();
+  writeOwner(run.handle, owner);
+  if (needsHardLinks) requireHardLinks(run.entry(runEntries.staging), location.destination);
+  fs.writeFileSync(run.entry(runEntries.reserve), Buffer.alloc(RESERVE_BYTES, 1), { mode: 0o600 });
+  run.sync();
 }
 
 /** @throws StorageError `NotOwnRun` unless the run is the one that asks, `DestinationGone` when its directory is not where it was */
@@ -87,60 +96,24 @@ export function requireOwner(location: RunLocation, owner: RunOwner): void {
 
 /** As `requireOwner`, for steps that may find their work done and the run removed. @throws StorageError `NotOwnRun` */
 export function refuseForeign(location: RunLocation, owner: RunOwner, run = runDirectory(location)): void {
-  const path = join(run, runEntries.owner);
-  const text = blaming('destination', path, () => readOwner(path));
-  if (text === undefined || isSameOwner(text, owner)) return;
-  throw new StorageError('NotOwnRun', 'destination', path, `The run ${location.runId} in ${location.destination} belongs to another workflow`);
+  const found = readMark(join(run, runEntries.owner));
+  if (found === undefined || isSameOwner(found, owner)) return;
+  throw new StorageError('NotOwnRun', 'destination', runPath(location), `The run ${location.runId} in ${location.destination} belongs to another workflow`);
 }
 
-/** A cluster's name, a namespace, a workflow id and a run id. */
-const MAX_OWNER_BYTES = 64 * 1024;
-
-function readOwner(path: string): string | undefined {
-  let descriptor: number;
-  try {
-    descriptor = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    // A link is not what a run has written.
-    if (isErrno(error, 'ELOOP')) return '';
-    throw error;
-  }
-  try {
-    const stats = fs.fstatSync(descriptor);
-    return stats.isFile() && stats.size <= MAX_OWNER_BYTES ? fs.readFileSync(descriptor, 'utf8') : '';
-  } finally {
-    fs.closeSync(descriptor);
-  }
-}
-
-/** What cannot be read as an owner is nobody's. */
-function isSameOwner(text: string, { clusterId, namespace, workflowId, runId }: RunOwner): boolean {
-  try {
-    const found = parseJson(text) as Partial<RunOwner> | null;
-    return found?.clusterId === clusterId && found.namespace === namespace && found.workflowId === workflowId && found.runId === runId;
-  } catch {
-    return false;
-  }
+/** What is no mark is nobody's. */
+function isSameOwner(found: Partial<RunOwner> | null, { clusterId, namespace, workflowId, runId }: RunOwner): boolean {
+  return found?.clusterId === clusterId && found.namespace === namespace && found.workflowId === workflowId && found.runId === runId;
 }
 
 /** @throws StorageError `DestinationGone` when the run's directory is not where it was: a disk that is away takes it along */
 export function requireRun(location: RunLocation): void {
   const path = join(runDirectory(location), runEntries.owner);
-  if (blaming('destination', path, () => lstatIfPresent(path)) !== undefined) return;
-  throw new StorageError('DestinationGone', 'destination', location.destination, `The run's directory in ${location.destination} is gone`);
+  if (blaming('destination', path, () => lstatIfPresent(path)) === undefined) throw gone(location);
 }
 
-function refuseRevoked({ destination }: RunLocation, run: string): void {
-  if (fs.existsSync(join(run, runEntries.revoked))) throw new StorageError('StagingRevoked', 'destination', destination, `The run in ${destination} has ended already`);
-}
-
-function makeDirectory(path: string): void {
-  try {
-    fs.mkdirSync(path, { mode: 0o700 });
-  } catch (error) {
-    if (!isErrno(error, 'EEXIST')) throw error;
-  }
+function refuseRevoked({ destination }: RunLocation, run: OpenDirectory): void {
+  if (lstatIfPresent(run.entry(runEntries.revoked)) !== undefined) throw new StorageError('StagingRevoked', 'destination', destination, `The run in ${destination} has ended already`);
 }
 
 function writeOwner(run: string, owner: RunOwner): void {

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { parseJson } from '../../core/parse-json';
 import { syncDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
-import { runDirectory, runEntries, type RunLocation } from './run-directory';
+import { removeTree } from '../remove-tree';
+import { runDirectory, runEntries, runPath, type RunLocation } from './run-directory';
+import { inRun } from './run-mark';
 
 /** Written last into a plan's directory. */
 const PLANNED = 'planned.json';
@@ -16,22 +18,25 @@ const PLANNED = 'planned.json';
  * @throws StorageError `StagingRevoked`, errno names, what `write` throws
  */
 export function planOnce<Planned>(location: RunLocation, write: (draft: string) => Planned): Planned {
+  return blaming('destination', runPath(location), () => inRun(location, (opened) => planIn(opened, write)));
+}
+
+function planIn<Planned>(location: RunLocation, write: (draft: string) => Planned): Planned {
   const run = runDirectory(location);
-  const draft = join(run, `.${randomUUID()}`);
-  return blaming('destination', run, () => {
-    const earlier = readPlanned<Planned>(location);
-    if (earlier !== undefined) return earlier;
-    fs.mkdirSync(draft, { mode: 0o700 });
-    try {
-      fs.writeFileSync(join(draft, PLANNED), JSON.stringify(write(draft)), { mode: 0o600, flush: true });
-      syncDirectory(draft);
-      giveName(draft, join(run, runEntries.plan));
-      syncDirectory(run);
-    } finally {
-      fs.rmSync(draft, { recursive: true, force: true });
-    }
-    return readPlanned<Planned>(location) ?? gone(location);
-  });
+  const name = `.${randomUUID()}`;
+  const draft = join(run, name);
+  const earlier = readPlanned<Planned>(location);
+  if (earlier !== undefined) return earlier;
+  fs.mkdirSync(draft, { mode: 0o700 });
+  try {
+    fs.writeFileSync(join(draft, PLANNED), JSON.stringify(write(draft)), { mode: 0o600, flush: true });
+    syncDirectory(draft);
+    giveName(draft, join(run, runEntries.plan));
+    syncDirectory(run);
+  } finally {
+    removeTree(run, name);
+  }
+  return readPlanned<Planned>(location) ?? gone(location);
 }
 
 /** What was planned, in numbers; undefined when there is no plan. */

@@ -6,14 +6,14 @@ import { blaming, isErrno, StorageError } from '../errors';
 import { lstatIfPresent } from '../file-stat';
 import { joinPath, pathText, splitPath, type PathBytes } from '../path-bytes';
 import { readBackFrom, whereToRead, type ReadFrom } from '../read-back';
-import { removeStaging } from '../staging';
-import { attemptDirectory, attemptsAt, isStagedBy } from './attempt-directory';
+import { attemptDirectory, attemptsAt, discardAttempt, isStagedBy } from './attempt-directory';
 import type { ChunkTask, RunSettings } from './chunk';
 import type { ChunkFile } from './chunk-file';
 import { requireSynced } from './group-sync';
 import { failedEntries, journalBody, readReport, writeJournal, type ChunkReport } from './journal';
 import { keepPrevious, keptDirectory, keptName } from './kept-files';
 import { requireRun } from './open-run';
+import { inTask } from './run-mark';
 import { OpenDirectories } from './open-directories';
 import { outcomeOf } from './outcome';
 import type { StagedChunk } from './stage-files';
@@ -33,7 +33,11 @@ interface Publication {
  * names, makes the names durable, and writes the journal.
  * @throws StorageError `StagingRevoked`, `Cancelled`, `DestinationError`, errno names of the run's own files
  */
-export function publishChunk(task: ChunkTask<RunSettings>, { files }: StagedChunk, control: TransferControl): ChunkReport {
+export function publishChunk(task: ChunkTask<RunSettings>, staged: StagedChunk, control: TransferControl): ChunkReport {
+  return inTask(task, (opened) => publishIn(opened, staged, control));
+}
+
+function publishIn(task: ChunkTask<RunSettings>, { files }: StagedChunk, control: TransferControl): ChunkReport {
   const { settings } = task;
   const directory = attemptDirectory(task);
   const done = readReport(settings.location, task.chunk);
@@ -52,7 +56,7 @@ export function publishChunk(task: ChunkTask<RunSettings>, { files }: StagedChun
     const entries = files.map((file) => file.journalEntry());
     const outcome = outcomeOf(task.pass, entries, publication.readFrom);
     const isFirst = writePublished(publication, () => writeJournal(settings.location, task.chunk, outcome, journalBody(entries), settings.syncEach ? undefined : () => requireSynced(settings.location, control)));
-    removeStaging(directory);
+    discardAttempt(task);
     if (!isFirst) return readReport(settings.location, task.chunk) ?? { ...outcome, failed: [] };
     return { ...outcome, failed: failedEntries(entries) };
   } finally {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { OWN_DIRECTORY } from '../../core/names';
 
 /** Where a run of many files keeps its plan, its journal and what it stages: below the destination, named by the run. */
 export interface RunLocation {
@@ -10,14 +11,22 @@ export interface RunLocation {
   readonly runId: string;
   /** Snapshots are written apart from the records of batches. */
   readonly area?: 'incoming';
+  /** Inside a step: a path by way of the open descriptor of the run's directory; see `inRun`. Never of an input. */
+  readonly handle?: string;
 }
 
 /** Where the runs of a destination have their directories. */
 export function runsDirectory({ destination, area }: Pick<RunLocation, 'destination' | 'area'>): string {
-  return join(destination, '.file-backup', area ?? 'runs');
+  return join(destination, OWN_DIRECTORY, area ?? 'runs');
 }
 
+/** By what a run's own files are named: within `inRun` nobody can put another directory in its place. */
 export function runDirectory(location: RunLocation): string {
+  return location.handle ?? runPath(location);
+}
+
+/** Where the run's directory is, for messages and results. */
+export function runPath(location: RunLocation): string {
   return join(runsDirectory(location), location.runId);
 }
 

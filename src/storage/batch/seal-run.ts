@@ -2,16 +2,19 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { parseJson } from '../../core/parse-json';
 import type { TransferControl } from '../control';
-import { syncDirectory } from '../directory';
+import { inDirectory, syncDirectory, type OpenDirectory } from '../directory';
 import { blaming, isErrno } from '../errors';
 import { isDraft, withDraft, type Draft } from './draft';
 import { parseLines, readLines } from './journal';
 import { readChunk } from './plan';
-import { runDirectory, runEntries, runsDirectory, type RunLocation } from './run-directory';
+import { removeRunIn } from './remove-run';
+import { runDirectory, runEntries, runPath, runsDirectory, type RunLocation } from './run-directory';
+import { inRun } from './run-mark';
 import { revokeRun } from './undo-chunk';
 import type { ChunkOutcome, JournalEntry } from './chunk';
 import { toJsonPath } from '../path-bytes';
-import { namesIn } from '../staging';
+import { namesIn, unlinkIfPresent } from '../entries';
+import { removeTree } from '../remove-tree';
 
 /** What a run came to. Counts add up to its files. */
 export interface RunSummary {
@@ -40,22 +43,27 @@ export interface SealRequest {
  */
 export function sealRun(request: SealRequest, control: TransferControl): RunSummary {
   const { location } = request;
-  const run = runDirectory(location);
-  return blaming('destination', run, () => {
-    revokeRun(location);
-    fs.rmSync(join(run, runEntries.reserve), { force: true });
-    const summary = readSummary(run) ?? writeRecords(request, run, control);
-    const working = [runEntries.revoked, runEntries.journal, runEntries.plan, ...namesIn(run).filter(isDraft)];
-    for (const name of working) fs.rmSync(join(run, name), { recursive: true, force: true });
-    syncDirectory(run);
+  return blaming('destination', runPath(location), () => {
+    const summary = inRun(location, (opened) => sealIn({ ...request, location: opened }, control));
     removeOldRuns(location, request.keepRuns);
     return summary;
   });
 }
 
+function sealIn(request: SealRequest, control: TransferControl): RunSummary {
+  const run = runDirectory(request.location);
+  revokeRun(request.location);
+  unlinkIfPresent(join(run, runEntries.reserve));
+  const summary = readSummary(run) ?? writeRecords(request, run, control);
+  const working = [runEntries.revoked, runEntries.journal, runEntries.plan, ...namesIn(run).filter(isDraft)];
+  for (const name of working) removeTree(run, name);
+  syncDirectory(run);
+  return summary;
+}
+
 /** Sealed: what was published stays, and nothing is left to undo it by. */
 export function isCommitted(location: RunLocation): boolean {
-  return readSummary(runDirectory(location)) !== undefined;
+  return inRun(location, (opened) => readSummary(runDirectory(opened)) !== undefined);
 }
 
 function readSummary(run: string): RunSummary | undefined {
@@ -112,11 +120,21 @@ function skippedEntries(location: RunLocation, chunk: number): (Omit<JournalEntr
   return entries.map(({ source, target }) => ({ source: toJsonPath(source), target: toJsonPath(target), state: 'skipped', sizeBytes: 0, reason: 'the run ended before it' }));
 }
 
-function removeOldRuns({ destination }: RunLocation, keep: number): void {
-  const directory = runsDirectory({ destination });
-  const sealed = fs.readdirSync(directory).flatMap((name) => {
-    const stats = fs.lstatSync(join(directory, name, runEntries.summary), { throwIfNoEntry: false });
-    return stats === undefined ? [] : [{ name, mtimeMs: stats.mtimeMs }];
+function removeOldRuns({ root, destination }: RunLocation, keep: number): void {
+  inDirectory(root, runsDirectory({ destination }), 'destination', (runs) => {
+    const sealed = fs.readdirSync(runs.handle).flatMap((name) => {
+      const stats = fs.lstatSync(runs.entry(`${name}/${runEntries.summary}`), { throwIfNoEntry: false });
+      return stats === undefined ? [] : [{ name, mtimeMs: stats.mtimeMs }];
+    });
+    for (const { name: runId } of sealed.sort((a, b) => b.mtimeMs - a.mtimeMs).slice(keep)) removeOldRun(runs, { root, destination, runId });
   });
-  for (const { name } of sealed.sort((a, b) => b.mtimeMs - a.mtimeMs).slice(keep)) fs.rmSync(join(directory, name), { recursive: true, force: true });
+}
+
+/** What somebody else has put there, and what another seal removes at the same time, is no concern of this run. */
+function removeOldRun(runs: OpenDirectory, location: RunLocation): void {
+  try {
+    removeRunIn(runs, location.runId, { location });
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'DestinationNotTrusted', 'TargetNotCanonical')) throw error;
+  }
 }

@@ -14,6 +14,7 @@ import type { ChunkFile } from './chunk-file';
 import { requireSpace } from './free-space';
 import { mirroredMode } from './mirrored-mode';
 import { readChunk, type PlanEntry } from './plan';
+import { inTask } from './run-mark';
 import { openOrCreate, stageFiles, type Stage, type StagedChunk } from './stage-files';
 
 /**
@@ -22,7 +23,7 @@ import { openOrCreate, stageFiles, type Stage, type StagedChunk } from './stage-
  * @throws StorageError `StagingRevoked`, `Cancelled`, errno names of the run's own files
  */
 export function stageChunk(task: ChunkTask, control: TransferControl): StagedChunk {
-  return stageFiles(task, readChunk(task.settings.location, task.chunk), copyOne, control);
+  return inTask(task, (opened) => stageFiles(opened, readChunk(opened.settings.location, task.chunk), copyOne, control));
 }
 
 function copyOne(stage: Stage<ChunkSettings>, file: ChunkFile<PlanEntry>, name: string): void {

@@ -5,8 +5,8 @@ import { isSameInode, lstatIfPresent } from '../file-stat';
 import { joinPath, pathText, splitPath, type PathBytes } from '../path-bytes';
 import { unlinkIfPresent } from '../staging';
 import { OpenDirectories } from './open-directories';
-import { requireRun } from './open-run';
-import { runDirectory, runEntries, type RunLocation } from './run-directory';
+import { runDirectory, runEntries, runPath, type RunLocation } from './run-directory';
+import { inRun } from './run-mark';
 import { isPublished, tracesOf, type Published, type Trace } from './undo-traces';
 
 export interface UndoneChunk {
@@ -22,16 +22,17 @@ export interface UndoneChunk {
  * @throws StorageError `DestinationGone` when the run's directory is not there
  */
 export function revokeRun(location: RunLocation): void {
+  blaming('destination', runPath(location), () => inRun(location, revokeIn));
+}
+
+function revokeIn(location: RunLocation): void {
   const run = runDirectory(location);
-  blaming('destination', run, () => {
-    try {
-      fs.renameSync(join(run, runEntries.staging), join(run, runEntries.revoked));
-    } catch (error) {
-      if (!isErrno(error, 'ENOENT')) throw error;
-      // Revoked before, unless the whole disk is away.
-      requireRun(location);
-    }
-  });
+  try {
+    fs.renameSync(join(run, runEntries.staging), join(run, runEntries.revoked));
+  } catch (error) {
+    // Revoked before.
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
 }
 
 /**
@@ -40,7 +41,10 @@ export function revokeRun(location: RunLocation): void {
  * Repeated, it finds its work done.
  */
 export function undoChunk(location: RunLocation, chunk: number): UndoneChunk {
-  requireRun(location);
+  return inRun(location, (opened) => undoIn(opened, chunk));
+}
+
+function undoIn(location: RunLocation, chunk: number): UndoneChunk {
   const undo = new Undo(location);
   try {
     for (const trace of tracesOf(location, chunk)) undo.one(trace);

@@ -1,11 +1,12 @@
 import * as fs from 'node:fs';
-import { basename, dirname } from 'node:path';
-import { refuseForeign, type RunOwner } from '../batch/open-run';
-import { runDirectory, type RunLocation } from '../batch/run-directory';
+import { refuseForeign } from '../batch/open-run';
+import { removeRunIn } from '../batch/remove-run';
+import { runPath, type RunLocation } from '../batch/run-directory';
+import type { RunOwner } from '../batch/run-mark';
 import type { TransferControl } from '../control';
+import { inDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
-import { removeTree } from './remove-tree';
-import { readRepository } from './repository';
+import { incomingDirectory, readRepository } from './repository';
 
 /**
  * Undo of a snapshot that is not published: moves all of it aside, so that no step that comes late finds it, and removes
@@ -13,18 +14,30 @@ import { readRepository } from './repository';
  * @throws StorageError `NotOwnRun`, `DestinationGone` while the disk is away, errno names
  */
 export function discardSnapshot(location: RunLocation, owner: RunOwner, control: TransferControl): void {
-  const run = runDirectory(location);
-  const revoked = `${run}.revoked`;
-  blaming('destination', run, () => {
-    requireRepository(location.destination);
-    for (const path of [run, revoked]) refuseForeign(location, owner, path);
-    try {
-      fs.renameSync(run, revoked);
-    } catch (error) {
-      if (!isErrno(error, 'ENOENT', 'ENOTEMPTY', 'EEXIST')) throw error;
-    }
-    for (const path of [revoked, run]) removeTree(dirname(path), basename(path), control);
+  const { root, destination, runId } = location;
+  blaming('destination', runPath(location), () => {
+    requireRepository(destination);
+    unlessMissing(() =>
+      inDirectory(root, incomingDirectory(destination), 'destination', (incoming) => {
+        const revoked = `${runId}.revoked`;
+        for (const name of [revoked, runId]) refuseForeign(location, owner, incoming.entry(name));
+        try {
+          fs.renameSync(incoming.entry(runId), incoming.entry(revoked));
+        } catch (error) {
+          if (!isErrno(error, 'ENOENT', 'ENOTEMPTY', 'EEXIST')) throw error;
+        }
+        for (const name of [revoked, runId]) unlessMissing(() => removeRunIn(incoming, name, { location, owner }, control));
+      }),
+    );
   });
+}
+
+function unlessMissing(calls: () => void): void {
+  try {
+    calls();
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
 }
 
 /** It was there when the run began. */

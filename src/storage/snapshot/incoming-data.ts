@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { requireRun } from '../batch/open-run';
 import { runDirectory, type RunLocation } from '../batch/run-directory';
+import { inRun } from '../batch/run-mark';
 import type { TransferControl } from '../control';
 import { blaming, isErrno } from '../errors';
 import { fromJsonPath, type PathBytes } from '../path-bytes';
@@ -26,18 +26,19 @@ export function dataPath(data: string, path: PathBytes): PathBytes {
 
 /** Makes all directories that the plan knows, for the copies; what they are like comes last. Repeated, it finds them. */
 export function makeDataDirectories(location: RunLocation, control: TransferControl): void {
+  blaming('destination', location.destination, () => inRun(location, (opened) => makeIn(opened, control)));
+}
+
+function makeIn(location: RunLocation, control: TransferControl): void {
   const data = dataDirectory(location);
-  blaming('destination', data, () => {
-    requireRun(location);
-    makeDirectory(incomingSnapshot(location));
-    makeDirectory(data);
-    for (const line of readTree(location)) {
-      if (!('entry' in line) || line.entry.type !== 'directory' || line.entry.state === 'failed') continue;
-      control.throwIfCancelled();
-      const path = fromJsonPath(line.entry.path);
-      if (path !== '/') makeDirectory(dataPath(data, path));
-    }
-  });
+  makeDirectory(incomingSnapshot(location));
+  makeDirectory(data);
+  for (const line of readTree(location)) {
+    if (!('entry' in line) || line.entry.type !== 'directory' || line.entry.state === 'failed') continue;
+    control.throwIfCancelled();
+    const path = fromJsonPath(line.entry.path);
+    if (path !== '/') makeDirectory(dataPath(data, path));
+  }
 }
 
 function makeDirectory(path: PathBytes): void {

@@ -1,4 +1,5 @@
 import * as fs from 'node:fs';
+import { unlinkIfPresent } from '../entries';
 import { blaming, isErrno, StorageError } from '../errors';
 import { lstatIfPresent } from '../file-stat';
 import { fromJsonPath, pathText, type PathBytes } from '../path-bytes';
@@ -91,7 +92,7 @@ function makeSymlink(entry: SymlinkEntry, path: PathBytes): void {
   const found = lstatIfPresent(path);
   const isThere = found?.isSymbolicLink() === true && fs.readlinkSync(path, 'buffer').equals(target);
   if (!isThere) {
-    fs.rmSync(path, { force: true });
+    unlinkIfPresent(path);
     fs.symlinkSync(target, path);
   }
   takeOwner(path, entry);

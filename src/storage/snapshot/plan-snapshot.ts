@@ -69,7 +69,7 @@ export function planSnapshot(request: SnapshotPlanRequest, control: TransferCont
 function writePlan(request: SnapshotPlanRequest, draft: string, control: TransferControl): PlannedSnapshot {
   const sources = request.sources.map(({ path }) => path);
   const parent = Parent.find(request.location.destination, { host: request.host, sources });
-  const writer = new SnapshotPlanWriter(draft, parent, request.rehash, Buffer.byteLength(dataDirectory(request.location)));
+  const writer = new SnapshotPlanWriter(draft, parent, request.rehash, Buffer.byteLength(dataDirectory({ ...request.location, handle: undefined })));
   const leftOut: LeftOut = { paths: [], excluded: 0 };
   try {
     for (const found of walk(request, leftOut, control)) {

@@ -3,10 +3,11 @@ import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { parseSnapshotName } from '../../core/snapshot-name';
 import type { TransferControl } from '../control';
-import { inDirectory, type OpenDirectory } from '../directory';
+import { inDirectory, using, type OpenDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
+import { makeTrusted } from '../make-directory';
 import { removedDirectory } from './repository';
-import { removeTree, type RemovedTree } from './remove-tree';
+import { removeTree, type RemovedTree } from '../remove-tree';
 
 /**
  * Takes a snapshot out of the repository's list, by one rename: whatever happens then, no half of it is ever listed. What
@@ -47,10 +48,10 @@ export function sweepRemoved(repository: string, control: TransferControl): Swep
   return inRemoved(repository, (removed) => {
     let [entries, freedBytes] = [0, 0];
     const problems: string[] = [];
-    for (const name of fs.readdirSync(removed.entry('.')).filter(isOurs)) {
+    for (const name of fs.readdirSync(removed.handle).filter(isOurs)) {
       control.startFile(name);
       try {
-        const tree = blaming('destination', join(removedDirectory(repository), name), () => removeTree(removed.entry('.'), name, control));
+        const tree = blaming('destination', join(removedDirectory(repository), name), () => removeTree(removed.handle, name, control));
         entries += tree.entries;
         freedBytes += tree.freedBytes;
       } catch (error) {
@@ -70,12 +71,5 @@ function isOurs(name: string): boolean {
 /** Opens the place for what is removed, which is made if a copy of the repository has lost it, being empty. */
 function inRemoved<T>(repository: string, calls: (removed: OpenDirectory) => T): T {
   const path = removedDirectory(repository);
-  inDirectory(repository, dirname(path), 'destination', (own) => {
-    try {
-      fs.mkdirSync(own.entry(basename(path)), { mode: 0o700 });
-    } catch (error) {
-      if (!isErrno(error, 'EEXIST')) throw error;
-    }
-  });
-  return blaming('destination', path, () => inDirectory(repository, path, 'destination', calls));
+  return blaming('destination', path, () => inDirectory(repository, dirname(path), 'destination', (own) => using(makeTrusted(own, basename(path)), calls)));
 }

@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { OWN_DIRECTORY } from '../../core/names';
 import { parseJson } from '../../core/parse-json';
-import { syncDirectory } from '../directory';
+import { inParent, OpenDirectory, using } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
-import { markOf, OWN_DIRECTORY, refuseNested } from '../inside-repository';
+import { lstatIfPresent } from '../file-stat';
+import { MARK_NAME, markOf, refuseNested } from '../inside-repository';
+import { makeOwnDirectory, makeTrusted } from '../make-directory';
 
 /** The mark of a repository, in `.file-backup/repository.json`. */
 export interface Repository {
@@ -16,14 +19,18 @@ export interface Repository {
 /** The only one that there is. */
 export const FORMAT_VERSION = 1;
 
+/** Names in a repository's own directory. */
+const INCOMING = 'incoming';
+const REMOVED = 'removed';
+
 /** Where snapshots are written before they are published. */
 export function incomingDirectory(repository: string): string {
-  return join(repository, OWN_DIRECTORY, 'incoming');
+  return join(repository, OWN_DIRECTORY, INCOMING);
 }
 
 /** Where snapshots are moved to before they are deleted. */
 export function removedDirectory(repository: string): string {
-  return join(repository, OWN_DIRECTORY, 'removed');
+  return join(repository, OWN_DIRECTORY, REMOVED);
 }
 
 /**
@@ -33,28 +40,32 @@ export function removedDirectory(repository: string): string {
  */
 export function initRepository(path: string): Repository {
   return blaming('destination', path, () => {
-    const earlier = readMark(path);
-    if (earlier !== undefined) throw new StorageError('RepositoryExists', 'destination', path, `${path} is a repository already`);
+    if (readMark(path) !== undefined) throw new StorageError('RepositoryExists', 'destination', path, `${path} is a repository already`);
     refuseNested(path);
-    makeDirectory(path);
-    const inside = fs.readdirSync(path).filter((name) => name !== 'lost+found' && name !== OWN_DIRECTORY);
-    if (inside.length > 0) throw new StorageError('TargetInvalid', 'destination', path, `Directory ${path} holds something already (${inside.slice(0, 3).join(', ')}): a repository is made in an empty one`);
-    const repository = { formatVersion: FORMAT_VERSION, id: randomUUID(), createdAt: new Date().toISOString() };
-    for (const directory of [join(path, OWN_DIRECTORY), incomingDirectory(path), removedDirectory(path)]) makeDirectory(directory);
-    const draft = join(path, OWN_DIRECTORY, `.${randomUUID()}`);
-    fs.writeFileSync(draft, `${JSON.stringify(repository, null, 2)}\n`, { mode: 0o600, flag: 'wx', flush: true });
-    fs.renameSync(draft, markOf(path));
-    for (const directory of [join(path, OWN_DIRECTORY), path, join(path, '..')]) syncDirectory(directory);
-    return repository;
+    return using(openOrMake(path), (directory) => {
+      requireEmpty(directory, path);
+      const repository = { formatVersion: FORMAT_VERSION, id: randomUUID(), createdAt: new Date().toISOString() };
+      using(makeOwnDirectory(directory), (own) => {
+        for (const name of [INCOMING, REMOVED]) makeTrusted(own, name).close();
+        const draft = own.entry(`.${randomUUID()}`);
+        fs.writeFileSync(draft, `${JSON.stringify(repository, null, 2)}\n`, { mode: 0o600, flag: 'wx', flush: true });
+        fs.renameSync(draft, own.entry(MARK_NAME));
+        own.sync();
+      });
+      directory.sync();
+      return repository;
+    });
   });
 }
 
-function makeDirectory(path: string): void {
-  try {
-    fs.mkdirSync(path, { mode: 0o700 });
-  } catch (error) {
-    if (!isErrno(error, 'EEXIST')) throw error;
-  }
+function openOrMake(path: string): OpenDirectory {
+  if (lstatIfPresent(path) !== undefined) return OpenDirectory.open('/', path, 'destination');
+  return inParent('/', path, 'destination', makeTrusted);
+}
+
+function requireEmpty(directory: OpenDirectory, path: string): void {
+  const inside = fs.readdirSync(directory.handle).filter((name) => name !== 'lost+found' && name !== OWN_DIRECTORY);
+  if (inside.length > 0) throw new StorageError('TargetInvalid', 'destination', path, `Directory ${path} holds something already (${inside.slice(0, 3).join(', ')}): a repository is made in an empty one`);
 }
 
 /** @throws StorageError `RepositoryNotFound`, `RepositoryUnsupported`, errno names */

@@ -4,13 +4,14 @@ import { withDraft } from '../batch/draft';
 import { requireSynced } from '../batch/group-sync';
 import { requireOwner, type RunOwner } from '../batch/open-run';
 import { readPlanned } from '../batch/plan-once';
+import { removeRun } from '../batch/remove-run';
 import { runDirectory, type RunLocation } from '../batch/run-directory';
+import { inRun } from '../batch/run-mark';
 import type { TransferControl } from '../control';
-import { syncDirectory } from '../directory';
+import { inDirectory, syncDirectory, type OpenDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
 import { dataDirectory, incomingSnapshot } from './incoming-data';
 import type { PlannedSnapshot } from './plan-snapshot';
-import { removeTree } from './remove-tree';
 import { FORMAT_VERSION, incomingDirectory } from './repository';
 import { writeEntries } from './write-entries';
 import { readRecord, recordText, snapshotEntries, type SnapshotRecord } from './snapshot-record';
@@ -37,12 +38,19 @@ export function sealSnapshot(request: SealSnapshotRequest, control: TransferCont
   const { location } = request;
   const { destination } = location;
   return blaming('destination', destination, () => {
-    const record = publishedRecord(request) ?? publish(request, writeRecord(request, control), control);
+    const record = publishedRecord(request) ?? inRun(location, (opened) => complete({ ...request, location: opened }, control));
     // What is left of the run: plan, journals, owner.
-    removeTree(incomingDirectory(destination), location.runId, control);
-    syncDirectory(incomingDirectory(destination));
+    removeRun({ location, owner: request.owner }, control);
+    inDirectory(location.root, incomingDirectory(destination), 'destination', (incoming) => incoming.sync());
     return record;
   });
+}
+
+function complete(request: SealSnapshotRequest, control: TransferControl): SnapshotRecord {
+  const record = writeRecord(request, control);
+  const { root, destination } = request.location;
+  // Opened only now: writing the record has taken a while, and this is what it is published in.
+  return inDirectory(root, destination, 'destination', (repository) => publish(request, record, repository, control));
 }
 
 /** Undefined while it is not published. */
@@ -57,20 +65,19 @@ function publishedRecord({ location: { destination, runId }, facts }: SealSnapsh
   throw new StorageError('DestinationConflict', 'destination', destination, `There is a snapshot ${facts.name} of another run in ${destination}`);
 }
 
-function publish(request: SealSnapshotRequest, record: SnapshotRecord, control: TransferControl): SnapshotRecord {
+function publish(request: SealSnapshotRequest, record: SnapshotRecord, repository: OpenDirectory, control: TransferControl): SnapshotRecord {
   const { location, syncEach } = request;
-  const { destination } = location;
   if (syncEach) [dataDirectory(location), incomingSnapshot(location)].forEach(syncDirectory);
   else requireSynced(location, control);
   try {
-    fs.renameSync(incomingSnapshot(location), join(destination, record.name));
+    fs.renameSync(incomingSnapshot(location), repository.entry(record.name));
   } catch (error) {
     // Another attempt was faster.
     const published = isErrno(error, 'ENOENT') ? publishedRecord(request) : undefined;
     if (published === undefined) throw error;
     return published;
   }
-  syncDirectory(destination);
+  repository.sync();
   syncDirectory(runDirectory(location));
   return record;
 }

@@ -9,11 +9,13 @@ import { OpenDirectories } from '../batch/open-directories';
 import { requireOwner } from '../batch/open-run';
 import { readPlanned } from '../batch/plan-once';
 import { runDirectory, runEntries, type RunLocation } from '../batch/run-directory';
+import { inTask } from '../batch/run-mark';
 import type { TransferControl } from '../control';
 import { blaming, isErrno, StorageError } from '../errors';
 import { fromJsonPath, pathText } from '../path-bytes';
 import { readBackFrom, whereToRead, type ReadFrom } from '../read-back';
-import { namesIn, removeStaging } from '../staging';
+import { namesIn } from '../entries';
+import { removeFlat } from '../remove-tree';
 import { dataDirectory, dataPath } from './incoming-data';
 import type { PlannedSnapshot } from './plan-snapshot';
 import { SnapshotFile } from './snapshot-file';
@@ -29,6 +31,10 @@ import { stageFileOfSnapshot, type SnapshotStage } from './stage-file-of-snapsho
  * @throws StorageError `NotOwnRun`, `StagingRevoked`, `Cancelled`, what made the destination ill, errno names of the run's own files
  */
 export function snapshotChunk(task: ChunkTask, control: TransferControl): ChunkReport {
+  return inTask(task, (opened) => takeIn(opened, control));
+}
+
+function takeIn(task: ChunkTask, control: TransferControl): ChunkReport {
   const { location, syncEach } = task.settings;
   requireOwner(location, task.owner);
   const before = readSnapshotJournal(location, task.chunk);
@@ -118,7 +124,8 @@ function outcomeOf(task: ChunkTask, files: readonly SnapshotFile[], entries: rea
 
 /** Moves the copies that a journal names to their places in the snapshot. Repeated, it finds its work done. */
 export function putInPlace(location: RunLocation, journal: SnapshotJournal): void {
-  const attempt = `${runDirectory(location)}/${runEntries.staging}/${journal.outcome.attemptName}`;
+  const staging = `${runDirectory(location)}/${runEntries.staging}`;
+  const attempt = `${staging}/${journal.outcome.attemptName}`;
   const names = namesIn(attempt);
   const entries = names.length > 0 ? journalEntries(journal) : [];
   const data = dataDirectory(location);
@@ -127,7 +134,7 @@ export function putInPlace(location: RunLocation, journal: SnapshotJournal): voi
     // A file that failed when it was read back has not become an entry.
     if (entry?.state === 'copied') moveOne(data, `${attempt}/${name}`, entry);
   }
-  removeStaging(attempt);
+  removeFlat(staging, journal.outcome.attemptName);
 }
 
 function moveOne(data: string, staged: string, entry: SnapshotJournalEntry): void {

@@ -272,7 +272,7 @@ describe('what fails', () => {
     writeOld('bad', 'bad');
     writeOld('closed/inside', 'x');
     settle();
-    for (const directory of [folder(), repository(), join(repository(), '.file-backup'), join(repository(), '.file-backup', 'incoming')]) fs.chmodSync(directory, 0o777);
+    for (const directory of [folder(), repository(), join(repository(), '.file-backup'), join(repository(), '.file-backup', 'incoming')]) fs.chmodSync(directory, 0o755);
     fs.chmodSync(source('bad'), 0);
     fs.chmodSync(source('closed'), 0);
     if (isRoot) execFileSync('chown', ['-R', '65534:65534', repository()]);

@@ -1,9 +1,9 @@
 import * as fs from 'node:fs';
-import { inParent } from '../../directory';
 import { fromJsonPath } from '../../path-bytes';
 import { setEntryTimes, setTimes } from '../../posix';
 import { copyMode, type CopiedEntry } from '../check/check-entry';
 import type { DirectoryEntry, SymlinkEntry } from '../entry';
+import { inCopyParent } from './in-copy-parent';
 import type { NamedCopy } from './names';
 import { hasForeignNames, type RepairTools } from './repair-file';
 
@@ -31,8 +31,7 @@ export function repairSymlink(name: NamedCopy, entry: SymlinkEntry, { names, wor
 
 /** Gives a copy mode and time as recorded, unless it is somebody else's file too. Answers why it could not be done. @throws errno names */
 export function repairMetadata(repository: string, named: NamedCopy, entry: CopiedEntry, tools: RepairTools): string | undefined {
-  const path = tools.names.pathOf(named);
-  return inParent(repository, path, 'destination', (parent, name) => {
+  return inCopyParent(repository, tools.names.pathOf(named), (parent, name) => {
     if (entry.type === 'symlink') {
       // A new one: its content was made again before.
       setEntryTimes(parent.entry(name), BigInt(entry.mtimeNs));

@@ -3,15 +3,18 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import type { TransferControl } from '../../control';
 import { copyContent } from '../../copy';
-import { inParent, syncDirectory } from '../../directory';
+import { inDirectory, using } from '../../directory';
 import { blaming, isErrno, StorageError } from '../../errors';
+import { makeOwn } from '../../make-directory';
 import { pathText, type PathBytes } from '../../path-bytes';
 import { setEntryTimes, setTimes } from '../../posix';
+import { removeTree } from '../../remove-tree';
 import { readBack } from '../../read-back';
 import { requireContent } from '../../verify-file';
 import type { FileEntry } from '../entry';
 import { incomingDirectory } from '../repository';
 import { copyMode } from '../check/check-entry';
+import { inCopyParent } from './in-copy-parent';
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 
@@ -24,6 +27,7 @@ export class Workbench {
 
   constructor(
     private readonly repository: string,
+    /** By way of its open descriptor. */
     private readonly directory: string,
     private readonly control: TransferControl,
   ) {}
@@ -101,7 +105,7 @@ export class Workbench {
   }
 
   private changeParent(path: PathBytes, change: (entry: PathBytes) => void): void {
-    inParent(this.repository, path, 'destination', (parent, name) =>
+    inCopyParent(this.repository, path, (parent, name) =>
       blaming('destination', pathText(path), () => {
         const { mtimeNs } = parent.stat();
         change(parent.entry(name));
@@ -119,15 +123,15 @@ export class Workbench {
 
 /** Makes a workbench, hands it over and removes it with whatever found no place. */
 export function inWorkbench<T>(repository: string, control: TransferControl, calls: (workbench: Workbench) => T): T {
-  const incoming = incomingDirectory(repository);
-  const directory = join(incoming, `repair-${randomUUID()}`);
-  blaming('destination', directory, () => fs.mkdirSync(directory, { mode: 0o700 }));
-  try {
-    return calls(new Workbench(repository, directory, control));
-  } finally {
-    fs.rmSync(directory, { recursive: true, force: true });
-    syncDirectory(incoming);
-  }
+  return inDirectory(repository, incomingDirectory(repository), 'destination', (incoming) => {
+    const name = `repair-${randomUUID()}`;
+    try {
+      return using(makeOwn(incoming, name), ({ handle }) => calls(new Workbench(repository, handle, control)));
+    } finally {
+      removeTree(incoming.handle, name);
+      incoming.sync();
+    }
+  });
 }
 
 /** Mode, owner and times as recorded, then a sync. */

@@ -1,13 +1,14 @@
-import * as fs from 'node:fs';
-import { join } from 'node:path';
-import { refuseForeign, type RunGround, type RunOwner } from '../../batch/open-run';
+import { dirname } from 'node:path';
+import type { RunGround } from '../../batch/open-run';
 import { readPlanned } from '../../batch/plan-once';
-import { runDirectory, runEntries, runsDirectory, type RunLocation } from '../../batch/run-directory';
+import { emptyRun, removeRun, type RunToRemove } from '../../batch/remove-run';
+import { runEntries, runsDirectory, type RunLocation } from '../../batch/run-directory';
+import { inRun, type RunOwner } from '../../batch/run-mark';
 import { inDirectory, type OpenDirectory } from '../../directory';
-import { blaming } from '../../errors';
+import { blaming, isErrno } from '../../errors';
 import { removeEmptyParents } from '../../parents';
 import { setTimes } from '../../posix';
-import { namesIn, requireDestination } from '../../staging';
+import { requireDestination } from '../../staging';
 import { applyAttributes, type Attributes } from './attributes';
 import type { PlannedRestore } from './plan-restore';
 
@@ -32,10 +33,11 @@ export function closeRestore({ location, owner, ground, failuresPath, rootAttrib
     requireDestination(ground.destination);
     inDirectory(root, destination, 'destination', (directory) => {
       const { mtimeNs } = directory.stat();
-      refuseForeign(location, owner);
-      const attributes = readPlanned<PlannedRestore>(location)?.rootAttributes ?? rootAttributes;
-      removeRun(runDirectory(location), failuresPath !== null);
-      removeEmptyParents(root, [join(destination, '.file-backup'), runsDirectory({ destination })]);
+      const attributes = plannedAttributes(location) ?? rootAttributes;
+      const run = { location, owner };
+      if (failuresPath === null) removeRun(run);
+      else keepFailures(run);
+      removeEmptyParents(root, [dirname(runsDirectory(location)), runsDirectory(location)]);
       // Last: what was removed has changed its times, and a read-only directory lets nothing be removed.
       if (attributes !== null) directory.use((descriptor) => applyAttributes(descriptor, attributes));
       else keepTime(directory, mtimeNs);
@@ -44,9 +46,19 @@ export function closeRestore({ location, owner, ground, failuresPath, rootAttrib
   });
 }
 
-function removeRun(run: string, keepFailures: boolean): void {
-  if (!keepFailures) return fs.rmSync(run, { recursive: true, force: true });
-  for (const name of namesIn(run)) if (name !== runEntries.failures) fs.rmSync(join(run, name), { recursive: true, force: true });
+/** Undefined when an earlier attempt has removed the plan. */
+function plannedAttributes(location: RunLocation): Attributes | null | undefined {
+  try {
+    return inRun(location, (opened) => readPlanned<PlannedRestore>(opened)?.rootAttributes);
+  } catch (error) {
+    if (isErrno(error, 'DestinationGone')) return undefined;
+    throw error;
+  }
+}
+
+function keepFailures(run: RunToRemove): void {
+  const { location } = run;
+  inDirectory(location.root, runsDirectory(location), 'destination', (runs) => emptyRun(runs, location.runId, run, [runEntries.failures]));
 }
 
 /** Of a directory that belongs to somebody else: nothing of it was asked to change. */

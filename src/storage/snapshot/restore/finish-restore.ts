@@ -5,12 +5,15 @@ import { parseJson } from '../../../core/parse-json';
 import { isForgotten } from '../../batch/discard-run';
 import { withDraft } from '../../batch/draft';
 import { requireSynced } from '../../batch/group-sync';
-import { requireOwner, type RunGround, type RunOwner } from '../../batch/open-run';
-import { runDirectory, runEntries, type RunLocation } from '../../batch/run-directory';
+import { requireOwner, type RunGround } from '../../batch/open-run';
+import { runDirectory, runEntries, runPath, type RunLocation } from '../../batch/run-directory';
+import { inRun, type RunOwner } from '../../batch/run-mark';
 import { revokeRun } from '../../batch/undo-chunk';
 import type { TransferControl } from '../../control';
 import { syncDirectory } from '../../directory';
+import { unlinkIfPresent } from '../../entries';
 import { blaming, isErrno, StorageError } from '../../errors';
+import { removeTree } from '../../remove-tree';
 import type { RestoreSettings } from './request';
 import { RestoreTally, SAMPLE, type RestoreSummary } from './restore-tally';
 import { TreeRestorer } from './restore-tree';
@@ -36,25 +39,31 @@ export interface FinishedRestore extends RestoreSummary {
  * @throws StorageError `StagingRevoked` when the run was closed already, `NotOwnRun`, `DestinationGone`, `DestinationError`, `Cancelled`, errno names
  */
 export function finishRestore(request: FinishRequest, control: TransferControl): FinishedRestore {
-  const { location } = request.settings;
+  const { settings, ground } = request;
+  const { location } = settings;
+  return blaming('destination', runPath(location), () => {
+    if (isForgotten(location, ground)) throw new StorageError('StagingRevoked', 'destination', location.destination, `The restore to ${location.destination} has ended already`);
+    return inRun(location, (opened) => finishIn({ ...request, settings: { ...settings, location: opened } }, control));
+  });
+}
+
+function finishIn(request: FinishRequest, control: TransferControl): FinishedRestore {
+  const { location, syncEach } = request.settings;
   const run = runDirectory(location);
-  return blaming('destination', run, () => {
-    if (isForgotten(location, request.ground)) throw new StorageError('StagingRevoked', 'destination', location.destination, `The restore to ${location.destination} has ended already`);
-    requireOwner(location, request.owner);
-    revokeRun(location);
-    // The directories and links to come may be what it was kept for.
-    fs.rmSync(join(run, runEntries.reserve), { force: true });
-    return readSummary(location) ?? withDraft(run, runEntries.failures, (failures) => {
-      const tally = new RestoreTally(failures);
-      restoreTree(request, tally, control);
-      if (!request.settings.syncEach) requireSynced(location, control);
-      failures.close();
-      const summary = tally.summary();
-      const finished = { ...summary, failuresPath: summary.failed > SAMPLE ? join(run, runEntries.failures) : null };
-      withDraft(run, runEntries.summary, (draft) => draft.write(finished));
-      syncDirectory(run);
-      return finished;
-    });
+  requireOwner(location, request.owner);
+  revokeRun(location);
+  // The directories and links to come may be what it was kept for.
+  unlinkIfPresent(join(run, runEntries.reserve));
+  return readSummary(location) ?? withDraft(run, runEntries.failures, (failures) => {
+    const tally = new RestoreTally(failures);
+    restoreTree(request, tally, control);
+    if (!syncEach) requireSynced(location, control);
+    failures.close();
+    const summary = tally.summary();
+    const finished = { ...summary, failuresPath: summary.failed > SAMPLE ? join(runPath(location), runEntries.failures) : null };
+    withDraft(run, runEntries.summary, (draft) => draft.write(finished));
+    syncDirectory(run);
+    return finished;
   });
 }
 
@@ -71,7 +80,9 @@ function restoreTree({ settings, chunks, cancelled }: FinishRequest, tally: Rest
   const { location, overwrite } = settings;
   const firstNames = new FirstNames(treeItems(location));
   countFiles({ location, chunks, overwrite }, firstNames, tally, control);
-  const staging = join(runDirectory(location), `.${randomUUID()}`);
+  const run = runDirectory(location);
+  const name = `.${randomUUID()}`;
+  const staging = join(run, name);
   fs.mkdirSync(staging, { mode: 0o700 });
   const restorer = new TreeRestorer(settings, staging, firstNames, tally, control);
   try {
@@ -83,6 +94,6 @@ function restoreTree({ settings, chunks, cancelled }: FinishRequest, tally: Rest
     restorer.end();
   } finally {
     restorer.close();
-    fs.rmSync(staging, { recursive: true, force: true });
+    removeTree(run, name);
   }
 }

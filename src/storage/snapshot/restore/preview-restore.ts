@@ -64,6 +64,7 @@ function previewOf(item: RestoreItem, request: PreviewRequest, looking: Looking)
   const entry = { path, type: item.type, sizeBytes: 'sizeBytes' in item ? item.sizeBytes : 0, areRightsLeftOut: areRightsLeftOut(item) };
   try {
     const action = item.type === 'directory' ? actionOnDirectory(item, request, looking) : actionOn(item, request, looking);
+    if (action === 'restored') looking.finder.requireTrust(path);
     return action && { ...entry, action };
   } catch (error) {
     if (!(error instanceof StorageError) || error.code === 'Cancelled') throw error;

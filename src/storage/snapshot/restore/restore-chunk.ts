@@ -89,7 +89,7 @@ function findTarget({ task, targets, createdDirectories }: Stage<RestoreSettings
   const { directory, name } = splitPath(targetPath);
   if (createdDirectories.size > 0 && createdDirectories.has(bytewise(directory))) return undefined;
   try {
-    const entry = targets.get(task.settings.location.root, directory).entry(name);
+    const entry = targets.look(task.settings.location.root, directory).entry(name);
     const stats = blaming('destination', pathText(targetPath), () => lstatIfPresent(entry));
     return stats && { stats, entry };
   } catch (error) {

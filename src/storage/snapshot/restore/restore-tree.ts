@@ -74,7 +74,7 @@ export class TreeRestorer {
 
   private isThere({ path }: DirectoryItem): boolean {
     try {
-      this.targets.get(this.settings.location.root, targetOf(this.settings.location, path));
+      this.targets.look(this.settings.location.root, targetOf(this.settings.location, path));
       return true;
     } catch (error) {
       if (error instanceof StorageError) return false;
@@ -86,7 +86,7 @@ export class TreeRestorer {
     const target = targetOf(this.settings.location, item.path);
     if (item.isKept === true) return this.tally.skipMany(1, 'exists');
     const { parent, name } = this.parentOf(target);
-    const isCreated = blaming('destination', pathText(target), () => makeDirectory(parent.entry(name), pathText(target)));
+    const isCreated = blaming('destination', pathText(target), () => makeDirectory(parent, name, pathText(target)));
     if (isCreated) this.touch(parent);
     this.entered.push({ key: orderKey(item.path), item, isCreated });
   }
@@ -101,8 +101,11 @@ export class TreeRestorer {
   }
 
   private leave({ path, attributes }: DirectoryItem, isCreated: boolean): void {
-    const directory = this.targets.get(this.settings.location.root, targetOf(this.settings.location, path));
+    const target = targetOf(this.settings.location, path);
+    const directory = this.targets.look(this.settings.location.root, target);
     if (!isCreated && hasAttributes(directory.stat(), attributes)) return this.tally.unchanged();
+    // Whose it is itself does not matter to that, as long as it is the one: that depends on what holds it.
+    this.parentOf(target).parent.requireTrust();
     directory.use((descriptor) => applyAttributes(descriptor, attributes));
     this.touch(directory);
     this.tally.restored();
@@ -116,6 +119,7 @@ export class TreeRestorer {
     const decision = blaming('destination', text, () => this.decideOn(item, foundAt(entry), text));
     if (decision === 'keep') return this.tally.skipMany(1, 'exists');
     if (decision === 'unchanged') return this.tally.unchanged();
+    parent.requireTrust();
     this.made += 1;
     const staged = `${this.staging}/${this.made}`;
     let sizeBytes = 0;
@@ -161,7 +165,7 @@ export class TreeRestorer {
     if (this.firstNames.digestOf(first) !== sha256) return undefined;
     const { directory, name } = splitPath(targetOf(this.settings.location, first));
     try {
-      const found = foundAt(this.targets.get(this.settings.location.root, directory).entry(name));
+      const found = foundAt(this.targets.look(this.settings.location.root, directory).entry(name));
       return found?.stats.isFile() === true && Number(found.stats.size) === sizeBytes && String(found.stats.mtimeNs) === attributes.mtimeNs ? found : undefined;
     } catch (error) {
       if (error instanceof StorageError) return undefined;
@@ -169,16 +173,17 @@ export class TreeRestorer {
     }
   }
 
+  /** To look at; what is missing is made. */
   private parentOf(target: PathBytes): { readonly parent: OpenDirectory; readonly name: PathBytes } {
     const { location } = this.settings;
     const { directory, name } = splitPath(target);
     try {
-      return { parent: this.targets.get(location.root, directory), name };
+      return { parent: this.targets.look(location.root, directory), name };
     } catch (error) {
       if (!isErrno(error, 'ENOENT') || directory === location.destination) throw error;
       requireRun(location);
       createParents(location.root, missingParents(location.destination, joinPath(directory, '-')), { sync: this.settings.syncEach });
-      return { parent: this.targets.get(location.root, directory), name };
+      return { parent: this.targets.look(location.root, directory), name };
     }
   }
 
@@ -202,12 +207,16 @@ function foundAt(entry: PathBytes): Found | undefined {
 }
 
 /** Answers whether it was missing. @throws StorageError `TargetInvalid` when something else lies there */
-function makeDirectory(entry: PathBytes, text: string): boolean {
-  const stats = lstatIfPresent(entry);
-  if (stats !== undefined) requireKind(stats, 'directory', text);
+function makeDirectory(parent: OpenDirectory, name: PathBytes, text: string): boolean {
+  const stats = lstatIfPresent(parent.entry(name));
+  if (stats !== undefined) {
+    requireKind(stats, 'directory', text);
+    return false;
+  }
+  parent.requireTrust();
   // Nobody else's until it has its mode, when everything in it is there.
-  else fs.mkdirSync(entry, OWNER_ONLY);
-  return stats === undefined;
+  fs.mkdirSync(parent.entry(name), OWNER_ONLY);
+  return true;
 }
 
 /** A file system may have no hard links, or a file as many as it can have. */

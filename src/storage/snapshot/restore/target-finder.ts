@@ -1,4 +1,5 @@
 import { OpenDirectories } from '../../batch/open-directories';
+import type { OpenDirectory } from '../../directory';
 import type { RunLocation } from '../../batch/run-directory';
 import { blaming, isErrno } from '../../errors';
 import { lstatIfPresent } from '../../file-stat';
@@ -14,29 +15,37 @@ export function targetOf({ destination }: Pick<RunLocation, 'destination'>, path
 /** Looks at targets without following links on the way. Does not look below what it did not find, if that is asked next. */
 export class TargetFinder {
   private readonly directories = new OpenDirectories('destination');
-  private missing: string | undefined;
+  private missing: { readonly key: string; readonly parent: OpenDirectory | undefined } | undefined;
 
   constructor(private readonly location: Pick<RunLocation, 'root' | 'destination'>) {}
 
   /** @throws StorageError `TargetNotCanonical`, errno names when the way there runs through something else than directories */
   find(path: PathBytes): Found | undefined {
     const key = orderKey(path);
-    if (this.missing !== undefined && isBelowKey(this.missing, key)) return undefined;
-    const found = this.look(targetOf(this.location, path));
-    if (found === undefined) this.missing = key;
-    return found;
+    if (this.missing !== undefined && isBelowKey(this.missing.key, key)) return undefined;
+    const { directory, name } = splitPath(targetOf(this.location, path));
+    const parent = this.open(directory);
+    const entry = parent?.entry(name);
+    const stats = entry === undefined ? undefined : blaming('destination', pathText(directory), () => lstatIfPresent(entry));
+    if (entry !== undefined && stats !== undefined) return { stats, entry };
+    this.missing = { key, parent };
+    return undefined;
+  }
+
+  /** Of what was just found, or not: may it be written? @throws StorageError `DestinationNotTrusted` */
+  requireTrust(path: PathBytes): void {
+    const isMissing = this.missing !== undefined && (this.missing.key === orderKey(path) || isBelowKey(this.missing.key, orderKey(path)));
+    const parent = isMissing ? this.missing?.parent : this.open(splitPath(targetOf(this.location, path)).directory);
+    parent?.requireTrust();
   }
 
   close(): void {
     this.directories.close();
   }
 
-  private look(target: PathBytes): Found | undefined {
-    const { directory, name } = splitPath(target);
+  private open(directory: PathBytes): OpenDirectory | undefined {
     try {
-      const entry = this.directories.get(this.location.root, directory).entry(name);
-      const stats = blaming('destination', pathText(target), () => lstatIfPresent(entry));
-      return stats && { stats, entry };
+      return this.directories.look(this.location.root, directory);
     } catch (error) {
       if (isErrno(error, 'ENOENT')) return undefined;
       throw error;

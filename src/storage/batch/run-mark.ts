@@ -1,0 +1,84 @@
+import * as fs from 'node:fs';
+import { parseJson } from '../../core/parse-json';
+import { OpenDirectory, using } from '../directory';
+import { blaming, isErrno, StorageError } from '../errors';
+import { pathText } from '../path-bytes';
+import type { StagingOwner } from '../staging-mark';
+import type { ChunkTask, RunSettings } from './chunk';
+import { runEntries, runPath, type RunLocation } from './run-directory';
+
+const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+
+/** Whose run it is: the workflow id stays the same through continue-as-new, the run id is the first one's. */
+export type RunOwner = StagingOwner;
+
+/** Some ids. */
+const MAX_MARK_BYTES = 64 * 1024;
+
+/**
+ * Opens a run's directory, if it is the one that the run has made, and hands over the location by which everything in it
+ * is named through the descriptor: whatever its path names by now, nothing else is read, written or removed.
+ * @throws StorageError `DestinationGone` when it is not there, `DestinationNotTrusted` when somebody else can change what
+ *   leads to it, or has put another directory in its place
+ */
+export function inRun<T>(location: RunLocation, calls: (location: RunLocation) => T): T {
+  if (location.handle !== undefined) return calls(location);
+  return using(openRunDirectory(location), ({ handle }) => calls({ ...location, handle }));
+}
+
+/** As `inRun`, of a task on one of the run's chunks. */
+export function inTask<Settings extends RunSettings, T>(task: ChunkTask<Settings>, calls: (task: ChunkTask<Settings>) => T): T {
+  return inRun(task.settings.location, (location) => calls({ ...task, settings: { ...task.settings, location } }));
+}
+
+function openRunDirectory(location: RunLocation): OpenDirectory {
+  const path = runPath(location);
+  try {
+    const run = OpenDirectory.open(location.root, path, 'destination').own();
+    try {
+      if (requireMark(run, location.runId)) return run;
+    } catch (error) {
+      run.close();
+      throw error;
+    }
+    run.close();
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+    throw gone(location, error);
+  }
+  throw gone(location);
+}
+
+/** A disk that is away takes the run's directory along. */
+export function gone({ destination }: RunLocation, cause?: unknown): StorageError {
+  return new StorageError('DestinationGone', 'destination', destination, `The run's directory in ${destination} is gone`, {}, { cause });
+}
+
+/** Answers whether the directory has a mark. @throws StorageError `DestinationNotTrusted` for the mark of another run */
+export function requireMark(run: OpenDirectory, runId: string): boolean {
+  const owner = readMark(run.entry(runEntries.owner));
+  if (owner === undefined) return false;
+  if (owner?.runId === runId) return true;
+  const path = pathText(run.path);
+  throw new StorageError('DestinationNotTrusted', 'destination', path, `${path} is not the directory of this run: its ${runEntries.owner} is another one's`);
+}
+
+/** The mark of a run's directory; undefined when there is none, null for what is no mark. */
+export function readMark(path: string): Partial<RunOwner> | null | undefined {
+  return blaming('destination', path, () => {
+    try {
+      const descriptor = fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+      try {
+        const stats = fs.fstatSync(descriptor);
+        return stats.isFile() && stats.size <= MAX_MARK_BYTES ? (parseJson(fs.readFileSync(descriptor, 'utf8')) as Partial<RunOwner> | null) : null;
+      } finally {
+        fs.closeSync(descriptor);
+      }
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return undefined;
+      // Neither is a link what a run has written.
+      if (error instanceof SyntaxError || isErrno(error, 'ELOOP')) return null;
+      throw error;
+    }
+  });
+}
