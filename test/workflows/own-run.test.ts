@@ -86,7 +86,7 @@ test('whoever may start workflows cannot end, undo or seal the batch of somebody
   const forger = await startForger();
   try {
     const facts = { state: 'failed', operationId: randomUUID(), metadata: {}, backupDir: harness.path('backups'), layout: 'flat', workflowId: run.workflowId, startedAt: new Date().toISOString(), endedAt: new Date().toISOString() };
-    for (const [name, forged] of [['revokeRun', { batch: request.batch }], ['undoChunks', { batch: request.batch, end: 1, count: 1 }], ['sealRun', { batch: request.batch, facts }], ['discardRun', { runId: victim }], ['backupChunk', request]] as const) {
+    for (const [name, forged] of [['revokeRun', { batch: request.batch }], ['undoChunks', { batch: request.batch, end: 1, count: 1 }], ['sealRun', { batch: request.batch, facts }], ['discardRun', { runId: victim }], ['amendChunk', { batch: request.batch, chunk: 0, amendments: [], storage: 'storage' }]] as const) {
       expect(await forger.failureOf(name, forged)).toBe('NotOwnRun');
     }
     // Its own runs are not refused: there are none.
