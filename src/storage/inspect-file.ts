@@ -33,12 +33,12 @@ export interface Inspected {
 export function inspectFile(pair: FilePair): Inspected {
   refuseSameFile(pair);
   refuseLongNames(pair.targetPath);
+  refuseInsideRepository(dirname(pair.targetPath));
   const source = withSource(pair.sourceRoot, pair.sourcePath, ({ stats }) => fileStat(stats));
   requireRoot(pair.targetRoot);
   const missingDirectories = missingParents(pair.targetRoot, pair.targetPath);
   const existing = dirname(missingDirectories[0] ?? pair.targetPath);
   const destination = inspectDestination(pair.targetRoot, existing);
-  refuseInsideRepository(dirname(pair.targetPath));
   if (missingDirectories.length === 0) inspectTarget(pair.targetPath);
   refuseFullDisk(existing, pair.targetPath, source.sizeBytes);
   return { source, destination, missingDirectories };

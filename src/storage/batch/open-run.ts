@@ -38,10 +38,10 @@ export interface OpenRunRequest {
  * @throws StorageError `DestinationGone`, `TargetInvalid`, `TargetInsideRepository`, errno names
  */
 export function inspectRun(location: RunLocation): RunGround {
-  const ground = groundOf(location);
+  // First: copies in a snapshot have modes by which they are trusted or not, and neither matters.
   if (location.area === undefined) refuseInsideRepository(location.destination);
   else refuseNested(location.destination);
-  return ground;
+  return groundOf(location);
 }
 
 function groundOf(location: RunLocation): RunGround {

@@ -39,7 +39,7 @@ async function expectAllAsTheyWere(folder: string, source: string, taken: readon
   expect(named((await check(join(folder, 'repository'))).problems)).toEqual([]);
   for (const each of taken) {
     const target = join(folder, 'target');
-    expect(new Restore(folder, { snapshot: each.name, target }).run()).toMatchObject({ failed: 0, skipped: 0 });
+    expect(new Restore(folder, { snapshot: each.name, target, withOwners: true }).run()).toMatchObject({ failed: 0, skipped: 0 });
     expect(exactTree(join(target, source), { withTop: true })).toEqual(each.tree);
     removeFolder(target);
   }

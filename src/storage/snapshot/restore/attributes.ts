@@ -19,6 +19,8 @@ const ALL_BITS = 0o7777;
 /** Without set-user-id, set-group-id and sticky bit: on a file of somebody else they would give other rights than were recorded. */
 const PERMISSION_BITS = 0o777;
 const SPECIAL_BITS = 0o7000;
+const STICKY_BIT = 0o1000;
+const FOREIGN_WRITE_BITS = 0o022;
 
 /** Whether a restore leaves out what gives rights: another owner than the running user, set-user-id, set-group-id and sticky bits. */
 export function areRightsLeftOut(item: RestoreItem): boolean {
@@ -60,7 +62,7 @@ export function hasAttributes(stats: fs.BigIntStats, attributes: Attributes): bo
   if (stats.isSymbolicLink()) return true;
   const [found, recorded] = [Number(stats.mode) & ALL_BITS, Number.parseInt(attributes.mode, 8)];
   if (attributes.withOwners) return found === (recorded & (isOwnerRight ? ALL_BITS : PERMISSION_BITS));
-  return found === (recorded & (PERMISSION_BITS | found));
+  return found === plainMode(recorded, found, stats.isDirectory());
 }
 
 /** Nobody but root can make it anybody else's, and nobody should who was not asked to. */
@@ -76,8 +78,17 @@ function modeFor(attributes: Attributes, current: fs.Stats, chown: ChangeOwner):
   const recorded = Number.parseInt(attributes.mode, 8);
   if (attributes.withOwners) return recorded & (giveAway(current, attributes, chown) ? ALL_BITS : PERMISSION_BITS);
   if (current.gid !== attributes.gid && current.uid === attributes.uid && isOwn(attributes)) succeeds(() => chown(current.uid, attributes.gid));
-  // A directory that was there keeps the bits that it has and should have.
-  return recorded & (PERMISSION_BITS | current.mode);
+  return plainMode(recorded, current.mode, current.isDirectory());
+}
+
+/**
+ * The mode without bits beyond permissions; what was there before keeps those that it has and should have. A directory
+ * into which all may write is theirs to rename and replace in once it is not sticky: it is left to its owner.
+ */
+function plainMode(recorded: number, current: number, isDirectory: boolean): number {
+  const mode = recorded & (PERMISSION_BITS | current);
+  const lostSticky = isDirectory && (recorded & ~mode & STICKY_BIT) !== 0;
+  return lostSticky ? mode & ~FOREIGN_WRITE_BITS : mode;
 }
 
 /** Answers whether user and group are the recorded ones now. */
