@@ -3,7 +3,7 @@ import { isBelow } from '../core/roots';
 import { BatchBackupInput } from '../batch-models';
 import { failure } from '../failures';
 import type { ChunkSettings, ChunkTask } from '../storage/batch/chunk';
-import type { Amendment } from '../storage/batch/journal';
+import type { Amendment } from '../storage/batch/write-journal';
 import type { RunGround } from '../storage/batch/open-run';
 import type { RunLocation } from '../storage/batch/run-directory';
 import { attemptNameOf } from './attempt-name';
@@ -11,7 +11,7 @@ import { illnessRule, passingOf, resultOf, type ChunkResult } from './chunk-resu
 import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
 import { attempt, currentOwner, parseAs, type ActivityDependencies, type Attempted } from './operation';
 import { sourceRoot, type AllowedRoots } from './roots';
-import { runLocation } from './run-location';
+import { provedLocation, runLocation } from './run-location';
 import { runStep, runSteps } from './run-step';
 
 /** A planned batch as history keeps it: references and numbers. */
@@ -31,6 +31,8 @@ export interface ChunkRequest {
   readonly chunk: number;
   /** 0 for the whole chunk; further passes try again what failed in passing. */
   readonly pass: number;
+  /** Of the journal that the pass before has written. */
+  readonly journalTag?: string;
   /** Whose targets they are, for the locks of files that get a saga of their own. */
   readonly storage: string;
 }
@@ -56,29 +58,30 @@ export function createBatchSteps({ roots, pool, clusterId, registry }: ActivityD
         const entry = { kind: 'run' as const, owner, location, ground, rollBack: input.onFailure === 'rollBack', chunks: null, facts: factsOf(input, owner.workflowId) };
         registry.add(entry);
         await run('openRun', { location, owner, ground, needsHardLinks: entry.rollBack });
-        const planned = await run('planBatch', { location, owner, list, layout, rehash });
-        registry.add({ ...entry, chunks: planned.chunks });
-        return { input, location, createdDirectories, ...planned, attempt: attempt() };
+        const { planSha256, ...planned } = await run('planBatch', { location, owner, list, layout, rehash });
+        const proved = provedLocation(location, { planSha256 });
+        registry.add({ ...entry, location: proved, chunks: planned.chunks });
+        return { input, location: proved, createdDirectories, ...planned, attempt: attempt() };
       });
     },
 
     /** Copies, verifies and publishes one chunk, and writes its journal. A chunk whose journal is there is done. */
-    async backupChunk({ batch, chunk, pass, storage }: ChunkRequest): Promise<ChunkResult> {
+    async backupChunk({ batch, chunk, pass, journalTag, storage }: ChunkRequest): Promise<ChunkResult> {
       const settings = settingsOf(batch, roots);
       const { location } = settings;
       const workflowId = currentOwner('').workflowId;
       return runSteps(pool, async (run) => {
         const before = pass === 0 ? undefined : await run('readOutcome', { location, chunk, workflowId });
         const only = before === undefined ? [] : passingOf(before).map(({ index }) => index);
-        const task: ChunkTask = { settings, chunk, attemptName: attemptNameOf(chunk), workflowId, illness: illnessRule(), pass, only };
+        const task: ChunkTask = { settings, chunk, attemptName: attemptNameOf(chunk), workflowId, illness: illnessRule(), pass, only, journalTag };
         return resultOf(await run('backUpChunk', task, syncs.since(location.destination)), location.destination, storage);
       });
     },
 
     /** Writes down what became of files that had a saga of their own. */
-    async amendChunk({ batch, chunk, amendments, storage }: { batch: Batch; chunk: number; amendments: readonly Amendment[]; storage: string }): Promise<ChunkResult> {
+    async amendChunk({ batch, chunk, amendments, journalTag, storage }: { batch: Batch; chunk: number; amendments: readonly Amendment[]; journalTag?: string; storage: string }): Promise<ChunkResult> {
       const location = runLocation(roots, batch.location);
-      return resultOf(await runStep(pool, 'amendJournal', { location, chunk, amendments }), location.destination, storage);
+      return resultOf(await runStep(pool, 'amendJournal', { location, chunk, amendments, journalTag }), location.destination, storage);
     },
   };
 }

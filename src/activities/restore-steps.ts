@@ -1,9 +1,11 @@
 import { failure, failureTypeOf, type FailureType } from '../failures';
 import { RestoreInput } from '../restore-models';
 import type { ChunkTask } from '../storage/batch/chunk';
+import type { JournalSums } from '../core/journal-sums';
+import type { RunLocation } from '../storage/batch/run-directory';
 import type { RunGround } from '../storage/batch/open-run';
 import type { Attributes } from '../storage/snapshot/restore/attributes';
-import type { FinishedRestore } from '../storage/snapshot/restore/finish-restore';
+import type { FinishedRestore } from '../storage/snapshot/restore/finished-restore';
 import { skipTexts, type RestoreSettings, type SkipReason } from '../storage/snapshot/restore/request';
 import { parseSnapshotName } from '../core/snapshot-name';
 import { attemptNameOf } from './attempt-name';
@@ -11,13 +13,13 @@ import { countsByType, illnessRule, passingOf, resultOf, type ChunkResult, type 
 import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
 import { attempt, currentOwner, parseAs, type ActivityDependencies, type Attempted } from './operation';
 import { readableRoot, type AllowedRoots } from './roots';
-import { runLocation } from './run-location';
+import { provedLocation, runLocation } from './run-location';
 import { runSteps } from './run-step';
 
 /** A planned restore as history keeps it: references and numbers. */
 export interface RestorePlan {
   readonly input: Omit<RestoreInput, 'paths'>;
-  readonly location: { readonly destination: string; readonly runId: string };
+  readonly location: Pick<RunLocation, 'destination' | 'runId' | 'proof'>;
   /** The whole name of the snapshot that was meant. */
   readonly snapshot: string;
   readonly ground: RunGround;
@@ -51,20 +53,20 @@ export function createRestoreSteps({ roots, pool, clusterId, registry }: Activit
         const ground = registry.findRun(request.runId)?.ground ?? (await run('inspectRun', { location }));
         registry.add({ kind: 'run', owner, location, ground, rollBack: false, chunks: null, facts: {} });
         await run('openRun', { location, owner, ground, needsHardLinks: false });
-        const { snapshot: name, files, sizeBytes, chunks, rootAttributes } = await run('planRestore', { location, repositoryRoot, repository, snapshot, paths, overwrite });
-        return { input, location, snapshot: name, ground: { ...ground, missingDirectories: [] }, files, sizeBytes, chunks, rootAttributes, attempt: attempt() };
+        const { snapshot: name, files, sizeBytes, chunks, rootAttributes, planSha256 } = await run('planRestore', { location, repositoryRoot, repository, snapshot, paths, overwrite });
+        return { input, location: provedLocation(location, { planSha256 }), snapshot: name, ground: { ...ground, missingDirectories: [] }, files, sizeBytes, chunks, rootAttributes, attempt: attempt() };
       });
     },
 
     /** Restores one chunk of files. A chunk whose journal is there is done. */
-    async restoreChunk({ restore, chunk, pass }: { restore: RestorePlan; chunk: number; pass: number }): Promise<ChunkResult> {
+    async restoreChunk({ restore, chunk, pass, journalTag }: { restore: RestorePlan; chunk: number; pass: number; journalTag?: string }): Promise<ChunkResult> {
       const settings = settingsOf(restore, roots);
       const { location } = settings;
       const { workflowId } = currentOwner('');
       return runSteps(pool, async (run) => {
         const before = pass === 0 ? undefined : await run('readOutcome', { location, chunk, workflowId });
         const only = before === undefined ? [] : passingOf(before).map(({ index }) => index);
-        const task: ChunkTask<RestoreSettings> = { settings, chunk, attemptName: attemptNameOf(chunk), workflowId, illness: illnessRule(), pass, only };
+        const task: ChunkTask<RestoreSettings> = { settings, chunk, attemptName: attemptNameOf(chunk), workflowId, illness: illnessRule(), pass, only, journalTag };
         const result = resultOf(await run('restoreChunk', task, syncs.since(location.destination)), location.destination, '');
         // Failed files are tried again together: the saga of a single file knows nothing of snapshots.
         return { ...result, singles: result.passing > 0 ? null : [] };
@@ -72,10 +74,10 @@ export function createRestoreSteps({ roots, pool, clusterId, registry }: Activit
     },
 
     /** Makes what is no file, and adds everything up. */
-    async finishRestore({ restore, cancelled }: { restore: RestorePlan; cancelled: boolean }): Promise<RestoreEnd> {
+    async finishRestore({ restore, cancelled, known }: { restore: RestorePlan; cancelled: boolean; known?: JournalSums }): Promise<RestoreEnd> {
       const settings = settingsOf(restore, roots);
       const { ground, chunks } = restore;
-      const finished = await runSteps(pool, (run) => run('finishRestore', { settings, ground, chunks, cancelled }, syncs.since(settings.location.destination)));
+      const finished = await runSteps(pool, (run) => run('finishRestore', { settings, ground, chunks, known, cancelled }, syncs.since(settings.location.destination)));
       return { ...endOf(finished), attempt: attempt() };
     },
 

@@ -1,6 +1,8 @@
 import { snapshotName } from '../core/snapshot-name';
 import { SnapshotInput } from '../snapshot-models';
 import type { ChunkSettings, ChunkTask } from '../storage/batch/chunk';
+import type { JournalSums } from '../core/journal-sums';
+import type { RunLocation } from '../storage/batch/run-directory';
 import type { SnapshotFacts } from '../storage/snapshot/seal-snapshot';
 import type { SnapshotCounts } from '../storage/snapshot/snapshot-record';
 import { version } from '../version';
@@ -9,13 +11,13 @@ import { illnessRule, passingOf, plannedFailures, resultOf, type ChunkResult, ty
 import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
 import { attempt, currentOwner, parseAs, type ActivityDependencies, type Attempted } from './operation';
 import { sourceRoot, type AllowedRoots } from './roots';
-import { snapshotLocation } from './run-location';
+import { provedLocation, snapshotLocation } from './run-location';
 import { runStep, runSteps } from './run-step';
 
 /** A planned snapshot as history keeps it: references and numbers. */
 export interface SnapshotPlan {
   readonly input: Omit<SnapshotInput, 'sources' | 'excludes'>;
-  readonly location: { readonly destination: string; readonly runId: string };
+  readonly location: Pick<RunLocation, 'destination' | 'runId' | 'proof'>;
   readonly files: number;
   readonly sizeBytes: number;
   readonly chunks: number;
@@ -59,19 +61,19 @@ export function createSnapshotSteps({ roots, pool, clusterId, registry }: Activi
           rehash: input.rehash,
         });
         const { files, sizeBytes, chunks } = planned;
-        return { input, location, files, sizeBytes, chunks, failures: plannedFailures(planned), attempt: attempt() };
+        return { input, location: provedLocation(location, planned), files, sizeBytes, chunks, failures: plannedFailures(planned), attempt: attempt() };
       });
     },
 
     /** Takes one chunk of files into the snapshot. A chunk whose journal is there is done. */
-    async snapshotChunk({ snapshot, chunk, pass }: { snapshot: SnapshotPlan; chunk: number; pass: number }): Promise<ChunkResult> {
+    async snapshotChunk({ snapshot, chunk, pass, journalTag }: { snapshot: SnapshotPlan; chunk: number; pass: number; journalTag?: string }): Promise<ChunkResult> {
       const settings = settingsOf(snapshot, roots);
       const { location } = settings;
       const { workflowId } = currentOwner('');
       return runSteps(pool, async (run) => {
         const before = pass === 0 ? undefined : await run('readSnapshotOutcome', { location, chunk, workflowId });
         const only = before === undefined ? [] : passingOf(before).map(({ index }) => index);
-        const task: ChunkTask = { settings, chunk, attemptName: attemptNameOf(chunk), workflowId, illness: illnessRule(), pass, only };
+        const task: ChunkTask = { settings, chunk, attemptName: attemptNameOf(chunk), workflowId, illness: illnessRule(), pass, only, journalTag };
         const result = resultOf(await run('snapshotChunk', task, syncs.since(location.destination)), location.destination, '');
         // Failed files are tried again together: a saga publishes by itself, and a snapshot only as a whole.
         return { ...result, singles: result.passing > 0 ? null : [] };
@@ -79,13 +81,13 @@ export function createSnapshotSteps({ roots, pool, clusterId, registry }: Activi
     },
 
     /** Completes the snapshot and publishes it. */
-    async sealSnapshot({ snapshot, startedAt, endedAt }: { snapshot: SnapshotPlan; startedAt: string; endedAt: string }): Promise<SealedSnapshot> {
+    async sealSnapshot({ snapshot, startedAt, endedAt, known }: { snapshot: SnapshotPlan; startedAt: string; endedAt: string; known?: JournalSums }): Promise<SealedSnapshot> {
       const settings = settingsOf(snapshot, roots);
       const { location, syncEach } = settings;
       const { operationId, host, tags, metadata, verifyBackup } = snapshot.input;
       const name = snapshotName(Date.parse(startedAt), operationId);
       const facts: SnapshotFacts = { name, id: operationId.slice(0, 8), host, tags, startedAt, endedAt, operationId, metadata, ...ownerOf(location.runId), programVersion: version };
-      const sealed = await runSteps(pool, (run) => run('sealSnapshot', { location, facts, syncEach, isVerified: verifyBackup }, syncs.since(location.destination)));
+      const sealed = await runSteps(pool, (run) => run('sealSnapshot', { location, facts, known, syncEach, isVerified: verifyBackup }, syncs.since(location.destination)));
       registry.remove(location.runId);
       const { status, parent, counts, verifiedFrom, leftOut, notKept } = sealed;
       return { snapshot: name, status, parent, counts, verifiedFrom, leftOut: leftOut.slice(0, MOST_LEFT_OUT), notKept, attempt: attempt() };

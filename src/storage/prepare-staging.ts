@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
-import { parseJson } from '../core/parse-json';
 import { revokedName, stagingName } from '../core/names';
 import { inParent, syncDirectory, type OpenDirectory } from './directory';
 import { blaming, isErrno, StorageError } from './errors';
@@ -8,6 +7,8 @@ import { lstatIfPresent, type FileStat } from './file-stat';
 import { canLinkIn } from './hard-links';
 import { requireReplaceable } from './inspect-file';
 import { createParents } from './parents';
+import { readOwnRecord } from './records/own-file';
+import { stagingRecord } from './staging-record';
 import { entryNames, explainMissing, liveEntry, requireDestination, unlinkIfPresent, type StagingLocation } from './staging';
 
 const RECORD_FORMAT_VERSION = 1;
@@ -28,7 +29,8 @@ export interface PreparedStaging {
   readonly hardLinks: boolean;
 }
 
-interface StagingRecord extends PreparedStaging {
+/** What a staging directory says of itself. */
+export interface StagingRecord extends PreparedStaging {
   readonly formatVersion: number;
   readonly owner: StagingOwner;
   readonly targetPath: string;
@@ -69,12 +71,9 @@ function makeStaging(parent: OpenDirectory, { runId, targetPath }: StagingLocati
 }
 
 function readRecord(parent: OpenDirectory, location: StagingLocation): StagingRecord | undefined {
-  try {
-    return parseJson(fs.readFileSync(liveEntry(parent, location, entryNames.record), 'utf8')) as StagingRecord;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  }
+  const { targetPath } = location;
+  const record = stagingRecord(RECORD_FORMAT_VERSION, (_path, why, cause) => new StorageError('RunAltered', 'destination', targetPath, `The record in the staging directory of ${targetPath} is not as the run wrote it: it ${why}`, {}, { cause }));
+  return readOwnRecord(liveEntry(parent, location, entryNames.record), record);
 }
 
 /** Written aside, synced, then given its name exclusively: of two attempts at once, the second takes the first's answer. */

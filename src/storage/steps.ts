@@ -11,12 +11,14 @@ import { discardStaging, finalizeFile, unpublishFile, type Published } from './u
 import { backUpChunk } from './batch/backup-chunk';
 import { removeCreatedDirectories } from './batch/created-directories';
 import { discardRun, isForgotten } from './batch/discard-run';
-import { amendJournal, readReport, type Amendment } from './batch/journal';
+import { readReport } from './batch/journal';
+import { checkJournals, type ChunkRange } from './batch/journal-check';
 import type { ChunkTask } from './batch/chunk';
 import { inspectRun, openRun, requireOwner, type OpenRunRequest, type RunGround } from './batch/open-run';
 import { planBatch, type PlanRequest } from './batch/plan-batch';
 import type { RunLocation } from './batch/run-directory';
 import { isCommitted, sealRun, type SealRequest } from './batch/seal-run';
+import { amendJournal, type Amendment } from './batch/write-journal';
 import { revokeRun, undoChunk } from './batch/undo-chunk';
 import { discardSnapshot } from './snapshot/discard-snapshot';
 import { planSnapshot, type SnapshotPlanRequest } from './snapshot/plan-snapshot';
@@ -64,13 +66,14 @@ export const steps = {
     return readReport(input.location, input.chunk);
   },
   backUpChunk: (input: ChunkTask, control: TransferControl) => backUpChunk(input, control),
-  amendJournal: (input: { location: RunLocation; chunk: number; amendments: readonly Amendment[] }) => amendJournal(input.location, input.chunk, input.amendments),
+  amendJournal: (input: { location: RunLocation; chunk: number; amendments: readonly Amendment[]; journalTag?: string }) => amendJournal(input.location, input.chunk, input.amendments, input.journalTag),
   /** Answers whether the run is committed: then there is nothing to undo any more. */
   revokeRun: (input: { location: RunLocation }) => {
     revokeRun(input.location);
     return isCommitted(input.location);
   },
-  undoChunk: (input: { location: RunLocation; chunk: number }) => undoChunk(input.location, input.chunk),
+  checkJournals: (input: ChunkRange) => checkJournals(input),
+  undoChunk: (input: { location: RunLocation; chunk: number; journalTag?: string | null }) => undoChunk(input.location, input.chunk, input.journalTag),
   removeCreatedDirectories: (input: { location: RunLocation }) => removeCreatedDirectories(input.location),
   discardRun: (input: { location: RunLocation; ground: RunGround }) => discardRun(input.location, input.ground),
   isForgotten: (input: { location: RunLocation; ground: RunGround }) => isForgotten(input.location, input.ground),

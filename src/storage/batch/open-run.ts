@@ -1,15 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
-import { parseJson } from '../../core/parse-json';
 import { OpenDirectory, syncDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
 import { lstatIfPresent } from '../file-stat';
 import { canLinkIn } from '../hard-links';
 import { createParents, missingParents } from '../parents';
 import type { StagingOwner } from '../prepare-staging';
+import { readOwnRecord, type OwnRecord } from '../records/own-file';
+import { stagingOwner } from '../staging-record';
 import { identityOf, requireDestination, type DirectoryIdentity } from '../staging';
 import { runDirectory, runEntries, runsDirectory, type RunLocation } from './run-directory';
+import { alteredRun } from './run-proof';
 
 /** A few journals of a thousand files each, and the records at the end. */
 const RESERVE_BYTES = 2 * 1024 * 1024;
@@ -67,12 +69,13 @@ export function openRun({ location, owner, ground, needsHardLinks }: OpenRunRequ
   });
 }
 
+const ownerRecord: OwnRecord<RunOwner> = { side: 'destination', maxBytes: 64 * 1024, shape: stagingOwner, refuse: alteredRun };
+
 /** @throws StorageError `PermissionDenied` unless the run belongs to the workflow that asks */
 export function requireOwner(location: RunLocation, workflowId: string): void {
   requireRun(location);
   const path = join(runDirectory(location), runEntries.owner);
-  const owner = blaming('destination', path, () => parseJson(fs.readFileSync(path, 'utf8')) as RunOwner);
-  if (owner.workflowId === workflowId) return;
+  if (readOwnRecord(path, ownerRecord)?.workflowId === workflowId) return;
   throw new StorageError('EACCES', 'destination', path, `The run in ${location.destination} belongs to another workflow`);
 }
 

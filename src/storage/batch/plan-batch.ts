@@ -6,7 +6,9 @@ import { ChunkedLinesWriter } from './chunked-lines';
 import { readEntryAt, readList, type Separator } from './list-reader';
 import { LastRun } from './last-run';
 import { planLine } from './plan';
-import { planOnce } from './plan-once';
+import { objectOf, wholeNumber } from '../records/shape';
+import type { ProvedPlan } from './plan-digests';
+import { planOnce, type WrittenPlan } from './plan-once';
 import type { RunLocation } from './run-directory';
 import { SeenPaths } from './seen-paths';
 import type { RunOwner } from './open-run';
@@ -33,17 +35,20 @@ export interface Planned {
   readonly duplicates: number;
 }
 
+const count = wholeNumber();
+const plannedBatch = objectOf<Planned>({ files: count, sizeBytes: count, chunks: count, duplicates: count });
+
 /**
  * Turns a list of sources into a plan on the destination: looks at each source once, names its target, cuts the list
  * into chunks. Nothing else is written. The plan gets its name when it is complete, and the first one counts: repeated,
  * or late, this answers what is there.
  * @throws StorageError `TargetCollision` naming two sources that would meet in one target, `InvalidInput`, errno names
  */
-export function planBatch(request: PlanRequest, control: TransferControl): Planned {
-  return planOnce(request.location, (draft) => writePlan(request, draft, control));
+export function planBatch(request: PlanRequest, control: TransferControl): ProvedPlan<Planned> {
+  return planOnce(request.location, plannedBatch, (draft) => writePlan(request, draft, control));
 }
 
-function writePlan(request: PlanRequest, draft: string, control: TransferControl): Planned {
+function writePlan(request: PlanRequest, draft: string, control: TransferControl): WrittenPlan<Planned> {
   const writer = new ChunkedLinesWriter(draft);
   const lastRun = request.rehash ? undefined : LastRun.open(request.location);
   const seen = new SeenTargets(request.list);
@@ -59,7 +64,8 @@ function writePlan(request: PlanRequest, draft: string, control: TransferControl
       sizeBytes += size;
       control.finishFile();
     }
-    return { files, sizeBytes, chunks: writer.close(), duplicates: seen.duplicates };
+    const { chunks, sha256 } = writer.close();
+    return { planned: { files, sizeBytes, chunks, duplicates: seen.duplicates }, parts: { plan: sha256 } };
   } finally {
     writer.abandon();
     lastRun?.close();

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { RunProof } from './run-proof';
 
 /** Where a run of many files keeps its plan, its journal and what it stages: below the destination, named by the run. */
 export interface RunLocation {
@@ -10,6 +11,8 @@ export interface RunLocation {
   readonly runId: string;
   /** Snapshots are written apart from the records of batches. */
   readonly area?: 'incoming';
+  /** What its files are proved by, from history; absent until it is planned. */
+  readonly proof?: RunProof;
 }
 
 /** Where the runs of a destination have their directories. */

@@ -1,15 +1,16 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import type { JournalSums } from '../../core/journal-sums';
 import { withDraft } from '../batch/draft';
 import { requireSynced } from '../batch/group-sync';
 import { requireOwner } from '../batch/open-run';
-import { readPlanned } from '../batch/plan-once';
+import { readPlanned } from '../batch/plan-digests';
 import { runDirectory, type RunLocation } from '../batch/run-directory';
 import type { TransferControl } from '../control';
 import { syncDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
 import { dataDirectory, incomingSnapshot } from './incoming-data';
-import type { PlannedSnapshot } from './plan-snapshot';
+import { plannedSnapshot } from './planned-snapshot';
 import { removeTree } from './remove-tree';
 import { FORMAT_VERSION, incomingDirectory } from './repository';
 import { writeEntries } from './write-entries';
@@ -21,6 +22,8 @@ export type SnapshotFacts = Pick<SnapshotRecord, 'name' | 'id' | 'host' | 'tags'
 export interface SealSnapshotRequest {
   readonly location: RunLocation;
   readonly facts: SnapshotFacts;
+  /** What history knows of the run's journals. */
+  readonly known?: JournalSums;
   /** Sync each directory by itself: where syncing the file system at once cannot be trusted. */
   readonly syncEach: boolean;
   readonly isVerified: boolean;
@@ -30,7 +33,7 @@ export interface SealSnapshotRequest {
  * Completes a snapshot whose chunks are all done: everything that is no file, metadata, checksums and record; makes it
  * durable, and publishes it by one rename. Repeated, it answers what was published.
  * @throws StorageError `PermissionDenied` unless the run belongs to the workflow of the facts, `DestinationGone`,
- *   `DestinationError`, `Cancelled`, errno names
+ *   `DestinationError`, `RunAltered`, `Cancelled`, errno names
  */
 export function sealSnapshot(request: SealSnapshotRequest, control: TransferControl): SnapshotRecord {
   const { location } = request;
@@ -78,7 +81,7 @@ function writeRecord(request: SealSnapshotRequest, control: TransferControl): Sn
   const { location, facts, isVerified } = request;
   const run = runDirectory(location);
   requireOwner(location, facts.workflowId);
-  const planned = readPlanned<PlannedSnapshot>(location);
+  const planned = readPlanned(location, plannedSnapshot);
   if (planned === undefined) throw new StorageError('StagingRevoked', 'destination', location.destination, `The plan of the run in ${location.destination} is gone`);
   const { sums, ...written } = writeEntries(request, planned, control);
   const { sources, parent, leftOut } = planned;

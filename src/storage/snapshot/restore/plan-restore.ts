@@ -1,11 +1,11 @@
-import { join } from 'node:path';
 import { isBelow } from '../../../core/roots';
 import { ChunkedLinesWriter } from '../../batch/chunked-lines';
-import { withDraft } from '../../batch/draft';
-import { planOnce } from '../../batch/plan-once';
-import { runDirectory, runEntries, type RunLocation } from '../../batch/run-directory';
+import type { ProvedPlan } from '../../batch/plan-digests';
+import { planOnce, type WrittenPlan } from '../../batch/plan-once';
 import type { TransferControl } from '../../control';
 import { StorageError } from '../../errors';
+import { nullable, objectOf, text, wholeNumber } from '../../records/shape';
+import { attributeFields } from '../entry-shape';
 import { openWanted } from './open-source';
 import type { Attributes } from './attributes';
 import type { RestoreRequest } from './request';
@@ -33,12 +33,20 @@ export interface PlannedRestore {
   readonly rootAttributes: Attributes | null;
 }
 
-const TREE = 'tree.ndjson';
+const count = wholeNumber();
 
-/** Where a plan has what is no file of its own. */
-export function treePath(location: RunLocation): string {
-  return join(runDirectory(location), runEntries.plan, TREE);
-}
+const plannedRestore = objectOf<PlannedRestore>({
+  snapshot: text(40, /^[\w-]+$/),
+  files: count,
+  sizeBytes: count,
+  chunks: count,
+  directories: count,
+  symlinks: count,
+  fifos: count,
+  hardLinks: count,
+  skipped: count,
+  rootAttributes: nullable(objectOf<Attributes>(attributeFields)),
+});
 
 /**
  * Plans a restore: files in chunks, and beside them everything else in the snapshot's order. Nothing else is written. The
@@ -46,9 +54,9 @@ export function treePath(location: RunLocation): string {
  * @throws StorageError `SnapshotNotFound`, `SnapshotDamaged`, `RepositoryNotFound`, `TargetInvalid` for a target inside the
  *   repository, `InvalidInput` for a path that is not in the snapshot, errno names
  */
-export function planRestore(request: RestoreRequest, control: TransferControl): PlannedRestore {
+export function planRestore(request: RestoreRequest, control: TransferControl): ProvedPlan<PlannedRestore> {
   refuseRepository(request.repository, request.location.destination);
-  return planOnce(request.location, (draft) => withDraft(draft, TREE, (tree) => new Planning(request, draft, (item) => tree.add(itemLine(item)), () => tree.close()).plan(control)));
+  return planOnce(request.location, plannedRestore, (draft) => new Planning(request, draft).plan(control));
 }
 
 /** @throws StorageError `TargetInvalid` */
@@ -61,17 +69,17 @@ type Counts = { -readonly [Key in keyof PlannedRestore]: PlannedRestore[Key] };
 class Planning {
   private readonly counts: Counts = { snapshot: '', files: 0, sizeBytes: 0, chunks: 0, directories: 0, symlinks: 0, fifos: 0, hardLinks: 0, skipped: 0, rootAttributes: null };
   private readonly writer: ChunkedLinesWriter;
+  private readonly tree: ChunkedLinesWriter;
 
   constructor(
     private readonly request: RestoreRequest,
     draft: string,
-    private readonly addToTree: (item: TreeItem) => void,
-    private readonly closeTree: () => void,
   ) {
     this.writer = new ChunkedLinesWriter(draft);
+    this.tree = new ChunkedLinesWriter(draft, 'tree');
   }
 
-  plan(control: TransferControl): PlannedRestore {
+  plan(control: TransferControl): WrittenPlan<PlannedRestore> {
     const finder = new TargetFinder(this.request.location);
     try {
       const snapshot = openWanted(this.request);
@@ -89,10 +97,12 @@ class Planning {
           this.add(item);
         }
       }
-      this.closeTree();
-      return { ...this.counts, chunks: this.writer.close() };
+      const tree = this.tree.close();
+      const files = this.writer.close();
+      return { planned: { ...this.counts, chunks: files.chunks }, parts: { plan: files.sha256, tree: tree.sha256 } };
     } finally {
       this.writer.abandon();
+      this.tree.abandon();
       finder.close();
     }
   }
@@ -111,7 +121,7 @@ class Planning {
 
   private add(item: TreeItem): void {
     this.counts[countOf[item.type]] += 1;
-    this.addToTree(item);
+    this.tree.add(JSON.stringify(itemLine(item)), 0);
   }
 }
 
