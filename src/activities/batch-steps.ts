@@ -1,3 +1,4 @@
+import { existsSync, realpathSync } from 'node:fs';
 import { listDirectory } from '../config';
 import { isBelow } from '../core/roots';
 import { BatchBackupInput } from '../batch-models';
@@ -47,9 +48,7 @@ export function createBatchSteps({ roots, pool, clusterId, registry }: ActivityD
       const { sources, sourceList, ...input } = parseAs(BatchBackupInput, request.input);
       const location = runLocation(roots, { destination: input.backupDir, runId: request.runId });
       sources?.forEach((path) => sourceRoot(roots, path));
-      // A list may lie where sources lie, or where a command on this host has put it.
-      if (sourceList !== undefined && !isBelow(listDirectory(registry.stateDirectory), sourceList.path)) sourceRoot(roots, sourceList.path);
-      const list = sources === undefined ? { path: sourceList?.path ?? '', separator: sourceList?.separator ?? 'nul' } : { sources };
+      const list = sourceList === undefined ? { sources: sources ?? [] } : { ...sourceList, ...placeOf(sourceList.path, roots, registry.stateDirectory) };
       const owner = { ...currentOwner(clusterId), runId: request.runId };
       const { layout, rehash } = input;
       return runSteps(pool, async (run) => {
@@ -84,6 +83,14 @@ export function createBatchSteps({ roots, pool, clusterId, registry }: ActivityD
       return resultOf(await runStep(pool, 'amendJournal', { location, chunk, amendments, journalTag }), location.destination, storage);
     },
   };
+}
+
+/** A list may lie where sources lie, or where a command on this host has put it: links in the way to that are the worker's own. */
+function placeOf(path: string, roots: AllowedRoots, stateDirectory: string): { readonly root: string; readonly path: string } {
+  const lists = listDirectory(stateDirectory);
+  if (!isBelow(lists, path) || !existsSync(lists)) return { root: sourceRoot(roots, path), path };
+  const root = realpathSync(lists);
+  return { root, path: `${root}${path.slice(lists.length)}` };
 }
 
 function settingsOf({ input, location: planned }: Batch, roots: AllowedRoots): ChunkSettings {

@@ -47,6 +47,7 @@ export function readJournal<Outcome extends ChunkOutcome>(location: RunLocation,
   if (end < 0 || end - start > MAX_LINE_BYTES) throw alteredRun(path, 'has no first line');
   const line = data.toString('utf8', start, end);
   const lines = data.subarray(end + 1);
+  if (data.at(-1) !== 0x0a) throw alteredRun(path, 'breaks off');
   const expected = journalTag(location, chunk, line, lines);
   if (expected !== undefined && !isTag(tag, expected)) throw alteredRun(path, 'has another tag');
   return { outcome: parseOwn(line, shape, (why) => alteredRun(path, `${why} in its first line`)), lines, tag: expected, path };

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import type { ChunkTask } from '../../../src/storage/batch/chunk';
+import type { ProvedPlan } from '../../../src/storage/batch/plan-digests';
 import type { ChunkReport } from '../../../src/storage/batch/journal';
 import { inspectRun, openRun, type RunGround } from '../../../src/storage/batch/open-run';
 import type { RunLocation } from '../../../src/storage/batch/run-directory';
@@ -53,10 +54,11 @@ export class Restore {
     openRun({ location: this.location, owner, ground: this.ground, needsHardLinks: false });
   }
 
-  plan(): PlannedRestore {
+  plan(): ProvedPlan<PlannedRestore> {
     const { location, repository, overwrite, options } = this;
-    this.planned = planRestore({ location, repositoryRoot: this.folder, repository, snapshot: options.snapshot ?? 'latest', paths: options.paths ?? [], overwrite }, this.control);
-    return this.planned;
+    const planned = planRestore({ location, repositoryRoot: this.folder, repository, snapshot: options.snapshot ?? 'latest', paths: options.paths ?? [], overwrite }, this.control);
+    this.planned = planned;
+    return planned;
   }
 
   settings(): RestoreSettings {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { snapshotName } from '../../../src/core/snapshot-name';
 import type { ChunkTask } from '../../../src/storage/batch/chunk';
+import type { ProvedPlan } from '../../../src/storage/batch/plan-digests';
 import type { ChunkReport } from '../../../src/storage/batch/journal';
 import { inspectRun, openRun } from '../../../src/storage/batch/open-run';
 import { runDirectory, type RunLocation } from '../../../src/storage/batch/run-directory';
@@ -60,7 +61,7 @@ export class SnapshotRun {
     return join(this.repository, this.name, 'data');
   }
 
-  plan(): PlannedSnapshot {
+  plan(): ProvedPlan<PlannedSnapshot> {
     const { location, root, repository, options } = this;
     const owner = { clusterId: 'cluster', namespace: 'default', workflowId: WORKFLOW_ID, runId: location.runId };
     openRun({ location, owner, ground: inspectRun(location), needsHardLinks: false });

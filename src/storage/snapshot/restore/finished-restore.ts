@@ -1,5 +1,5 @@
 import { absoluteText, readFrom, sampleOf, side, someText } from '../../records/fields';
-import { mapOf, nullable, objectOf, oneOf, text, wholeNumber, type Shape } from '../../records/shape';
+import { nullable, objectOf, oneOf, optional, text, wholeNumber, type Shape } from '../../records/shape';
 import { failureCount } from '../planned-snapshot';
 import { skipTexts, type SkipReason } from './request';
 import type { RestoreSummary, SampledFailure, SampledSkip } from './restore-tally';
@@ -13,13 +13,15 @@ export interface FinishedRestore extends RestoreSummary {
 const count = wholeNumber();
 const reasons = Object.keys(skipTexts) as SkipReason[];
 
+const byReason = objectOf<Partial<Record<SkipReason, number>>>({ exists: optional(count), notInSnapshot: optional(count), socket: optional(count), device: optional(count), reserved: optional(count), cancelled: optional(count) });
+
 export const finishedRestore: Shape<FinishedRestore> = objectOf<FinishedRestore>({
   entries: count,
   restored: count,
   unchanged: count,
   failed: count,
   skipped: count,
-  skippedByReason: mapOf(count, reasons.length),
+  skippedByReason: byReason,
   sizeBytes: count,
   unchangedBytes: count,
   verifiedFrom: nullable(readFrom),
