@@ -71,7 +71,8 @@ export function objectOf<T extends object>(fields: Fields<T>): Shape<T> {
     let known = 0;
     for (let index = 0; index < names.length; index += 1) {
       const name = names[index] as string;
-      const item = Object.hasOwn(value, name) ? value[name] : undefined;
+      // What comes out of JSON inherits nothing but what no field of ours is called.
+      const item = value[name];
       if (item !== undefined) known += 1;
       const wrong = (shapes[index] as Shape<unknown>)(item);
       if (wrong !== undefined) return below(name, wrong);
