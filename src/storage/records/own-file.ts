@@ -1,4 +1,5 @@
 import * as fs from 'node:fs';
+import { parseJson } from '../../core/parse-json';
 import { blaming, isErrno, type Side, type StorageError } from '../errors';
 import { kindOf } from '../file-stat';
 import { splitLines } from './lines';
@@ -107,13 +108,12 @@ function isOtherVersion(value: unknown, version: number | undefined): value is {
 }
 
 /** A value as JSON that is not to be trusted. @throws what `refuse` answers */
-export function parseOwn<T>(json: string, shape: Shape<T>, refuse: (why: string) => StorageError): T {
+export function parseOwn<T>(json: string, shape: Shape<T>, refuse: (why: string, cause?: unknown) => StorageError): T {
   let value: unknown;
   try {
-    value = JSON.parse(json);
-  } catch {
-    // Without the parser's complaint: it quotes what it could not read.
-    throw refuse('is no JSON');
+    value = parseJson(json);
+  } catch (error) {
+    throw refuse('is no JSON', error);
   }
   const wrong = shape(value);
   if (wrong === undefined) return value as T;
