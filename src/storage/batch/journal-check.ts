@@ -1,5 +1,6 @@
 import { chunksPerSum, sumAt, sumOfTags, type JournalSums } from '../../core/journal-sums';
 import { journalPath, readLines } from './journal';
+import { missingInRun } from './open-run';
 import { runDirectory, runEntries, type RunLocation } from './run-directory';
 import { alteredRun } from './run-proof';
 
@@ -30,7 +31,7 @@ export class JournalCheck {
     const { known, location } = this;
     if (known === undefined || location.proof === undefined) return;
     const isSettled = chunk < known.begun && !this.unsettled.has(chunk);
-    if (isSettled !== (tag !== undefined) && !this.unsettled.has(chunk)) throw alteredRun(journalPath(location, chunk), isSettled ? 'is missing' : 'is of a chunk that was never begun');
+    if (isSettled !== (tag !== undefined) && !this.unsettled.has(chunk)) throw isSettled ? missingInRun(location, journalPath(location, chunk)) : alteredRun(journalPath(location, chunk), 'is of a chunk that was never begun');
     if (isSettled && tag !== undefined) this.tags.push(tag);
     this.next = chunk + 1;
     if (this.next % this.perSum === 0) this.endSum(this.next / this.perSum - 1);

@@ -4,6 +4,7 @@ import { parseOwn, readOwnFile, type OwnFile } from '../records/own-file';
 import type { Shape } from '../records/shape';
 import type { ChunkOutcome, ChunkTask, EntryFailure, JournalEntry, RunSettings } from './chunk';
 import { chunkOutcome, journalEntry } from './journal-shape';
+import { missingInRun } from './open-run';
 import { journalName, runDirectory, runEntries, type RunLocation } from './run-directory';
 import { alteredRun, isTag, tagOf } from './run-proof';
 
@@ -65,7 +66,8 @@ export function readLines(location: RunLocation, chunk: number): Journal | undef
  */
 export function requireJournal({ settings, chunk, pass, journalTag: expected }: ChunkTask<RunSettings>, found: Pick<Journal, 'outcome' | 'tag'> | undefined): void {
   if (expected === undefined || (found !== undefined && (found.outcome.pass >= pass || found.tag === expected))) return;
-  throw alteredRun(journalPath(settings.location, chunk), found === undefined ? 'is missing' : 'is another one than an earlier pass has written');
+  const path = journalPath(settings.location, chunk);
+  throw found === undefined ? missingInRun(settings.location, path) : alteredRun(path, 'is another one than an earlier pass has written');
 }
 
 /** The entries that are written in lines. @throws StorageError `RunAltered` */

@@ -75,7 +75,9 @@ const ownerRecord: OwnRecord<RunOwner> = { side: 'destination', maxBytes: 64 * 1
 export function requireOwner(location: RunLocation, workflowId: string): void {
   requireRun(location);
   const path = join(runDirectory(location), runEntries.owner);
-  if (readOwnRecord(path, ownerRecord)?.workflowId === workflowId) return;
+  const owner = readOwnRecord(path, ownerRecord);
+  if (owner === undefined) throw missingInRun(location, path);
+  if (owner.workflowId === workflowId) return;
   throw new StorageError('EACCES', 'destination', path, `The run in ${location.destination} belongs to another workflow`);
 }
 
@@ -84,6 +86,12 @@ export function requireRun(location: RunLocation): void {
   const path = join(runDirectory(location), runEntries.owner);
   if (blaming('destination', path, () => lstatIfPresent(path)) !== undefined) return;
   throw new StorageError('DestinationGone', 'destination', location.destination, `The run's directory in ${location.destination} is gone`);
+}
+
+/** What a file of a run that is not there means: somebody took it away, unless the whole disk is away. @throws StorageError `DestinationGone` */
+export function missingInRun(location: RunLocation, path: string): StorageError {
+  requireRun(location);
+  return alteredRun(path, 'is missing');
 }
 
 function refuseRevoked({ destination }: RunLocation, run: string): void {

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { parseRecord, readOwnFile, type OwnRecord } from '../records/own-file';
 import { sha256 } from '../records/fields';
 import { objectOf, optional, type Shape } from '../records/shape';
+import { missingInRun } from './open-run';
 import { runDirectory, runEntries, type RunLocation } from './run-directory';
 import { alteredRun, digestOf } from './run-proof';
 
@@ -45,14 +46,14 @@ export interface ReadDigests extends PlanDigests {
 export function readDigests(location: RunLocation): ReadDigests | undefined {
   const path = planPath(location, planEntries.digests);
   const data = readOwnFile(path, digests);
-  requireDigest(path, data, location.proof?.planSha256);
+  requireDigest(location, path, data, location.proof?.planSha256);
   return data && { ...parseRecord(data.toString('utf8'), path, digests), sha256: digestOf(data) };
 }
 
 /** @throws StorageError `RunAltered` unless the data has the digest, where one is known */
-export function requireDigest(path: string, data: Buffer | undefined, expected: string | undefined): void {
+export function requireDigest(location: RunLocation, path: string, data: Buffer | undefined, expected: string | undefined): void {
   if (expected === undefined || (data !== undefined && digestOf(data) === expected)) return;
-  throw alteredRun(path, data === undefined ? 'is missing' : 'has another digest');
+  throw data === undefined ? missingInRun(location, path) : alteredRun(path, 'has another digest');
 }
 
 /** A plan in numbers, with the digest that proves all of it, where something vouches for the plan. */
@@ -67,6 +68,6 @@ export function readPlanned<Planned extends object>(location: RunLocation, shape
   const record = { side: 'destination', maxBytes: MAX_PLANNED_BYTES, shape, refuse: alteredRun } as const;
   const found = readDigests(location);
   const data = readOwnFile(path, record);
-  requireDigest(path, data, found?.planned);
+  requireDigest(location, path, data, found?.planned);
   return data && { ...parseRecord(data.toString('utf8'), path, record), planSha256: found?.sha256 };
 }

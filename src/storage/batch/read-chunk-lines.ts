@@ -3,6 +3,7 @@ import { MAX_LINE_BYTES, splitLines } from '../records/lines';
 import { openOwnFile, readOwnFile, readRange, withOwnFile, type OwnFile } from '../records/own-file';
 import { indexRecord, partEntries } from './chunked-lines';
 import { planPath, readDigests, requireDigest, type PlanPart } from './plan-digests';
+import { missingInRun } from './open-run';
 import type { RunLocation } from './run-directory';
 import { alteredRun, digestOf } from './run-proof';
 
@@ -76,8 +77,9 @@ class PlanIndex {
     // Plans of earlier programs have no digests, and shorter records.
     this.recordBytes = this.isProved ? indexRecord.bytes : indexRecord.numbersBytes;
     const data = readOwnFile(this.indexPath, indexFile);
-    requireDigest(this.indexPath, data, digests?.[part]);
-    if (data === undefined || data.length % this.recordBytes !== 0) throw alteredRun(this.indexPath, 'is not built as it should be');
+    requireDigest(location, this.indexPath, data, digests?.[part]);
+    if (data === undefined) throw missingInRun(location, this.indexPath);
+    if (data.length % this.recordBytes !== 0) throw alteredRun(this.indexPath, 'is not built as it should be');
     this.data = data;
     this.chunks = data.length / this.recordBytes;
   }

@@ -8,6 +8,7 @@ import type { ChunkOutcome, JournalEntry } from './chunk';
 import { chunkOutcome } from './journal-shape';
 import { failedEntries, journalPath, journalTag, parseLines, readJournal, readLines, type ChunkReport } from './journal';
 import { outcomeOf } from './outcome';
+import { missingInRun } from './open-run';
 import { runDirectory, runEntries, type RunLocation } from './run-directory';
 import { alteredRun } from './run-proof';
 import type { Shape } from '../records/shape';
@@ -118,7 +119,8 @@ const AMENDED = 1000;
 export function amendJournal(location: RunLocation, chunk: number, amendments: readonly Amendment[], expected?: string): ChunkReport {
   const found = readLines(location, chunk);
   const isKnown = expected === undefined || (found !== undefined && (found.tag === expected || found.outcome.pass === AMENDED));
-  if (!isKnown) throw alteredRun(journalPath(location, chunk), found === undefined ? 'is missing' : 'is another one than an earlier pass has written');
+  const path = journalPath(location, chunk);
+  if (!isKnown) throw found === undefined ? missingInRun(location, path) : alteredRun(path, 'is another one than an earlier pass has written');
   const entries = found === undefined ? [] : parseLines(found);
   for (const { index, entry } of amendments) {
     const before = entries[index];

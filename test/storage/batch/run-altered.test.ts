@@ -5,6 +5,7 @@ import { addTag, sumAt, sumOfTags, type JournalSums } from '../../../src/core/jo
 import { backUpChunk } from '../../../src/storage/batch/backup-chunk';
 import type { ChunkTask } from '../../../src/storage/batch/chunk';
 import { checkJournals } from '../../../src/storage/batch/journal-check';
+import { readChunk } from '../../../src/storage/batch/plan';
 import { proofFor } from '../../../src/storage/batch/run-proof';
 import { runDirectory, type RunLocation } from '../../../src/storage/batch/run-directory';
 import { isCommitted, sealRun } from '../../../src/storage/batch/seal-run';
@@ -311,4 +312,14 @@ describe('sums of tags', () => {
     const sums = addTag([], 2, tags[0] ?? '');
     expect([sumAt({ sums }, 0), sumAt({ sums }, 2), sumAt({ sums }, 7)]).toEqual(['0'.repeat(64), tags[0], '0'.repeat(64)]);
   });
+});
+
+test('a run whose whole directory is away is waited for, and not taken for an altered one', () => {
+  const { location, task } = batch();
+  const { journalTag } = backUpChunk(task(), control);
+  fs.renameSync(runDirectory(location), path('away'));
+  expect(codeOf(() => backUpChunk(task(1, [0], journalTag), control))).toBe('DestinationGone');
+  expect(codeOf(() => readChunk(location, 0))).toBe('DestinationGone');
+  expect(codeOf(() => amendJournal(location, 0, [], journalTag))).toBe('DestinationGone');
+  expect(codeOf(() => checkJournals({ location, first: 0, end: 1, chunks: 1, known: settled(journalTag) }))).toBe('DestinationGone');
 });
