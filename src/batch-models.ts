@@ -16,23 +16,26 @@ const SourceList = z.strictObject({
   entries: z.int().min(1).optional(),
 });
 
+/** How to back many files up: the input without its list. */
+export const BatchSettings = z.strictObject({
+  /** Directory that gets the copies. */
+  backupDir: absolutePath,
+  /** `flat`: `{name}.backup`; `tree`: the full path below the directory. */
+  layout: z.enum(['flat', 'tree']).default('flat'),
+  /** `continue`: a failed file does not stop the others; `rollBack`: all or nothing. */
+  onFailure: z.enum(['continue', 'rollBack']).default('continue'),
+  onSourceChanged: z.enum(['fail', 'accept']).default('fail'),
+  /** Read every file, whatever the last run knows of it. */
+  rehash: z.boolean().default(false),
+  ...runFields,
+});
+
 /** What to back up and how, for many files. */
-export const BatchBackupInput = z
-  .strictObject({
-    /** Absolute paths of the files, for short lists. */
-    sources: z.array(absolutePath).min(1).refine(fitsInline, `must be at most ${MAX_INLINE_LIST_BYTES} bytes as JSON; use sourceList`).optional(),
-    sourceList: SourceList.optional(),
-    /** Directory that gets the copies. */
-    backupDir: absolutePath,
-    /** `flat`: `{name}.backup`; `tree`: the full path below the directory. */
-    layout: z.enum(['flat', 'tree']).default('flat'),
-    /** `continue`: a failed file does not stop the others; `rollBack`: all or nothing. */
-    onFailure: z.enum(['continue', 'rollBack']).default('continue'),
-    onSourceChanged: z.enum(['fail', 'accept']).default('fail'),
-    /** Read every file, whatever the last run knows of it. */
-    rehash: z.boolean().default(false),
-    ...runFields,
-  })
+export const BatchBackupInput = BatchSettings.extend({
+  /** Absolute paths of the files, for short lists. */
+  sources: z.array(absolutePath).min(1).refine(fitsInline, `must be at most ${MAX_INLINE_LIST_BYTES} bytes as JSON; use sourceList`).optional(),
+  sourceList: SourceList.optional(),
+})
   .refine((input) => (input.sources === undefined) !== (input.sourceList === undefined), { path: ['sources'], message: 'give either sources or sourceList' });
 export type BatchBackupInput = z.output<typeof BatchBackupInput>;
 export type BatchBackupRequest = z.input<typeof BatchBackupInput>;

@@ -25,6 +25,8 @@ export const failureKinds = {
   SourceReadError: transient('The source could not be read; check its disk.'),
   PermissionDenied: permanent('Give the worker\'s user access, or run the worker as a user that has it.'),
   TargetNotAllowed: permanent('Start the worker with a --destination-root that holds the target.'),
+  TargetInsideRepository: permanent('Name a target outside of the repository: what is in one is changed by its own commands alone.'),
+  NotOwnRun: permanent('A run can only go on with what it began itself: start a new one.'),
   TargetNotCanonical: permanent('Use the path without links, as named in the message.'),
   TargetInvalid: permanent('Name a target that can be a regular file.'),
   TargetBusy: permanent('Wait for the other backup of this target, or cancel it.'),

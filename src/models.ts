@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import { boundedText } from './core/bounded-text';
+import { printable } from './core/printable';
 
 /** Longest path that Linux takes (PATH_MAX less its closing NUL), in bytes. */
 const MAX_PATH_BYTES = 4095;
@@ -136,8 +138,27 @@ export class InvalidInputError extends Error {
 /** Parses and freezes. @throws InvalidInputError */
 export function parseModel<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
   const parsed = schema.safeParse(value);
-  if (!parsed.success) throw new InvalidInputError(z.prettifyError(parsed.error), { cause: parsed.error });
+  if (!parsed.success) throw new InvalidInputError(describeProblems(parsed.error), { cause: parsed.error });
   return deepFreeze(parsed.data);
+}
+
+/** So many are enough to see what is meant: input that fits nowhere has one for each of its fields. */
+const MOST_PROBLEMS = 10;
+
+/** Names of fields come with the input, so they may be of any length and hold anything. Values are never shown. */
+const MAX_NAME_BYTES = 60;
+
+function describeProblems({ issues }: z.ZodError): string {
+  const shown = issues.slice(0, MOST_PROBLEMS).flatMap((issue) => [`✖ ${messageOf(issue)}`, ...(issue.path.length === 0 ? [] : [`  → at ${issue.path.map(nameOf).join('.')}`])]);
+  return [...shown, ...(issues.length > MOST_PROBLEMS ? [`and ${issues.length - MOST_PROBLEMS} more`] : [])].join('\n');
+}
+
+function messageOf(issue: z.core.$ZodIssue): string {
+  return issue.code === 'unrecognized_keys' ? `Unknown fields: ${issue.keys.slice(0, MOST_PROBLEMS).map(nameOf).join(', ')}` : issue.message;
+}
+
+function nameOf(name: PropertyKey): string {
+  return boundedText(printable(String(name)), MAX_NAME_BYTES);
 }
 
 function deepFreeze<T>(value: T): T {

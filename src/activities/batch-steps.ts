@@ -1,24 +1,25 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { listDirectory } from '../config';
 import { isBelow } from '../core/roots';
-import { BatchBackupInput } from '../batch-models';
+import type { BatchBackupInput } from '../batch-models';
 import { failure } from '../failures';
 import type { ChunkSettings, ChunkTask } from '../storage/batch/chunk';
 import type { Amendment } from '../storage/batch/write-journal';
 import type { RunGround } from '../storage/batch/open-run';
 import type { RunLocation } from '../storage/batch/run-directory';
+import type { StagingRegistry } from '../storage/staging-registry';
 import { attemptNameOf } from './attempt-name';
 import { illnessRule, passingOf, resultOf, type ChunkResult } from './chunk-result';
 import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
-import { attempt, currentOwner, parseAs, type ActivityDependencies, type Attempted } from './operation';
+import { attempt, type ActivityDependencies, type Attempted } from './operation';
 import { sourceRoot, type AllowedRoots } from './roots';
-import { provedLocation, runLocation } from './run-location';
+import { ownRun, provedLocation } from './run-location';
 import { runStep, runSteps } from './run-step';
 
 /** A planned batch as history keeps it: references and numbers. */
 export interface Batch {
   readonly input: Omit<BatchBackupInput, 'sources' | 'sourceList'>;
-  readonly location: RunLocation;
+  readonly location: Pick<RunLocation, 'destination' | 'runId' | 'proof'>;
   readonly files: number;
   readonly sizeBytes: number;
   readonly chunks: number;
@@ -39,20 +40,20 @@ export interface ChunkRequest {
 }
 
 /** The forward steps of a batch. Each is safe to repeat and to overlap with an earlier attempt of itself. */
-export function createBatchSteps({ roots, pool, clusterId, registry }: ActivityDependencies) {
+export function createBatchSteps(dependencies: ActivityDependencies) {
+  const { roots, pool, registry } = dependencies;
   const syncs = new FileSystemSync();
 
   return {
-    /** Parses the input, makes the run's directory and writes the plan. */
-    async planBatch(request: { input: unknown; runId: string }): Promise<Batch & Attempted> {
-      const { sources, sourceList, ...input } = parseAs(BatchBackupInput, request.input);
-      const location = runLocation(roots, { destination: input.backupDir, runId: request.runId });
+    /** Makes the run's directory and writes the plan. */
+    async planBatch(request: { input: BatchBackupInput; runId: string }): Promise<Batch & Attempted> {
+      const { sources, sourceList, ...input } = request.input;
+      const { location, owner } = await ownRun(dependencies, { destination: input.backupDir, runId: request.runId });
       sources?.forEach((path) => sourceRoot(roots, path));
-      const list = sourceList === undefined ? { sources: sources ?? [] } : { ...sourceList, ...placeOf(sourceList.path, roots, registry.stateDirectory) };
-      const owner = { ...currentOwner(clusterId), runId: request.runId };
+      const list = sourceList === undefined ? { sources: sources ?? [] } : { ...sourceList, ...placeOf(dependencies, sourceList.path) };
       const { layout, rehash } = input;
       return runSteps(pool, async (run) => {
-        const ground = registry.findRun(request.runId)?.ground ?? (await run('inspectRun', { location }));
+        const ground = groundOf(registry, location) ?? (await run('inspectRun', { location }));
         const createdDirectories = createdFor(location, ground);
         const entry = { kind: 'run' as const, owner, location, ground, rollBack: input.onFailure === 'rollBack', chunks: null, facts: factsOf(input, owner.workflowId) };
         registry.add(entry);
@@ -66,35 +67,39 @@ export function createBatchSteps({ roots, pool, clusterId, registry }: ActivityD
 
     /** Copies, verifies and publishes one chunk, and writes its journal. A chunk whose journal is there is done. */
     async backupChunk({ batch, chunk, pass, journalTag, storage }: ChunkRequest): Promise<ChunkResult> {
-      const settings = settingsOf(batch, roots);
-      const { location } = settings;
-      const workflowId = currentOwner('').workflowId;
+      const { location, owner } = await ownRun(dependencies, batch.location);
+      const settings = settingsOf(batch, location, roots);
       return runSteps(pool, async (run) => {
-        const before = pass === 0 ? undefined : await run('readOutcome', { location, chunk, workflowId });
+        const before = pass === 0 ? undefined : await run('readOutcome', { location, owner, chunk });
         const only = before === undefined ? [] : passingOf(before).map(({ index }) => index);
-        const task: ChunkTask = { settings, chunk, attemptName: attemptNameOf(chunk), workflowId, illness: illnessRule(), pass, only, journalTag };
+        const task: ChunkTask = { settings, chunk, attemptName: attemptNameOf(chunk), owner, illness: illnessRule(), pass, only, journalTag };
         return resultOf(await run('backUpChunk', task, syncs.since(location.destination)), location.destination, storage);
       });
     },
 
     /** Writes down what became of files that had a saga of their own. */
     async amendChunk({ batch, chunk, amendments, journalTag, storage }: { batch: Batch; chunk: number; amendments: readonly Amendment[]; journalTag?: string; storage: string }): Promise<ChunkResult> {
-      const location = runLocation(roots, batch.location);
-      return resultOf(await runStep(pool, 'amendJournal', { location, chunk, amendments, journalTag }), location.destination, storage);
+      const own = await ownRun(dependencies, batch.location);
+      return resultOf(await runStep(pool, 'amendJournal', { ...own, chunk, amendments, journalTag }), own.location.destination, storage);
     },
   };
 }
 
 /** A list may lie where sources lie, or where a command on this host has put it: links in the way to that are the worker's own. */
-function placeOf(path: string, roots: AllowedRoots, stateDirectory: string): { readonly root: string; readonly path: string } {
-  const lists = listDirectory(stateDirectory);
+function placeOf({ roots, registry }: ActivityDependencies, path: string): { readonly root: string; readonly path: string } {
+  const lists = listDirectory(registry.stateDirectory);
   if (!isBelow(lists, path) || !existsSync(lists)) return { root: sourceRoot(roots, path), path };
   const root = realpathSync(lists);
   return { root, path: `${root}${path.slice(lists.length)}` };
 }
 
-function settingsOf({ input, location: planned }: Batch, roots: AllowedRoots): ChunkSettings {
-  const location = runLocation(roots, planned);
+/** What the destination was before the run, as an earlier attempt saw it. */
+export function groundOf(registry: StagingRegistry, { destination, runId }: RunLocation): RunGround | undefined {
+  const entry = registry.findRun(runId);
+  return entry?.location.destination === destination ? entry.ground : undefined;
+}
+
+function settingsOf({ input }: Batch, location: RunLocation, roots: AllowedRoots): ChunkSettings {
   return {
     location,
     sourceRoots: roots.sources,

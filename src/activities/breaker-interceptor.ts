@@ -3,20 +3,17 @@ import type { ActivityInboundCallsInterceptor, ActivityInterceptorsFactory } fro
 import { messageOf } from '../core/error-message';
 import { rootOf } from '../core/roots';
 import { failure, failureKinds, isFailureType } from '../failures';
-import type { Batch } from './batch-steps';
-import type { Operation } from './operation';
 import type { DestinationBreakers } from './breakers';
-import type { RestorePlan } from './restore-steps';
-import type { SnapshotPlan } from './snapshot-steps';
+import { parseRequest, type ActivityName, type Request } from './requests';
 
 /** Steps that use the destination on the way forward: they ask first. Undo and commit never wait for a breaker. */
-const guarded: readonly string[] = ['prepareStaging', 'stageFile', 'verifyFile', 'publishFile', 'writeTarget', 'verifyTarget', 'backupChunk', 'snapshotChunk', 'restoreChunk'];
+const guarded: readonly ActivityName[] = ['prepareStaging', 'stageFile', 'verifyFile', 'publishFile', 'writeTarget', 'verifyTarget', 'backupChunk', 'snapshotChunk', 'restoreChunk'];
 
 /** The look at both ends before anything is used; undo and commit, which clean up what opened the circuit: they only report. */
-const reporting: readonly string[] = ['inspectFile', 'unpublishFile', 'discardStaging', 'finalizeFile', 'planBatch', 'amendChunk', 'undoChunks', 'sealRun', 'planSnapshot', 'sealSnapshot', 'planRestore', 'finishRestore', 'closeRestore'];
+const reporting: readonly ActivityName[] = ['inspectFile', 'unpublishFile', 'discardStaging', 'finalizeFile', 'planBatch', 'amendChunk', 'undoChunks', 'sealRun', 'planSnapshot', 'sealSnapshot', 'planRestore', 'finishRestore', 'closeRestore'];
 
 /** The steps whose success means that an operation succeeded. */
-const successful: readonly string[] = ['publishFile', 'writeTarget', 'backupChunk', 'snapshotChunk', 'restoreChunk'];
+const successful: readonly ActivityName[] = ['publishFile', 'writeTarget', 'backupChunk', 'snapshotChunk', 'restoreChunk'];
 
 interface Dependencies {
   readonly breakers: DestinationBreakers;
@@ -31,39 +28,46 @@ export function breakerInterceptor(dependencies: Dependencies): ActivityIntercep
 }
 
 function guard(context: Context, { breakers, destinationRoots, probe }: Dependencies): ActivityInboundCallsInterceptor {
-  const step = context.info.activityType;
+  const step = [...guarded, ...reporting].find((name) => name === context.info.activityType);
   return {
     async execute(input, next) {
-      const path = targetOf(input.args[0]);
+      const request = step && requestOf(step, input.args);
+      const path = request && destinationOf(request);
       const destination = path === undefined ? undefined : rootOf(destinationRoots, path);
-      if (destination === undefined || ![...guarded, ...reporting].includes(step)) return next(input);
+      if (step === undefined || destination === undefined) return next(input);
       if (guarded.includes(step)) await enter(destination, context, breakers, probe);
       try {
         const result = await next(input);
         if (successful.includes(step)) breakers.succeeded(destination);
         return result;
       } catch (error) {
-        if (isFinalBlame(error, context, input.args[0])) breakers.failed(destination);
+        if (isFinalBlame(error, context, request)) breakers.failed(destination);
         throw error;
       }
     },
   };
 }
 
-/** What steps are about, as they are asked for. */
-interface Subject {
-  readonly operation?: Operation;
-  readonly batch?: Batch;
-  readonly snapshot?: SnapshotPlan;
-  readonly restore?: RestorePlan;
-  readonly input?: { readonly backupPath?: unknown; readonly backupDir?: unknown; readonly target?: unknown; readonly repository?: unknown } | null;
+/** Undefined for what the activity itself refuses: it says nothing of a destination. */
+function requestOf(step: ActivityName, args: readonly unknown[]): Request<ActivityName> | undefined {
+  try {
+    return parseRequest(step, args, 1);
+  } catch {
+    return undefined;
+  }
 }
 
-/** The target that a step is about. The first step's input has not been parsed yet: it may be anything. */
-function targetOf(argument: unknown): string | undefined {
-  const { operation, batch, snapshot, restore, input } = (argument ?? {}) as Subject;
-  const path = operation?.input.backupPath ?? (batch ?? snapshot ?? restore)?.location.destination ?? input?.backupPath ?? input?.backupDir ?? input?.target ?? input?.repository;
-  return typeof path === 'string' ? path : undefined;
+/** The target that a step is about, or the directory that holds it. */
+function destinationOf(request: Request<ActivityName>): string | undefined {
+  if ('operation' in request) return request.operation.input.backupPath;
+  if ('batch' in request) return request.batch.location.destination;
+  if ('snapshot' in request) return request.snapshot.location.destination;
+  if ('restore' in request) return request.restore.location.destination;
+  if (!('input' in request)) return undefined;
+  const { input } = request;
+  if ('backupPath' in input) return input.backupPath;
+  if ('backupDir' in input) return input.backupDir;
+  return 'target' in input ? input.target : input.repository;
 }
 
 /** @throws ApplicationFailure `CircuitOpen` */
@@ -87,8 +91,8 @@ function circuitOpen(destination: string, retryAfterMs: number, { info }: Contex
 }
 
 /** Operations count, not attempts: only the failure that ends a step for good, and only if it blames the destination. */
-function isFinalBlame(error: unknown, { info }: Context, input: unknown): boolean {
+function isFinalBlame(error: unknown, { info }: Context, request: Request<ActivityName> | undefined): boolean {
   if (!(error instanceof ApplicationFailure) || !isFailureType(error.type) || !failureKinds[error.type].blamesDestination) return false;
-  if (error.type === 'ChecksumMismatch') return (input as { finalCycle?: boolean }).finalCycle === true;
+  if (error.type === 'ChecksumMismatch') return request !== undefined && 'finalCycle' in request && request.finalCycle;
   return error.nonRetryable === true || info.attempt >= (info.retryPolicy?.maximumAttempts || Infinity);
 }

@@ -1,18 +1,18 @@
 import { failure } from '../failures';
-import { FileBackupInput } from '../models';
+import type { FileBackupInput } from '../models';
 import type { PreparedStaging } from '../storage/prepare-staging';
 import type { PublishedBy } from '../storage/publish-file';
 import type { ReadFrom } from '../storage/read-back';
-import { attempt, attemptName, currentOwner, locationOf, parseAs, type ActivityDependencies, type Attempted, type Operation, type Staged } from './operation';
+import { attemptName } from './attempt-name';
+import { attempt, currentOwner, locationOf, type ActivityDependencies, type Attempted, type Operation, type Staged } from './operation';
 import { destinationRoot, sourceRoot } from './roots';
-import { runStep } from './run-step';
+import { runStep, runSteps } from './run-step';
 
 /** The forward steps of an atomic backup. Each is safe to repeat and to overlap with an earlier attempt of itself. */
 export function createForwardSteps({ roots, pool, registry, clusterId }: ActivityDependencies) {
   return {
-    /** Parses the input again, here where it is trusted, and looks at both ends. Creates nothing. */
-    async inspectFile(request: { input: unknown }): Promise<Operation & Attempted> {
-      const input = parseAs(FileBackupInput, request.input);
+    /** Looks at both ends. Creates nothing. */
+    async inspectFile({ input }: { input: FileBackupInput }): Promise<Operation & Attempted> {
       const { sourcePath, backupPath: targetPath } = input;
       const pair = { sourcePath, targetPath, sourceRoot: sourceRoot(roots, sourcePath), targetRoot: destinationRoot(roots, targetPath) };
       const inspected = await runStep(pool, 'inspectFile', pair);
@@ -24,9 +24,12 @@ export function createForwardSteps({ roots, pool, registry, clusterId }: Activit
     async prepareStaging({ operation }: { operation: Operation }): Promise<PreparedStaging & Attempted> {
       const location = locationOf(operation, roots);
       const owner = currentOwner(clusterId);
-      const { missingDirectories } = operation;
-      registry.add({ owner, location, createdDirectories: missingDirectories });
-      return { ...(await runStep(pool, 'prepareStaging', { location, owner, missingDirectories })), attempt: attempt() };
+      return runSteps(pool, async (run) => {
+        // What an earlier attempt found missing is there by now, and still to be taken away by undo.
+        const createdDirectories = registry.findStaging(location)?.createdDirectories ?? (await run('missingParents', location));
+        registry.add({ owner, location, createdDirectories });
+        return { ...(await run('prepareStaging', { location, owner, createdDirectories })), attempt: attempt() };
+      });
     },
 
     /** Copies the source into the staging directory, digesting it on the way, and syncs it. */
@@ -34,6 +37,7 @@ export function createForwardSteps({ roots, pool, registry, clusterId }: Activit
       const { sourcePath, onSourceChanged } = operation.input;
       const { name, sha256, sizeBytes, changed, ownerKept } = await runStep(pool, 'stageFile', {
         location: locationOf(operation, roots),
+        owner: currentOwner(clusterId),
         sourceRoot: sourceRoot(roots, sourcePath),
         sourcePath,
         onSourceChanged,
@@ -46,13 +50,13 @@ export function createForwardSteps({ roots, pool, registry, clusterId }: Activit
     /** Reads the staged file back and compares it with what was read from the source. */
     async verifyFile({ operation, staged }: { operation: Operation; staged: Staged; finalCycle: boolean }): Promise<{ from: ReadFrom } & Attempted> {
       const location = locationOf(operation, roots);
-      const { from } = await runStep(pool, 'verifyStagedFile', { location, name: staged.name, expected: staged, prefer: operation.input.verifyFrom });
+      const { from } = await runStep(pool, 'verifyStagedFile', { location, owner: currentOwner(clusterId), name: staged.name, expected: staged, prefer: operation.input.verifyFrom });
       return { from, attempt: attempt() };
     },
 
     /** Makes the staged file the target in one step and syncs its name. */
-    async publishFile({ operation, prepared, staged }: { operation: Operation; prepared: PreparedStaging; staged: Staged }): Promise<{ by: PublishedBy } & Attempted> {
-      const by = await runStep(pool, 'publishFile', { location: locationOf(operation, roots), prepared, stagedName: staged.name, expected: staged });
+    async publishFile({ operation, staged }: { operation: Operation; prepared: PreparedStaging; staged: Staged }): Promise<{ by: PublishedBy } & Attempted> {
+      const by = await runStep(pool, 'publishFile', { location: locationOf(operation, roots), owner: currentOwner(clusterId), stagedName: staged.name, expected: staged });
       return { by, attempt: attempt() };
     },
   };

@@ -6,8 +6,8 @@ import { createInPlaceSteps } from './in-place-steps';
 import { createRepositorySteps } from './repository-steps';
 import { createRestoreSteps } from './restore-steps';
 import { createSnapshotSteps } from './snapshot-steps';
-import { logged } from './logged';
 import type { ActivityDependencies } from './operation';
+import { served } from './served';
 
 export type { RunSummary } from '../storage/batch/seal-run';
 export { breakerInterceptor } from './breaker-interceptor';
@@ -24,7 +24,7 @@ export { ThreadPool } from './thread-pool';
 
 /** All activities of the package, for a worker's `activities` option. */
 export function createActivities(dependencies: ActivityDependencies) {
-  return logged({
+  return served({
     ...createForwardSteps(dependencies),
     ...createInPlaceSteps(dependencies),
     ...createClosingSteps(dependencies),

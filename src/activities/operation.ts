@@ -1,7 +1,6 @@
 import { Context } from '@temporalio/activity';
-import type { z } from 'zod';
 import { failure } from '../failures';
-import { InvalidInputError, parseModel, type FileBackupInput } from '../models';
+import type { FileBackupInput } from '../models';
 import type { Inspected } from '../storage/inspect-file';
 import type { StagingOwner } from '../storage/prepare-staging';
 import type { StagedFile } from '../storage/stage-file';
@@ -17,6 +16,8 @@ export interface ActivityDependencies {
   readonly registry: StagingRegistry;
   /** Which Temporal cluster answers for the runs: written into every staging directory. */
   readonly clusterId: string;
+  /** The run id that an execution's chain began with, as the server knows it: a run of many files is named by that. */
+  readonly firstRunIdOf: (execution: Pick<StagingOwner, 'workflowId' | 'runId'>) => Promise<string>;
 }
 
 /** The operation as its first step found it: input of all later steps. */
@@ -45,20 +46,4 @@ export function currentOwner(clusterId: string): StagingOwner {
 
 export function attempt(): number {
   return Context.current().info.attempt;
-}
-
-/** Attempts may overlap, and a reset starts counting at 1 again: storage adds randomness to this. */
-export function attemptName(): string {
-  const { activityId, attempt: number } = Context.current().info;
-  return `staged-${activityId}-${number}`;
-}
-
-/** Parses what a workflow was given, here where it is trusted. @throws ApplicationFailure `InvalidInput` */
-export function parseAs<Schema extends z.ZodType>(schema: Schema, input: unknown): z.output<Schema> {
-  try {
-    return parseModel(schema, input);
-  } catch (error) {
-    if (!(error instanceof InvalidInputError)) throw error;
-    throw failure('InvalidInput', error.message, { attempt: attempt() }, error);
-  }
 }

@@ -2,15 +2,14 @@ import { Context } from '@temporalio/activity';
 import { availableParallelism } from 'node:os';
 import { parseDataShare } from '../core/data-share';
 import { parseRetentionDuration } from '../core/retention-duration';
-import { failure } from '../failures';
 import { CheckProgress } from '../repository/check-progress';
 import { checkRepository } from '../repository/check-repository';
-import { KeepRules } from '../schedule-models';
+import type { KeepRules } from '../schedule-models';
 import { fromJsonPath, pathText } from '../storage/path-bytes';
 import { snapshotNames } from '../storage/snapshot/snapshot-record';
 import type { Problem } from '../storage/snapshot/check/problem';
-import { attempt, parseAs, type ActivityDependencies, type Attempted } from './operation';
-import { writableRoot } from './roots';
+import { attempt, type ActivityDependencies, type Attempted } from './operation';
+import { destinationRoot } from './roots';
 import { runSteps } from './run-step';
 import { boundedText } from '../core/bounded-text';
 
@@ -42,19 +41,19 @@ const MS_PER_DAY = 86_400_000;
 export function createRepositorySteps({ roots, pool }: ActivityDependencies) {
   return {
     /** Removes the snapshots of a host that no rule keeps. */
-    async pruneRepository({ repository, host, keep }: { repository: string; host: string; keep: unknown }): Promise<Pruned> {
-      writableRoot(roots, repository);
-      const { within, tags, ...counts } = parseAs(KeepRules, keep);
+    async pruneRepository({ repository, host, keep }: { repository: string; host: string; keep: KeepRules }): Promise<Pruned> {
+      const root = destinationRoot(roots, repository);
+      const { within, tags, ...counts } = keep;
       const policy = { ...counts, tags, within: within === undefined ? undefined : parseRetentionDuration(within) };
-      const pruned = await runSteps(pool, (run) => run('pruneRepository', { repository, policy, host, tags: [], dryRun: false, nowMs: Date.now() }));
+      const pruned = await runSteps(pool, (run) => run('pruneRepository', { root, repository, policy, host, tags: [], dryRun: false, nowMs: Date.now() }));
       const keptSnapshots = pruned.groups.reduce((sum, group) => sum + group.keep.length, 0);
       return { removedSnapshots: pruned.removedSnapshots, keptSnapshots, freedBytes: pruned.freedBytes, problems: pruned.problems.length, attempt: attempt() };
     },
 
     /** Compares all snapshots with what they should be. */
     async checkRepository({ repository, readData }: { repository: string; readData: string | null }): Promise<Checked> {
-      writableRoot(roots, repository);
-      const share = readData === null ? null : (parseDataShare(readData, Math.floor(Date.now() / MS_PER_DAY)) ?? refuseShare(readData));
+      const root = destinationRoot(roots, repository);
+      const share = readData === null ? null : (parseDataShare(readData, Math.floor(Date.now() / MS_PER_DAY)) ?? null);
       const progress = new CheckProgress();
       const onCancel = (): void => progress.cancel();
       const { cancellationSignal } = Context.current();
@@ -62,7 +61,7 @@ export function createRepositorySteps({ roots, pool }: ActivityDependencies) {
       const sample: Problem[] = [];
       try {
         const checked = await runSteps(pool, async (run) => {
-          await run('readRepository', { repository });
+          await run('openRepository', { root, repository });
           const request = { repository, snapshots: snapshotNames(repository), share, lanes: availableParallelism() };
           return checkRepository(request, (step, input, control) => pool.run(step, input, control), progress, (problem) => void (sample.length < SAMPLE && sample.push(problem)));
         });
@@ -73,10 +72,6 @@ export function createRepositorySteps({ roots, pool }: ActivityDependencies) {
       }
     },
   };
-}
-
-function refuseShare(text: string): never {
-  throw failure('InvalidInput', `${text} is no share of the data`);
 }
 
 function sampled({ snapshot, path, kind }: Problem): Checked['sample'][number] {

@@ -1,19 +1,18 @@
-import { failure, failureTypeOf, type FailureType } from '../failures';
-import { RestoreInput } from '../restore-models';
+import { failureTypeOf, type FailureType } from '../failures';
+import type { RestoreInput } from '../restore-models';
 import type { ChunkTask } from '../storage/batch/chunk';
-import type { JournalSums } from '../core/journal-sums';
-import type { RunLocation } from '../storage/batch/run-directory';
 import type { RunGround } from '../storage/batch/open-run';
-import type { Attributes } from '../storage/snapshot/restore/attributes';
+import type { RunLocation } from '../storage/batch/run-directory';
+import type { JournalSums } from '../core/journal-sums';
 import type { FinishedRestore } from '../storage/snapshot/restore/finished-restore';
 import { skipTexts, type RestoreSettings, type SkipReason } from '../storage/snapshot/restore/request';
-import { parseSnapshotName } from '../core/snapshot-name';
 import { attemptNameOf } from './attempt-name';
 import { countsByType, illnessRule, passingOf, resultOf, type ChunkResult, type FailedFile } from './chunk-result';
 import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
-import { attempt, currentOwner, parseAs, type ActivityDependencies, type Attempted } from './operation';
+import { attempt, type ActivityDependencies, type Attempted } from './operation';
 import { readableRoot, type AllowedRoots } from './roots';
-import { provedLocation, runLocation } from './run-location';
+import { groundOf } from './batch-steps';
+import { ownRun, provedLocation } from './run-location';
 import { runSteps } from './run-step';
 
 /** A planned restore as history keeps it: references and numbers. */
@@ -26,7 +25,6 @@ export interface RestorePlan {
   readonly files: number;
   readonly sizeBytes: number;
   readonly chunks: number;
-  readonly rootAttributes: Attributes | null;
 }
 
 /** What a restore came to, as history keeps it. */
@@ -38,35 +36,37 @@ export interface RestoreEnd extends Attempted, Pick<FinishedRestore, 'entries' |
 }
 
 /** The steps of a restore. Each is safe to repeat and to overlap with an earlier attempt of itself. */
-export function createRestoreSteps({ roots, pool, clusterId, registry }: ActivityDependencies) {
+export function createRestoreSteps(dependencies: ActivityDependencies) {
+  const { roots, pool, registry } = dependencies;
   const syncs = new FileSystemSync();
   return {
-    /** Parses the input, finds the snapshot, makes the run's directory in the target and writes the plan. */
-    async planRestore(request: { input: unknown; runId: string }): Promise<RestorePlan & Attempted> {
-      const { paths, ...input } = parseAs(RestoreInput, request.input);
+    /** Finds the snapshot, makes the run's directory in the target and writes the plan. */
+    async planRestore(request: { input: RestoreInput; runId: string }): Promise<RestorePlan & Attempted> {
+      const { paths, ...input } = request.input;
       const { repository, snapshot, target, overwrite } = input;
-      const location = runLocation(roots, { destination: target, runId: request.runId });
+      const { location, owner } = await ownRun(dependencies, { destination: target, runId: request.runId });
       const repositoryRoot = readableRoot(roots, repository);
-      const owner = { ...currentOwner(clusterId), runId: request.runId };
       return runSteps(pool, async (run) => {
-        await run('findSnapshot', { repository, wanted: snapshot });
-        const ground = registry.findRun(request.runId)?.ground ?? (await run('inspectRun', { location }));
-        registry.add({ kind: 'run', owner, location, ground, rollBack: false, chunks: null, facts: {} });
+        await run('findSnapshot', { root: repositoryRoot, repository, wanted: snapshot });
+        const ground = groundOf(registry, location) ?? (await run('inspectRun', { location }));
+        const entry = { kind: 'run' as const, owner, location, ground, rollBack: false, chunks: null, facts: {} };
+        registry.add(entry);
         await run('openRun', { location, owner, ground, needsHardLinks: false });
-        const { snapshot: name, files, sizeBytes, chunks, rootAttributes, planSha256 } = await run('planRestore', { location, repositoryRoot, repository, snapshot, paths, overwrite });
-        return { input, location: provedLocation(location, { planSha256 }), snapshot: name, ground: { ...ground, missingDirectories: [] }, files, sizeBytes, chunks, rootAttributes, attempt: attempt() };
+        const { snapshot: name, files, sizeBytes, chunks, rootAttributes, planSha256 } = await run('planRestore', { location, owner, repositoryRoot, repository, snapshot, paths, overwrite });
+        const proved = provedLocation(location, { planSha256 });
+        registry.add({ ...entry, location: proved, rootAttributes });
+        return { input, location: proved, snapshot: name, ground: { ...ground, missingDirectories: [] }, files, sizeBytes, chunks, attempt: attempt() };
       });
     },
 
     /** Restores one chunk of files. A chunk whose journal is there is done. */
     async restoreChunk({ restore, chunk, pass, journalTag }: { restore: RestorePlan; chunk: number; pass: number; journalTag?: string }): Promise<ChunkResult> {
-      const settings = settingsOf(restore, roots);
-      const { location } = settings;
-      const { workflowId } = currentOwner('');
+      const { location, owner } = await ownRun(dependencies, restore.location);
+      const settings = settingsOf(restore, location, roots);
       return runSteps(pool, async (run) => {
-        const before = pass === 0 ? undefined : await run('readOutcome', { location, chunk, workflowId });
+        const before = pass === 0 ? undefined : await run('readOutcome', { location, owner, chunk });
         const only = before === undefined ? [] : passingOf(before).map(({ index }) => index);
-        const task: ChunkTask<RestoreSettings> = { settings, chunk, attemptName: attemptNameOf(chunk), workflowId, illness: illnessRule(), pass, only, journalTag };
+        const task: ChunkTask<RestoreSettings> = { settings, chunk, attemptName: attemptNameOf(chunk), owner, illness: illnessRule(), pass, only, journalTag };
         const result = resultOf(await run('restoreChunk', task, syncs.since(location.destination)), location.destination, '');
         // Failed files are tried again together: the saga of a single file knows nothing of snapshots.
         return { ...result, singles: result.passing > 0 ? null : [] };
@@ -75,27 +75,25 @@ export function createRestoreSteps({ roots, pool, clusterId, registry }: Activit
 
     /** Makes what is no file, and adds everything up. */
     async finishRestore({ restore, cancelled, known }: { restore: RestorePlan; cancelled: boolean; known?: JournalSums }): Promise<RestoreEnd> {
-      const settings = settingsOf(restore, roots);
+      const { location, owner } = await ownRun(dependencies, restore.location);
+      const settings = settingsOf(restore, location, roots);
       const { ground, chunks } = restore;
-      const finished = await runSteps(pool, (run) => run('finishRestore', { settings, ground, chunks, known, cancelled }, syncs.since(settings.location.destination)));
+      const finished = await runSteps(pool, (run) => run('finishRestore', { settings, owner, ground, chunks, known, cancelled }, syncs.since(settings.location.destination)));
       return { ...endOf(finished), attempt: attempt() };
     },
 
     /** Leaves nothing of the run behind. A step of its own: once the summary is gone, only history knows it. */
     async closeRestore({ restore, failuresPath }: { restore: RestorePlan; failuresPath: string | null }): Promise<Attempted> {
-      const location = runLocation(roots, restore.location);
-      const { ground, rootAttributes } = restore;
-      await runSteps(pool, (run) => run('closeRestore', { location, ground, failuresPath, rootAttributes }));
+      const { location, owner } = await ownRun(dependencies, restore.location);
+      const rootAttributes = registry.findRun(location.runId)?.rootAttributes ?? null;
+      await runSteps(pool, (run) => run('closeRestore', { location, owner, ground: restore.ground, failuresPath, rootAttributes }));
       registry.remove(location.runId);
       return { attempt: attempt() };
     },
   };
 }
 
-/** The snapshot's name has come back from a workflow. @throws ApplicationFailure `InvalidInput` and as `runLocation` */
-function settingsOf({ input, location: planned, snapshot }: RestorePlan, roots: AllowedRoots): RestoreSettings {
-  const location = runLocation(roots, planned);
-  if (parseSnapshotName(snapshot) === undefined) throw failure('InvalidInput', `${snapshot} is no name of a snapshot`);
+function settingsOf({ input, snapshot }: RestorePlan, location: RunLocation, roots: AllowedRoots): RestoreSettings {
   const { repository, verifyBackup, verifyFrom, overwrite } = input;
   return {
     location,

@@ -1,7 +1,6 @@
 import type { ApplicationFailure } from '@temporalio/common';
 import { rootOf } from '../core/roots';
 import { failure, type FailureType } from '../failures';
-import { absolutePath } from '../models';
 
 /** What the worker's operator allows; whoever starts workflows can reach nothing else. Real paths, without links. */
 export interface AllowedRoots {
@@ -19,24 +18,9 @@ export function destinationRoot({ destinations }: AllowedRoots, path: string): s
   return rootOf(destinations, path) ?? refuse('TargetNotAllowed', 'target', '--destination-root', path, destinations);
 }
 
-/**
- * Of a repository that is read: it may lie where sources lie, or where it was written. It has come from a workflow.
- * @throws ApplicationFailure `InvalidInput`, `SourceNotAllowed`
- */
+/** Of a repository that is read: it may lie where sources lie, or where it was written. @throws ApplicationFailure `SourceNotAllowed` */
 export function readableRoot({ sources, destinations }: AllowedRoots, path: string): string {
-  requireNormal(path);
   return rootOf(destinations, path) ?? sourceRoot({ sources, destinations }, path);
-}
-
-/** Of a repository that is changed, likewise. @throws ApplicationFailure `InvalidInput`, `TargetNotAllowed` */
-export function writableRoot(roots: AllowedRoots, path: string): string {
-  requireNormal(path);
-  return destinationRoot(roots, path);
-}
-
-/** What is below a root by its text must be below it in fact. */
-function requireNormal(path: string): void {
-  if (!absolutePath.safeParse(path).success) throw failure('InvalidInput', `${path} is no absolute path without "." and ".."`, { path });
 }
 
 function refuse(type: FailureType, what: string, option: string, path: string, roots: readonly string[]): never {

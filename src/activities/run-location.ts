@@ -1,26 +1,46 @@
 import { failure } from '../failures';
-import { absoluteDirectory } from '../models';
-import { proofFor, runProof } from '../storage/batch/run-proof';
+import type { RunOwner } from '../storage/batch/open-run';
 import type { ProvedPlan } from '../storage/batch/plan-digests';
+import { proofFor } from '../storage/batch/run-proof';
 import type { RunLocation } from '../storage/batch/run-directory';
-import { destinationRoot, type AllowedRoots } from './roots';
+import { attempt, currentOwner, type ActivityDependencies } from './operation';
+import { destinationRoot } from './roots';
+import { toFailure } from './step-failed';
 
-const RUN_ID = /^[\w-]+$/;
-
-/**
- * Where a run works, as far as this worker allows it. Whoever starts a workflow can hand it the state of an earlier
- * execution, so that nothing of a location is taken on trust, whichever step it comes to.
- * @throws ApplicationFailure `InvalidInput`, `TargetNotAllowed`
- */
-export function runLocation(roots: AllowedRoots, { destination, runId, proof }: Pick<RunLocation, 'destination' | 'runId' | 'proof'>): RunLocation {
-  if (!RUN_ID.test(runId) || !absoluteDirectory.safeParse(destination).success) throw failure('InvalidInput', `The run ${runId} in ${destination} is none that this worker has planned`, { path: destination });
-  if (proof !== undefined && runProof(proof) !== undefined) throw failure('InvalidInput', `The run ${runId} in ${destination} has a proof that is none`, { path: destination });
-  return { root: destinationRoot(roots, destination), destination, runId, ...(proof === undefined ? {} : { proof }) };
+/** A run of many files, where it works and whose it is. */
+export interface OwnRun {
+  readonly location: RunLocation;
+  readonly owner: RunOwner;
 }
 
-/** Where a snapshot is being made, likewise. @throws ApplicationFailure `InvalidInput`, `TargetNotAllowed` */
-export function snapshotLocation(roots: AllowedRoots, location: Pick<RunLocation, 'destination' | 'runId' | 'proof'>): RunLocation {
-  return { ...runLocation(roots, location), area: 'incoming' };
+type Asked = Pick<RunLocation, 'destination' | 'runId' | 'proof'>;
+
+/**
+ * The run that asks, in a destination that this worker allows. Whoever starts a workflow can hand it the state of another
+ * one, so that nothing of a location is taken on trust, whichever step it comes to: who asks is known by the activity's
+ * own context, and by what the server says that its chain of executions began with.
+ * @throws ApplicationFailure `TargetNotAllowed`, `NotOwnRun`
+ */
+export async function ownRun(dependencies: ActivityDependencies, { destination, runId, proof }: Asked): Promise<OwnRun> {
+  const root = destinationRoot(dependencies.roots, destination);
+  const owner = await ownerOfChain(dependencies);
+  if (owner.runId !== runId) throw failure('NotOwnRun', `The run ${runId} in ${destination} is not the one that asks`, { path: destination, attempt: attempt() });
+  return { location: { root, destination, runId, ...(proof === undefined ? {} : { proof }) }, owner };
+}
+
+/** The run that asks as one that makes a snapshot, likewise. @throws ApplicationFailure `TargetNotAllowed`, `NotOwnRun` */
+export async function ownSnapshotRun(dependencies: ActivityDependencies, asked: Asked): Promise<OwnRun> {
+  const { location, owner } = await ownRun(dependencies, asked);
+  return { location: { ...location, area: 'incoming' }, owner };
+}
+
+async function ownerOfChain({ clusterId, firstRunIdOf }: ActivityDependencies): Promise<RunOwner> {
+  const owner = currentOwner(clusterId);
+  try {
+    return { ...owner, runId: await firstRunIdOf(owner) };
+  } catch (error) {
+    throw toFailure(error, { attempt: attempt() });
+  }
 }
 
 /** The location of a run that has just been planned, with what its files are proved by from here on. */

@@ -1,5 +1,5 @@
 import { snapshotName } from '../core/snapshot-name';
-import { SnapshotInput } from '../snapshot-models';
+import type { SnapshotInput } from '../snapshot-models';
 import type { ChunkSettings, ChunkTask } from '../storage/batch/chunk';
 import type { JournalSums } from '../core/journal-sums';
 import type { RunLocation } from '../storage/batch/run-directory';
@@ -9,9 +9,10 @@ import { version } from '../version';
 import { attemptNameOf } from './attempt-name';
 import { illnessRule, passingOf, plannedFailures, resultOf, type ChunkResult, type PlannedFailures } from './chunk-result';
 import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
-import { attempt, currentOwner, parseAs, type ActivityDependencies, type Attempted } from './operation';
+import { attempt, type ActivityDependencies, type Attempted } from './operation';
 import { sourceRoot, type AllowedRoots } from './roots';
-import { provedLocation, snapshotLocation } from './run-location';
+import { groundOf } from './batch-steps';
+import { ownSnapshotRun, provedLocation } from './run-location';
 import { runStep, runSteps } from './run-step';
 
 /** A planned snapshot as history keeps it: references and numbers. */
@@ -37,22 +38,23 @@ export interface SealedSnapshot extends Attempted {
 }
 
 /** The steps of a snapshot. Each is safe to repeat and to overlap with an earlier attempt of itself. */
-export function createSnapshotSteps({ roots, pool, clusterId, registry }: ActivityDependencies) {
+export function createSnapshotSteps(dependencies: ActivityDependencies) {
+  const { roots, pool, registry } = dependencies;
   const syncs = new FileSystemSync();
   return {
-    /** Parses the input, finds the repository, makes the run's directory in it and writes the plan. */
-    async planSnapshot(request: { input: unknown; runId: string }): Promise<SnapshotPlan & Attempted> {
-      const { sources, excludes, ...input } = parseAs(SnapshotInput, request.input);
-      const location = snapshotLocation(roots, { destination: input.repository, runId: request.runId });
+    /** Finds the repository, makes the run's directory in it and writes the plan. */
+    async planSnapshot(request: { input: SnapshotInput; runId: string }): Promise<SnapshotPlan & Attempted> {
+      const { sources, excludes, ...input } = request.input;
+      const { location, owner } = await ownSnapshotRun(dependencies, { destination: input.repository, runId: request.runId });
       const walked = sources.map((path) => ({ path, root: sourceRoot(roots, path) }));
-      const owner = { ...currentOwner(clusterId), runId: request.runId };
       return runSteps(pool, async (run) => {
-        await run('readRepository', { repository: input.repository });
-        const ground = registry.findRun(request.runId)?.ground ?? (await run('inspectRun', { location }));
+        await run('openRepository', { root: location.root, repository: input.repository });
+        const ground = groundOf(registry, location) ?? (await run('inspectRun', { location }));
         registry.add({ kind: 'run', owner, location, ground, rollBack: true, chunks: null, facts: {} });
         await run('openRun', { location, owner, ground, needsHardLinks: false });
         const planned = await run('planSnapshot', {
           location,
+          owner,
           sources: walked,
           excludes: { patterns: excludes, caches: input.excludeCaches, maxSizeBytes: input.maxFileSizeBytes },
           oneFileSystem: input.oneFileSystem,
@@ -67,13 +69,12 @@ export function createSnapshotSteps({ roots, pool, clusterId, registry }: Activi
 
     /** Takes one chunk of files into the snapshot. A chunk whose journal is there is done. */
     async snapshotChunk({ snapshot, chunk, pass, journalTag }: { snapshot: SnapshotPlan; chunk: number; pass: number; journalTag?: string }): Promise<ChunkResult> {
-      const settings = settingsOf(snapshot, roots);
-      const { location } = settings;
-      const { workflowId } = currentOwner('');
+      const { location, owner } = await ownSnapshotRun(dependencies, snapshot.location);
+      const settings = settingsOf(snapshot, location, roots);
       return runSteps(pool, async (run) => {
-        const before = pass === 0 ? undefined : await run('readSnapshotOutcome', { location, chunk, workflowId });
+        const before = pass === 0 ? undefined : await run('readSnapshotOutcome', { location, owner, chunk });
         const only = before === undefined ? [] : passingOf(before).map(({ index }) => index);
-        const task: ChunkTask = { settings, chunk, attemptName: attemptNameOf(chunk), workflowId, illness: illnessRule(), pass, only, journalTag };
+        const task: ChunkTask = { settings, chunk, attemptName: attemptNameOf(chunk), owner, illness: illnessRule(), pass, only, journalTag };
         const result = resultOf(await run('snapshotChunk', task, syncs.since(location.destination)), location.destination, '');
         // Failed files are tried again together: a saga publishes by itself, and a snapshot only as a whole.
         return { ...result, singles: result.passing > 0 ? null : [] };
@@ -82,12 +83,12 @@ export function createSnapshotSteps({ roots, pool, clusterId, registry }: Activi
 
     /** Completes the snapshot and publishes it. */
     async sealSnapshot({ snapshot, startedAt, endedAt, known }: { snapshot: SnapshotPlan; startedAt: string; endedAt: string; known?: JournalSums }): Promise<SealedSnapshot> {
-      const settings = settingsOf(snapshot, roots);
-      const { location, syncEach } = settings;
+      const { location, owner } = await ownSnapshotRun(dependencies, snapshot.location);
+      const { syncEach } = settingsOf(snapshot, location, roots);
       const { operationId, host, tags, metadata, verifyBackup } = snapshot.input;
       const name = snapshotName(Date.parse(startedAt), operationId);
-      const facts: SnapshotFacts = { name, id: operationId.slice(0, 8), host, tags, startedAt, endedAt, operationId, metadata, ...ownerOf(location.runId), programVersion: version };
-      const sealed = await runSteps(pool, (run) => run('sealSnapshot', { location, facts, known, syncEach, isVerified: verifyBackup }, syncs.since(location.destination)));
+      const facts: SnapshotFacts = { name, id: operationId.slice(0, 8), host, tags, startedAt, endedAt, operationId, metadata, workflowId: owner.workflowId, runId: owner.runId, programVersion: version };
+      const sealed = await runSteps(pool, (run) => run('sealSnapshot', { location, owner, facts, known, syncEach, isVerified: verifyBackup }, syncs.since(location.destination)));
       registry.remove(location.runId);
       const { status, parent, counts, verifiedFrom, leftOut, notKept } = sealed;
       return { snapshot: name, status, parent, counts, verifiedFrom, leftOut: leftOut.slice(0, MOST_LEFT_OUT), notKept, attempt: attempt() };
@@ -95,7 +96,7 @@ export function createSnapshotSteps({ roots, pool, clusterId, registry }: Activi
 
     /** Undo: nothing of the run stays. */
     async discardSnapshot({ repository, runId }: { repository: string; runId: string }): Promise<void> {
-      await runStep(pool, 'discardSnapshot', { location: snapshotLocation(roots, { destination: repository, runId }) });
+      await runStep(pool, 'discardSnapshot', await ownSnapshotRun(dependencies, { destination: repository, runId }));
       registry.remove(runId);
     },
   };
@@ -104,12 +105,7 @@ export function createSnapshotSteps({ roots, pool, clusterId, registry }: Activi
 /** Paths of a few kilobytes each. */
 const MOST_LEFT_OUT = 5;
 
-function ownerOf(runId: string): Pick<SnapshotFacts, 'workflowId' | 'runId'> {
-  return { workflowId: currentOwner('').workflowId, runId };
-}
-
-function settingsOf({ input, location: planned }: SnapshotPlan, roots: AllowedRoots): ChunkSettings {
-  const location = snapshotLocation(roots, planned);
+function settingsOf({ input }: SnapshotPlan, location: RunLocation, roots: AllowedRoots): ChunkSettings {
   return {
     location,
     sourceRoots: roots.sources,

@@ -36,6 +36,7 @@ const reasons: Readonly<Record<string, string>> = {
   socket: 'sockets',
   device: 'devices',
   reserved: 'in the place of a restore\'s own files',
+  repository: 'inside a repository that is there',
   cancelled: 'the restore did not get to',
 };
 

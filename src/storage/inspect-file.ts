@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path';
 import { OpenDirectory } from './directory';
 import { blaming, isErrno, StorageError } from './errors';
 import { fileStat, isSameInode, kindOf, lstatIfPresent, type FileStat } from './file-stat';
+import { refuseInsideRepository } from './inside-repository';
 import { missingParents } from './parents';
 import { withSource } from './source';
 import { identityOf, type DirectoryIdentity } from './staging';
@@ -26,7 +27,7 @@ export interface Inspected {
 
 /**
  * Looks at both ends and refuses the impossible before anything is created.
- * @throws StorageError `SameFile`, `SourceNotRegularFile`, `TargetInvalid`, `TargetNotCanonical`, `DestinationGone`,
+ * @throws StorageError `SameFile`, `SourceNotRegularFile`, `TargetInvalid`, `TargetNotCanonical`, `TargetInsideRepository`, `DestinationGone`,
  *   `NoSpace`, errno names
  */
 export function inspectFile(pair: FilePair): Inspected {
@@ -37,6 +38,7 @@ export function inspectFile(pair: FilePair): Inspected {
   const missingDirectories = missingParents(pair.targetRoot, pair.targetPath);
   const existing = dirname(missingDirectories[0] ?? pair.targetPath);
   const destination = inspectDestination(pair.targetRoot, existing);
+  refuseInsideRepository(dirname(pair.targetPath));
   if (missingDirectories.length === 0) inspectTarget(pair.targetPath);
   refuseFullDisk(existing, pair.targetPath, source.sizeBytes);
   return { source, destination, missingDirectories };

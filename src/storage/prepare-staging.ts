@@ -8,7 +8,7 @@ import { canLinkIn } from './hard-links';
 import { requireReplaceable } from './inspect-file';
 import { createParents } from './parents';
 import { readOwnRecord } from './records/own-file';
-import { stagingRecord } from './staging-record';
+import { recordOf, type WrittenRecord } from './staging-shapes';
 import { entryNames, explainMissing, liveEntry, requireDestination, unlinkIfPresent, type StagingLocation } from './staging';
 
 const RECORD_FORMAT_VERSION = 1;
@@ -29,11 +29,13 @@ export interface PreparedStaging {
   readonly hardLinks: boolean;
 }
 
-/** What a staging directory says of itself. */
+/** As it stands on disk. */
 export interface StagingRecord extends PreparedStaging {
   readonly formatVersion: number;
   readonly owner: StagingOwner;
   readonly targetPath: string;
+  /** Parents that were not there before the run: undo takes these away again and no others. */
+  readonly createdDirectories: readonly string[];
 }
 
 /**
@@ -49,7 +51,7 @@ export function prepareStaging(location: StagingLocation, owner: StagingOwner, m
     inParent(root, targetPath, 'destination', (parent, name) =>
       blaming('destination', targetPath, () => {
         makeStaging(parent, location);
-        const record = readRecord(parent, location) ?? writeRecord(parent, location, owner, parent.entry(name));
+        const record = readRecord(parent, location) ?? writeRecord(parent, location, { owner, createdDirectories: missingDirectories }, parent.entry(name));
         parent.sync();
         return { previous: record.previous, hardLinks: record.hardLinks };
       }),
@@ -70,20 +72,18 @@ function makeStaging(parent: OpenDirectory, { runId, targetPath }: StagingLocati
   }
 }
 
-function readRecord(parent: OpenDirectory, location: StagingLocation): StagingRecord | undefined {
-  const { targetPath } = location;
-  const record = stagingRecord(RECORD_FORMAT_VERSION, (_path, why, cause) => new StorageError('RunAltered', 'destination', targetPath, `The record in the staging directory of ${targetPath} is not as the run wrote it: it ${why}`, {}, { cause }));
-  return readOwnRecord(liveEntry(parent, location, entryNames.record), record);
+function readRecord(parent: OpenDirectory, location: StagingLocation): WrittenRecord | undefined {
+  return readOwnRecord(liveEntry(parent, location, entryNames.record), recordOf(location.targetPath));
 }
 
 /** Written aside, synced, then given its name exclusively: of two attempts at once, the second takes the first's answer. */
-function writeRecord(parent: OpenDirectory, location: StagingLocation, owner: StagingOwner, target: string): StagingRecord {
+function writeRecord(parent: OpenDirectory, location: StagingLocation, known: Pick<StagingRecord, 'owner' | 'createdDirectories'>, target: string): WrittenRecord {
   const stats = lstatIfPresent(target);
   const draft = liveEntry(parent, location, `record-${randomUUID()}`);
   const final = liveEntry(parent, location, entryNames.record);
   const record: StagingRecord = {
     formatVersion: RECORD_FORMAT_VERSION,
-    owner,
+    ...known,
     targetPath: location.targetPath,
     previous: stats === undefined ? null : requireReplaceable(stats, location.targetPath),
     hardLinks: canLinkIn(parent.entry(stagingName(location.runId))),

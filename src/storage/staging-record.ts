@@ -1,60 +1,54 @@
-import type { RunGround } from './batch/open-run';
-import { runProof } from './batch/run-proof';
-import type { RunLocation } from './batch/run-directory';
-import { StorageError } from './errors';
-import type { FileStat } from './file-stat';
-import { absoluteText, identifier, inode, nanoseconds, someText } from './records/fields';
-import type { OwnRecord } from './records/own-file';
-import { arrayOf, either, flag, mapOf, nullable, objectOf, oneOf, optional, text, wholeNumber, type Shape } from './records/shape';
-import type { StagingOwner, StagingRecord } from './prepare-staging';
-import type { Registered, RegisteredRun, RegisteredStaging } from './staging-registry';
-import type { DirectoryIdentity, StagingLocation } from './staging';
+import { dirname, join } from 'node:path';
+import { revokedName, stagingName } from '../core/names';
+import { isBelow } from '../core/roots';
+import { inDirectory, type OpenDirectory } from './directory';
+import { blaming, isErrno, StorageError } from './errors';
+import type { PreparedStaging, StagingOwner } from './prepare-staging';
+import { readOwnRecord } from './records/own-file';
+import { recordOf, type WrittenRecord } from './staging-shapes';
+import { entryNames, requireDestination, type StagingLocation } from './staging';
 
-const MOST_DIRECTORIES = 10_000;
-const number = text(40, /^-?\d+$/);
-const count = wholeNumber();
-
-/** Whose run it is. */
-export const stagingOwner: Shape<StagingOwner> = objectOf<StagingOwner>({ clusterId: identifier, namespace: identifier, workflowId: identifier, runId: identifier });
-
-const fileStat: Shape<FileStat> = objectOf<FileStat>({ device: number, inode, sizeBytes: count, mtimeNs: nanoseconds, ctimeNs: nanoseconds, mode: count, userId: count, groupId: count });
-
-/** What a staging directory says of itself. @param refuse answers the finding for one that is none */
-export function stagingRecord(formatVersion: number, refuse: OwnRecord<StagingRecord>['refuse']): OwnRecord<StagingRecord> {
-  return {
-    side: 'destination',
-    maxBytes: 64 * 1024,
-    shape: objectOf<StagingRecord>({ formatVersion: oneOf(formatVersion), owner: stagingOwner, targetPath: absoluteText, previous: nullable(fileStat), hardLinks: flag }),
-    refuse,
-  };
+/** What `prepareStaging` wrote down: what undo and publication go by, whatever they are told. */
+export interface OwnStaging extends PreparedStaging {
+  /** Parents of the target that the run has created; none of a run that an earlier version of the program began. */
+  readonly createdDirectories: readonly string[];
 }
 
-const identity: Shape<DirectoryIdentity> = objectOf<DirectoryIdentity>({ path: absoluteText, device: number, inode, bornNs: optional(nanoseconds) });
-const directories = arrayOf(absoluteText, MOST_DIRECTORIES);
+/**
+ * The record of a staging directory, live or revoked; undefined when there is none.
+ * @throws StorageError `NotOwnRun` when another run or another target has made it, `TargetNotCanonical`, errno names
+ */
+export function readOwnStaging(location: StagingLocation, owner: StagingOwner): OwnStaging | undefined {
+  const { root, targetPath, runId } = location;
+  const record = blaming('destination', targetPath, () => {
+    try {
+      return inDirectory(root, dirname(targetPath), 'destination', (parent) => readIn(parent, stagingName(runId), targetPath) ?? readIn(parent, revokedName(runId), targetPath));
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+  });
+  if (record === undefined) return undefined;
+  if (isOwn(record, owner) && record.targetPath === targetPath) return ownStaging(record);
+  throw new StorageError('NotOwnRun', 'destination', targetPath, `The staging directory beside ${targetPath} belongs to another run or another target`);
+}
 
-/** It names a file in the registry. */
-const runId = text(200, /^[\w-]+$/);
+/** As `readOwnStaging`, for steps that need one. @throws StorageError `StagingRevoked`, `DestinationGone` when there is none */
+export function requireOwnStaging(location: StagingLocation, owner: StagingOwner): OwnStaging {
+  const found = readOwnStaging(location, owner);
+  if (found !== undefined) return found;
+  requireDestination(location.destination);
+  throw new StorageError('StagingRevoked', 'destination', location.targetPath, `The staging directory of ${location.targetPath} is gone`);
+}
 
-const registeredStaging: Shape<RegisteredStaging> = objectOf<RegisteredStaging>({
-  owner: stagingOwner,
-  location: objectOf<StagingLocation>({ root: absoluteText, targetPath: absoluteText, runId, destination: identity }),
-  createdDirectories: directories,
-});
+function readIn(parent: OpenDirectory, staging: string, targetPath: string): WrittenRecord | undefined {
+  return readOwnRecord(parent.entry(join(staging, entryNames.record)), recordOf(targetPath));
+}
 
-const registeredRun: Shape<RegisteredRun> = objectOf<RegisteredRun>({
-  kind: oneOf('run'),
-  owner: stagingOwner,
-  location: objectOf<RunLocation>({ root: absoluteText, destination: absoluteText, runId, area: optional(oneOf('incoming')), proof: optional(runProof) }),
-  ground: objectOf<RunGround>({ destination: identity, missingDirectories: directories }),
-  rollBack: flag,
-  chunks: nullable(count),
-  facts: mapOf<unknown>(either(someText, mapOf(someText, 1000)), 100),
-});
+function isOwn({ owner: found }: WrittenRecord, { clusterId, namespace, workflowId, runId }: StagingOwner): boolean {
+  return found.clusterId === clusterId && found.namespace === namespace && found.workflowId === workflowId && found.runId === runId;
+}
 
-/** A line of the worker's own list. */
-export const registered: OwnRecord<Registered> = {
-  side: 'destination',
-  maxBytes: 64 * 1024 * 1024,
-  shape: (value) => (typeof value === 'object' && value !== null && 'kind' in value ? registeredRun : registeredStaging)(value),
-  refuse: (path, why, cause) => new StorageError('UnexpectedError', 'destination', path, `The worker's note ${path} cannot be read: it ${why}; look at it, and remove it if it is not the worker's`, {}, { cause }),
-};
+function ownStaging({ previous, hardLinks, createdDirectories = [], targetPath }: WrittenRecord): OwnStaging {
+  return { previous, hardLinks, createdDirectories: createdDirectories.filter((path) => path !== targetPath && isBelow(path, targetPath)) };
+}

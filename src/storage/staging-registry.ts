@@ -5,8 +5,9 @@ import type { RunLocation } from './batch/run-directory';
 import { syncDirectory } from './directory';
 import { StorageError } from './errors';
 import type { StagingOwner } from './prepare-staging';
+import type { Attributes } from './snapshot/restore/attributes';
 import { readOwnRecord } from './records/own-file';
-import { registered } from './staging-record';
+import { registered } from './staging-shapes';
 import { namesIn, unlinkIfPresent, type StagingLocation } from './staging';
 
 /** A staging directory that this worker made and has not removed yet. */
@@ -28,6 +29,8 @@ export interface RegisteredRun {
   readonly chunks: number | null;
   /** For the run's summary, should the janitor have to write it. */
   readonly facts: Readonly<Record<string, unknown>>;
+  /** Of a restore: what the destination itself is to have at the end. */
+  readonly rootAttributes?: Attributes | null;
 }
 
 export type Registered = RegisteredStaging | RegisteredRun;
@@ -65,6 +68,12 @@ export class StagingRegistry {
   findRun(runId: string): RegisteredRun | undefined {
     const entry = this.read(`${runId}.json`);
     return entry !== undefined && isRun(entry) ? entry : undefined;
+  }
+
+  /** The staging directory of that run beside that target; undefined when another worker made it, or nobody. */
+  findStaging({ runId, targetPath }: Pick<StagingLocation, 'runId' | 'targetPath'>): RegisteredStaging | undefined {
+    const entry = this.read(`${runId}.json`);
+    return entry !== undefined && !isRun(entry) && entry.location.targetPath === targetPath ? entry : undefined;
   }
 
   /** @param refused told of each entry that is none: the others are answered all the same */

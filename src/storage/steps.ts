@@ -1,12 +1,18 @@
+import { dirname } from 'node:path';
 import { adoptTarget } from './adopt-target';
 import type { TransferControl } from './control';
+import { inDirectory } from './directory';
+import { isErrno, StorageError } from './errors';
 import { inspectFile, type FilePair } from './inspect-file';
-import { prepareStaging, type PreparedStaging, type StagingOwner } from './prepare-staging';
+import { refuseInsideRepository } from './inside-repository';
+import { missingParents } from './parents';
+import { prepareStaging, type StagingOwner } from './prepare-staging';
 import { probeDestination } from './probe-destination';
 import { publishFile, type PublishRequest } from './publish-file';
 import type { ReadFrom } from './read-back';
 import { stageFile, type StageRequest } from './stage-file';
-import type { StagingLocation } from './staging';
+import { requireDestination, type StagingLocation } from './staging';
+import { readOwnStaging, requireOwnStaging } from './staging-record';
 import { discardStaging, finalizeFile, unpublishFile, type Published } from './unpublish-file';
 import { backUpChunk } from './batch/backup-chunk';
 import { removeCreatedDirectories } from './batch/created-directories';
@@ -14,7 +20,7 @@ import { discardRun, isForgotten } from './batch/discard-run';
 import { readReport } from './batch/journal';
 import { checkJournals, type ChunkRange } from './batch/journal-check';
 import type { ChunkTask } from './batch/chunk';
-import { inspectRun, openRun, requireOwner, type OpenRunRequest, type RunGround } from './batch/open-run';
+import { inspectRun, openRun, requireOwner, type OpenRunRequest, type RunGround, type RunOwner } from './batch/open-run';
 import { planBatch, type PlanRequest } from './batch/plan-batch';
 import type { RunLocation } from './batch/run-directory';
 import { isCommitted, sealRun, type SealRequest } from './batch/seal-run';
@@ -40,60 +46,122 @@ import { restoreChunk } from './snapshot/restore/restore-chunk';
 import { verifyStagedFile, verifyTarget, type ExpectedContent } from './verify-file';
 import { writeTarget, type WriteRequest } from './write-target';
 
+/** A staging directory, and the run that asks. */
+interface OwnFile {
+  readonly location: StagingLocation;
+  readonly owner: StagingOwner;
+}
+
+/** A run of many files, and the run that asks. */
+interface Own {
+  readonly location: RunLocation;
+  readonly owner: RunOwner;
+}
+
+/** Runs the calls if the run is the one that asks. @throws StorageError `NotOwnRun`, `DestinationGone` */
+function owned<T>({ location, owner }: Own, calls: (location: RunLocation) => T): T {
+  requireOwner(location, owner);
+  return calls(location);
+}
+
+/** A repository that no link leads to: whatever is below a root by its text is below it in fact. */
+interface AllowedRepository {
+  /** Allowed root that holds it. */
+  readonly root: string;
+  readonly repository: string;
+}
+
+/** @throws StorageError `RepositoryNotFound`, `RepositoryUnsupported`, `TargetNotCanonical`, errno names */
+function openRepository({ root, repository }: AllowedRepository): void {
+  try {
+    inDirectory(root, repository, 'destination', () => undefined);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
+    throw new StorageError('RepositoryNotFound', 'destination', repository, `There is no repository in ${repository}`, {}, { cause: error });
+  }
+  readRepository(repository);
+}
+
 /** The storage functions that run in threads, by name: one object in, one out, both fit for structured cloning. */
 export const steps = {
   inspectFile: (pair: FilePair) => inspectFile(pair),
-  prepareStaging: (input: { location: StagingLocation; owner: StagingOwner; missingDirectories: readonly string[] }) =>
-    prepareStaging(input.location, input.owner, input.missingDirectories),
-  stageFile: (input: StageRequest, control: TransferControl) => stageFile(input, control),
-  verifyStagedFile: (input: { location: StagingLocation; name: string; expected: ExpectedContent; prefer: ReadFrom }, control: TransferControl) =>
-    verifyStagedFile(input.location, input.name, input.expected, input.prefer, control),
+  missingParents: ({ root, targetPath }: StagingLocation) => missingParents(root, targetPath),
+  prepareStaging: ({ location, owner, createdDirectories }: OwnFile & { createdDirectories: readonly string[] }) => {
+    refuseInsideRepository(dirname(location.targetPath));
+    readOwnStaging(location, owner);
+    return prepareStaging(location, owner, createdDirectories);
+  },
+  stageFile: ({ owner, ...input }: StageRequest & OwnFile, control: TransferControl) => {
+    requireOwnStaging(input.location, owner);
+    return stageFile(input, control);
+  },
+  verifyStagedFile: ({ location, owner, name, expected, prefer }: OwnFile & { name: string; expected: ExpectedContent; prefer: ReadFrom }, control: TransferControl) => {
+    requireOwnStaging(location, owner);
+    return verifyStagedFile(location, name, expected, prefer, control);
+  },
   verifyTarget: (input: { root: string; targetPath: string; expected: ExpectedContent; prefer: ReadFrom }, control: TransferControl) =>
     verifyTarget(input.root, input.targetPath, input.expected, input.prefer, control),
-  publishFile: (input: PublishRequest, control: TransferControl) => publishFile(input, control),
-  unpublishFile: (input: { location: StagingLocation; prepared: PreparedStaging; expected: Published }, control: TransferControl) =>
-    unpublishFile(input.location, input.prepared, input.expected, control),
-  discardStaging: (input: { location: StagingLocation; createdDirectories: readonly string[] }) => discardStaging(input.location, input.createdDirectories),
-  finalizeFile: (input: { location: StagingLocation }) => finalizeFile(input.location),
-  writeTarget: (input: WriteRequest, control: TransferControl) => writeTarget(input, control),
+  /** Goes by what was there before, as the staging directory itself says it. */
+  publishFile: ({ owner, ...input }: Omit<PublishRequest, 'prepared'> & OwnFile, control: TransferControl) =>
+    publishFile({ ...input, prepared: requireOwnStaging(input.location, owner) }, control),
+  unpublishFile: ({ location, owner, expected }: OwnFile & { expected: Published }, control: TransferControl) => {
+    const own = readOwnStaging(location, owner);
+    // Without a record there is nothing left to undo, unless the whole disk is away.
+    if (own === undefined) requireDestination(location.destination);
+    return own === undefined ? 'untouched' : unpublishFile(location, own, expected, control);
+  },
+  /** @param input `createdDirectories` as the worker remembers them; where it does not, the staging directory itself says it. */
+  discardStaging: ({ location, owner, createdDirectories }: OwnFile & { createdDirectories: readonly string[] | undefined }) => {
+    const own = readOwnStaging(location, owner);
+    discardStaging(location, createdDirectories ?? own?.createdDirectories ?? []);
+  },
+  finalizeFile: ({ location, owner }: OwnFile) => {
+    readOwnStaging(location, owner);
+    finalizeFile(location);
+  },
+  writeTarget: (input: WriteRequest, control: TransferControl) => {
+    refuseInsideRepository(dirname(input.targetPath));
+    return writeTarget(input, control);
+  },
   adoptTarget: (input: { location: StagingLocation; sourceRoot: string; sourcePath: string }, control: TransferControl) =>
     adoptTarget(input.location, input.sourceRoot, input.sourcePath, control),
   inspectRun: (input: { location: RunLocation }) => inspectRun(input.location),
   openRun: (input: OpenRunRequest) => openRun(input),
-  planBatch: (input: PlanRequest, control: TransferControl) => planBatch(input, control),
-  readOutcome: (input: { location: RunLocation; chunk: number; workflowId: string }) => {
-    requireOwner(input.location, input.workflowId);
-    return readReport(input.location, input.chunk);
-  },
+  planBatch: (input: PlanRequest, control: TransferControl) => owned(input, () => planBatch(input, control)),
+  readOutcome: ({ chunk, ...own }: Own & { chunk: number }) => owned(own, (location) => readReport(location, chunk)),
   backUpChunk: (input: ChunkTask, control: TransferControl) => backUpChunk(input, control),
-  amendJournal: (input: { location: RunLocation; chunk: number; amendments: readonly Amendment[]; journalTag?: string }) => amendJournal(input.location, input.chunk, input.amendments, input.journalTag),
+  amendJournal: ({ chunk, amendments, journalTag, ...own }: Own & { chunk: number; amendments: readonly Amendment[]; journalTag?: string }) => owned(own, (location) => amendJournal(location, chunk, amendments, journalTag)),
   /** Answers whether the run is committed: then there is nothing to undo any more. */
-  revokeRun: (input: { location: RunLocation }) => {
-    revokeRun(input.location);
-    return isCommitted(input.location);
-  },
-  checkJournals: (input: ChunkRange) => checkJournals(input),
-  undoChunk: (input: { location: RunLocation; chunk: number; journalTag?: string | null }) => undoChunk(input.location, input.chunk, input.journalTag),
-  removeCreatedDirectories: (input: { location: RunLocation }) => removeCreatedDirectories(input.location),
-  discardRun: (input: { location: RunLocation; ground: RunGround }) => discardRun(input.location, input.ground),
+  revokeRun: (own: Own) =>
+    owned(own, (location) => {
+      revokeRun(location);
+      return isCommitted(location);
+    }),
+  checkJournals: ({ owner, ...range }: ChunkRange & Own) => owned({ location: range.location, owner }, () => checkJournals(range)),
+  undoChunk: ({ chunk, journalTag, ...own }: Own & { chunk: number; journalTag?: string | null }) => owned(own, (location) => undoChunk(location, chunk, journalTag)),
+  removeCreatedDirectories: (own: Own) => owned(own, removeCreatedDirectories),
+  discardRun: ({ location, owner, ground }: Own & { ground: RunGround }) => discardRun(location, owner, ground),
   isForgotten: (input: { location: RunLocation; ground: RunGround }) => isForgotten(input.location, input.ground),
-  sealRun: (input: SealRequest, control: TransferControl) => sealRun(input, control),
-  readRepository: (input: { repository: string }) => readRepository(input.repository),
-  findSnapshot: (input: { repository: string; wanted: string }) => {
-    readRepository(input.repository);
-    return findSnapshot(input.repository, input.wanted);
+  sealRun: ({ owner, ...input }: SealRequest & Own, control: TransferControl) => owned({ location: input.location, owner }, () => sealRun(input, control)),
+  openRepository: (input: AllowedRepository) => openRepository(input),
+  findSnapshot: ({ wanted, ...input }: AllowedRepository & { wanted: string }) => {
+    openRepository(input);
+    return findSnapshot(input.repository, wanted);
   },
-  planSnapshot: (input: SnapshotPlanRequest, control: TransferControl) => planSnapshot(input, control),
-  readSnapshotOutcome: (input: { location: RunLocation; chunk: number; workflowId: string }) => {
-    requireOwner(input.location, input.workflowId);
-    const journal = readSnapshotJournal(input.location, input.chunk);
-    return journal && snapshotReport(journal);
-  },
+  planSnapshot: ({ owner, ...input }: SnapshotPlanRequest & Own, control: TransferControl) => owned({ location: input.location, owner }, () => planSnapshot(input, control)),
+  readSnapshotOutcome: ({ chunk, ...own }: Own & { chunk: number }) =>
+    owned(own, (location) => {
+      const journal = readSnapshotJournal(location, chunk);
+      return journal && snapshotReport(journal);
+    }),
   snapshotChunk: (input: ChunkTask, control: TransferControl) => snapshotChunk(input, control),
   sealSnapshot: (input: SealSnapshotRequest, control: TransferControl) => sealSnapshot(input, control),
-  pruneRepository: (input: PruneRequest, control: TransferControl) => pruneRepository(input, control),
-  discardSnapshot: (input: { location: RunLocation }, control: TransferControl) => discardSnapshot(input.location, control),
-  planRestore: (input: RestoreRequest, control: TransferControl) => planRestore(input, control),
+  pruneRepository: ({ root, ...input }: PruneRequest & { root: string }, control: TransferControl) => {
+    openRepository({ root, repository: input.repository });
+    return pruneRepository(input, control);
+  },
+  discardSnapshot: ({ location, owner }: Own, control: TransferControl) => discardSnapshot(location, owner, control),
+  planRestore: ({ owner, ...input }: RestoreRequest & Own, control: TransferControl) => owned({ location: input.location, owner }, () => planRestore(input, control)),
   restoreChunk: (input: ChunkTask<RestoreSettings>, control: TransferControl) => restoreChunk(input, control),
   finishRestore: (input: FinishRequest, control: TransferControl) => finishRestore(input, control),
   closeRestore: (input: CloseRequest) => closeRestore(input),

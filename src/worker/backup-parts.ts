@@ -3,6 +3,7 @@ import { breakerInterceptor, createActivities, DestinationBreakers, ThreadPool, 
 import { defaultBreakerOptions, type BreakerOptions } from '../core/breaker';
 import { StagingRegistry } from '../storage/staging-registry';
 import { watchBreakers } from './breaker-report';
+import { createFirstRuns } from './first-runs';
 import { sweepStaging } from './janitor';
 import type { WorkerLog } from './worker-log';
 
@@ -41,7 +42,7 @@ export async function createBackupParts({ connection, namespace, roots, stateDir
   const breakers = new DestinationBreakers({ ...defaultBreakerOptions, ...breaker }, watchBreakers(log));
   const sweep = () => sweepStaging({ registry, pool, connection, owner: { clusterId, namespace }, log });
   return {
-    activities: createActivities({ roots, pool, registry, clusterId }),
+    activities: createActivities({ roots, pool, registry, clusterId, firstRunIdOf: createFirstRuns(connection, namespace) }),
     interceptor: breakerInterceptor({ breakers, destinationRoots: roots.destinations, probe: (root) => pool.run('probeDestination', { root }) }),
     during: (run) => sweepDuring(run, sweep, pool),
   };

@@ -57,7 +57,7 @@ async function sweep(entry: Registered, status: WorkflowExecutionStatusName, { r
 }
 
 /** A completed run is committed, so its kept previous target goes too; after any other end it is kept if in doubt. */
-async function sweepFile({ location, createdDirectories }: RegisteredStaging, status: WorkflowExecutionStatusName, pool: ThreadPool): Promise<void> {
-  if (status === 'COMPLETED') await pool.run('finalizeFile', { location });
-  else await pool.run('discardStaging', { location, createdDirectories });
+async function sweepFile({ location, owner, createdDirectories }: RegisteredStaging, status: WorkflowExecutionStatusName, pool: ThreadPool): Promise<void> {
+  if (status === 'COMPLETED') await pool.run('finalizeFile', { location, owner });
+  else await pool.run('discardStaging', { location, owner, createdDirectories });
 }

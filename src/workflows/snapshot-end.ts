@@ -20,7 +20,7 @@ export async function endedSnapshot(run: SnapshotRun, error: unknown): Promise<u
 }
 
 /** Before there is a plan, there may be nothing to remove: no repository even. */
-const beforeAnything: readonly FailureType[] = ['InvalidInput', 'SourceNotAllowed', 'TargetNotAllowed', 'RepositoryNotFound', 'RepositoryUnsupported'];
+const beforeAnything: readonly FailureType[] = ['InvalidInput', 'NotOwnRun', 'SourceNotAllowed', 'TargetNotAllowed', 'TargetInsideRepository', 'RepositoryNotFound', 'RepositoryUnsupported'];
 
 async function discard(run: SnapshotRun, type: FailureType): Promise<SnapshotOutput['rollback']> {
   if (run.batch === undefined && beforeAnything.includes(type)) return 'notNeeded';

@@ -5,6 +5,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { createActivities, type ActivityDependencies, type Batch } from '../../src/activities';
 import { StepFailed } from '../../src/activities/step-failed';
+import { BatchBackupInput } from '../../src/batch-models';
 import { TransferControl } from '../../src/storage/control';
 import { StagingRegistry } from '../../src/storage/staging-registry';
 import runStep from '../../src/storage/thread';
@@ -76,7 +77,7 @@ class Round {
       if (mode.previous && index > 0) fs.writeFileSync(this.targetOf(path), contentOf(`previous ${name}`, 1000), { mode: 0o604 });
       return path;
     });
-    this.activities = createActivities({ roots: { sources: [this.root], destinations: [this.root] }, pool, registry: new StagingRegistry(join(this.root, '.file-backup-state')), clusterId: 'cluster' });
+    this.activities = createActivities({ roots: { sources: [this.root], destinations: [this.root] }, pool, registry: new StagingRegistry(join(this.root, '.file-backup-state')), clusterId: 'cluster', firstRunIdOf: ({ runId }) => Promise.resolve(runId) });
     this.before = this.tree();
   }
 
@@ -151,23 +152,30 @@ class Round {
     return Object.fromEntries(Object.entries(treeOf(this.root)).filter(([name]) => !name.includes('.file-backup')));
   }
 
+  private get input(): BatchBackupInput {
+    const { sources, destination, mode } = this;
+    return BatchBackupInput.parse({ sources, backupDir: destination, layout: mode.previous ? 'flat' : 'tree', onFailure: mode.rollBack ? 'rollBack' : 'continue', verifyFrom: 'cache' });
+  }
+
   private async run(name: ActivityName): Promise<void> {
-    const { batch, activities, mode } = this;
+    const { batch, activities } = this;
     const chunk = 0;
     const storage = 'storage';
     this.attempts += 1;
     const environment = new MockActivityEnvironment({ activityId: name, attempt: this.attempts, workflowExecution: { workflowId: 'workflow', runId: this.runId } }, { logger: silent });
     const calls: Record<ActivityName, () => Promise<unknown>> = {
-      plan: async () => (this.batch = await activities.planBatch({ runId: this.runId, input: { sources: this.sources, backupDir: this.destination, layout: mode.previous ? 'flat' : 'tree', onFailure: mode.rollBack ? 'rollBack' : 'continue', verifyFrom: 'cache' } })),
+      plan: async () => (this.batch = await activities.planBatch({ runId: this.runId, input: this.input })),
       chunk: () => activities.backupChunk({ batch: batch as Batch, chunk, pass: 0, storage }),
       amend: () => activities.amendChunk({ batch: batch as Batch, chunk, storage, amendments: [{ index: 0, entry: { state: 'backedUp', sizeBytes: 2000 } }] }),
       revoke: () => activities.revokeRun({ batch: batch as Batch }),
       undo: () => activities.undoChunks({ batch: batch as Batch, end: 1, count: 1 }),
-      seal: () => activities.sealRun({ batch: batch as Batch, facts: {} }),
+      seal: () => activities.sealRun({ batch: batch as Batch, facts: { state: 'complete', operationId: randomUUID(), metadata: {}, backupDir: this.destination, layout: 'flat', workflowId: 'workflow', ...times } }),
     };
     await environment.run(calls[name]);
   }
 }
+
+const times = { startedAt: '2026-01-01T00:00:00.000Z', endedAt: '2026-01-01T00:00:01.000Z' };
 
 /** Every death is a step that failed. */
 const silent = new DefaultLogger('ERROR', () => undefined);

@@ -84,7 +84,7 @@ const kinds: Record<string, Prepared> = {
       return { file: path('repository', name, 'snapshot.json'), read: () => readRecord(path('repository'), name) };
     },
   },
-  'the owner of a run': { code: 'RunAltered', isRecord: true, prepare: () => ownKind(batch(), 'owner.json', ({ location }) => requireOwner(location, 'batch')) },
+  'the owner of a run': { code: 'NotOwnRun', isRecord: true, prepare: () => ownKind(batch(), 'owner.json', ({ location, owner }) => requireOwner(location, owner)) },
   'a plan in numbers': { code: 'RunAltered', isRecord: true, prepare: () => ownKind(batch(), 'plan/planned.json', (run) => run.plan([path('a')], 'tree')) },
   'the digests of a plan': { code: 'RunAltered', isRecord: true, prepare: () => ownKind(batch(), 'plan/digests.json', ({ location }) => readChunk(location, 0)) },
   'the index of a plan': { code: 'RunAltered', isRecord: false, prepare: () => ownKind(batch(), 'plan/plan.index', ({ location }) => readChunk(location, 0)) },

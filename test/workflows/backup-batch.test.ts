@@ -210,6 +210,7 @@ test.each([
   ['a destination outside the roots', () => ({ destination: '/elsewhere' }), 'TargetNotAllowed'],
   ['a destination that leads out of the roots', () => ({ destination: `${harness.directory}/../elsewhere` }), 'InvalidInput'],
   ['a run that leads out of its destination', () => ({ runId: '../../elsewhere' }), 'InvalidInput'],
+  ['a run that is not the one that asks', () => ({}), 'NotOwnRun'],
 ])('a batch that is started with a forged state of an earlier execution is refused: %s', async (_what, forged, errorCode) => {
   harness = await startHarness();
   const input = { backupDir: harness.path('backups'), layout: 'flat', onFailure: 'continue', verifyBackup: true, verifyFrom: 'device', maxRetries: 0, retryDelayMs: 100, onCircuitOpen: 'fail', onSourceChanged: 'fail', rehash: false, lanes: 1, operationId: randomUUID(), metadata: {} };

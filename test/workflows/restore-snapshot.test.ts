@@ -102,7 +102,7 @@ test.each([
   ['a snapshot that is not there', () => ({ snapshot: 'nobody' }), 'SnapshotNotFound'],
   ['a path that is not in it', () => ({ paths: ['/nobody'] }), 'InvalidInput'],
   ['a target outside the roots', () => ({ target: '/elsewhere' }), 'TargetNotAllowed'],
-  ['a target inside the repository', () => ({ target: join(repositoryOf(harness), 'target') }), 'TargetInvalid'],
+  ['a target inside the repository', () => ({ target: join(repositoryOf(harness), 'target') }), 'TargetInsideRepository'],
   ['a repository outside the roots', () => ({ repository: '/elsewhere' }), 'SourceNotAllowed'],
 ])('%s is refused, and nothing is created', async (_what, request, errorCode) => {
   harness = await startHarness();
@@ -176,7 +176,7 @@ describe('a forged state of an earlier execution is refused', () => {
     const request = RestoreInput.parse(restoreOf({ maxRetries: 0, lanes: 1 }));
     const input = { ...withoutPaths(request), ...forged.input };
     const location = { destination: harness.path('target'), runId: randomUUID(), ...forged.location };
-    const ground = { destination: { path: harness.directory, dev: '0', ino: '0' }, missingDirectories: [] };
+    const ground = { destination: { path: '/', device: '0', inode: '0' }, missingDirectories: [] };
     const batch = { input, location, snapshot: forged.snapshot ?? published(harness)[0], ground, files: 1, sizeBytes: 1, chunks, rootAttributes: null };
     const carried = { ...noSums(), startedAtMs: Date.now(), batch, nextChunk: 0, returned: [], paused: false, lanes: 1, retryCount: 0, waitedMs: 0 };
     return harness.temporal.workflow.start('restoreSnapshot', { taskQueue: harness.taskQueue, workflowId: `restore-${randomUUID()}`, args: [request, carried] });
@@ -200,7 +200,7 @@ describe('a forged state of an earlier execution is refused', () => {
       ['a target outside the roots', () => ({ location: { destination: '/elsewhere' } }), 'TargetNotAllowed'],
       ['a target that leads out of the roots', () => ({ location: { destination: `${harness.directory}/../elsewhere` } }), 'InvalidInput'],
       ['a run that leads out of its target', () => ({ location: { runId: '../../elsewhere' } }), 'InvalidInput'],
-      ['a repository outside the roots', () => ({ input: { repository: '/elsewhere' } }), 'SourceNotAllowed'],
+      ['a run that is not the one that asks', () => ({}), 'NotOwnRun'],
       ['a snapshot that leads out of the repository', () => ({ snapshot: '../source' }), 'InvalidInput'],
     ])('%s', async (_which, forged, errorCode) => {
       harness = await startHarness();

@@ -19,11 +19,11 @@ export function backUpChunk(task: ChunkTask, control: TransferControl): ChunkRep
  * Does one chunk: stages its files, makes them durable at once, reads them back, publishes them and writes the
  * journal, all in one thread, so that nothing of a thousand files travels between threads. A chunk whose journal is
  * there is done, and is not done again.
- * @throws StorageError `StagingRevoked`, `RunAltered`, `Cancelled`, what made the destination ill, errno names of the run's own files
+ * @throws StorageError `NotOwnRun`, `StagingRevoked`, `RunAltered`, `Cancelled`, what made the destination ill, errno names of the run's own files
  */
 export function workOff<Settings extends RunSettings>(task: ChunkTask<Settings>, stage: (task: ChunkTask<Settings>, control: TransferControl) => StagedChunk, control: TransferControl): ChunkReport {
   const { location, syncEach } = task.settings;
-  requireOwner(location, task.workflowId);
+  requireOwner(location, task.owner);
   const done = readLines(location, task.chunk);
   requireJournal(task, done);
   if (done !== undefined && done.outcome.pass >= task.pass) return reportOf(done);

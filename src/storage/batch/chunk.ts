@@ -2,6 +2,7 @@ import type { OnSourceChanged } from '../copy';
 import type { Side } from '../errors';
 import type { ReadFrom } from '../read-back';
 import type { JsonPath, PathBytes } from '../path-bytes';
+import type { RunOwner } from './open-run';
 import type { RunLocation } from './run-directory';
 
 /** What all chunks of a run have in common, whatever it copies. */
@@ -42,7 +43,8 @@ export interface ChunkTask<Settings extends RunSettings = ChunkSettings> {
   readonly chunk: number;
   /** Names what this attempt stages; attempts may overlap. */
   readonly attemptName: string;
-  readonly workflowId: string;
+  /** The run that asks: it has to be the run's own. */
+  readonly owner: RunOwner;
   readonly illness: IllnessRule;
   /** 0 for the whole chunk; further passes try the files of `only` again and keep what the journal says of the others. */
   readonly pass: number;

@@ -5,11 +5,12 @@ import { OpenDirectory, syncDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
 import { lstatIfPresent } from '../file-stat';
 import { canLinkIn } from '../hard-links';
+import { refuseInsideRepository, refuseNested } from '../inside-repository';
 import { createParents, missingParents } from '../parents';
 import type { StagingOwner } from '../prepare-staging';
 import { readOwnRecord, type OwnRecord } from '../records/own-file';
-import { stagingOwner } from '../staging-record';
 import { identityOf, requireDestination, type DirectoryIdentity } from '../staging';
+import { stagingOwner } from '../staging-shapes';
 import { runDirectory, runEntries, runsDirectory, type RunLocation } from './run-directory';
 import { alteredRun } from './run-proof';
 
@@ -35,8 +36,18 @@ export interface OpenRunRequest {
   readonly needsHardLinks: boolean;
 }
 
-/** Looks where a run's directory will be. Creates nothing. @throws StorageError `DestinationGone`, `TargetInvalid`, errno names */
+/**
+ * Looks where a run's directory will be. Creates nothing. A snapshot's is in its repository, which must not lie in another one.
+ * @throws StorageError `DestinationGone`, `TargetInvalid`, `TargetInsideRepository`, errno names
+ */
 export function inspectRun(location: RunLocation): RunGround {
+  const ground = groundOf(location);
+  if (location.area === undefined) refuseInsideRepository(location.destination);
+  else refuseNested(location.destination);
+  return ground;
+}
+
+function groundOf(location: RunLocation): RunGround {
   const missingDirectories = missingParents(location.root, `${runsDirectory(location)}/-`);
   const nearest = join(location.destination, '-');
   const path = dirname(missingParents(location.root, nearest)[0] ?? nearest);
@@ -50,7 +61,7 @@ export function inspectRun(location: RunLocation): RunGround {
 
 /**
  * Makes the run's directory with its fence, the staging directory. Only this step ever makes it; repeated, it finds it.
- * @throws StorageError `DestinationGone`, `StagingRevoked`, `NoHardLinks`, errno names
+ * @throws StorageError `NotOwnRun`, `DestinationGone`, `StagingRevoked`, `NoHardLinks`, errno names
  */
 export function openRun({ location, owner, ground, needsHardLinks }: OpenRunRequest): void {
   const { root, destination } = location;
@@ -58,6 +69,7 @@ export function openRun({ location, owner, ground, needsHardLinks }: OpenRunRequ
   blaming('destination', destination, () => {
     requireDestination(ground.destination);
     refuseRevoked(location, run);
+    refuseForeign(location, owner);
     createParents(root, missingParents(root, `${run}/-`));
     fs.chmodSync(join(destination, '.file-backup'), 0o700);
     for (const name of [runEntries.journal, runEntries.staging]) makeDirectory(join(run, name));
@@ -69,16 +81,30 @@ export function openRun({ location, owner, ground, needsHardLinks }: OpenRunRequ
   });
 }
 
-const ownerRecord: OwnRecord<RunOwner> = { side: 'destination', maxBytes: 64 * 1024, shape: stagingOwner, refuse: alteredRun };
-
-/** @throws StorageError `PermissionDenied` unless the run belongs to the workflow that asks */
-export function requireOwner(location: RunLocation, workflowId: string): void {
+/** @throws StorageError `NotOwnRun` unless the run is the one that asks, `DestinationGone` when its directory is not where it was */
+export function requireOwner(location: RunLocation, owner: RunOwner): void {
   requireRun(location);
-  const path = join(runDirectory(location), runEntries.owner);
-  const owner = readOwnRecord(path, ownerRecord);
-  if (owner === undefined) throw missingInRun(location, path);
-  if (owner.workflowId === workflowId) return;
-  throw new StorageError('EACCES', 'destination', path, `The run in ${location.destination} belongs to another workflow`);
+  refuseForeign(location, owner);
+}
+
+/** As `requireOwner`, for steps that may find their work done and the run removed. @throws StorageError `NotOwnRun` */
+export function refuseForeign(location: RunLocation, owner: RunOwner, run = runDirectory(location)): void {
+  const path = join(run, runEntries.owner);
+  const found = readOwnRecord(path, ownerRecord);
+  if (found === undefined || isSameOwner(found, owner)) return;
+  throw new StorageError('NotOwnRun', 'destination', path, `The run ${location.runId} in ${location.destination} belongs to another workflow`);
+}
+
+/** What cannot be read as an owner is nobody's. */
+const ownerRecord: OwnRecord<RunOwner> = {
+  side: 'destination',
+  maxBytes: 64 * 1024,
+  shape: stagingOwner,
+  refuse: (path, why, cause) => new StorageError('NotOwnRun', 'destination', path, `The run's owner ${path} is nobody: it ${why}`, {}, { cause }),
+};
+
+function isSameOwner(found: RunOwner, { clusterId, namespace, workflowId, runId }: RunOwner): boolean {
+  return found.clusterId === clusterId && found.namespace === namespace && found.workflowId === workflowId && found.runId === runId;
 }
 
 /** @throws StorageError `DestinationGone` when the run's directory is not where it was: a disk that is away takes it along */

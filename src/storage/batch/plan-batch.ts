@@ -12,6 +12,7 @@ import { planOnce, type WrittenPlan } from './plan-once';
 import type { RunLocation } from './run-directory';
 import { SeenPaths } from './seen-paths';
 import type { RunOwner } from './open-run';
+import { TargetDirectories } from './target-directories';
 
 export type Layout = 'flat' | 'tree';
 
@@ -45,7 +46,7 @@ const plannedBatch = objectOf<Planned>({ files: count, sizeBytes: count, chunks:
  * Turns a list of sources into a plan on the destination: looks at each source once, names its target, cuts the list
  * into chunks. Nothing else is written. The plan gets its name when it is complete, and the first one counts: repeated,
  * or late, this answers what is there.
- * @throws StorageError `TargetCollision` naming two sources that would meet in one target, `InvalidInput`, errno names
+ * @throws StorageError `TargetCollision` naming two sources that would meet in one target, `TargetInsideRepository`, `InvalidInput`, errno names
  */
 export function planBatch(request: PlanRequest, control: TransferControl): ProvedPlan<Planned> {
   const { list } = request;
@@ -57,12 +58,14 @@ function writePlan(request: PlanRequest, sources: Sources, draft: string, contro
   const writer = new ChunkedLinesWriter(draft);
   const lastRun = request.rehash ? undefined : LastRun.open(request.location);
   const seen = new SeenTargets(sources);
+  const directories = request.layout === 'tree' ? new TargetDirectories(request.location.destination) : undefined;
   let [files, sizeBytes] = [0, 0];
   try {
     for (const [position, source] of sourcesOf(sources)) {
       control.throwIfCancelled();
       const target = targetOf(source, request.layout);
       if (seen.isDuplicate(source, target, position, request.layout)) continue;
+      directories?.refuseRepositories(target);
       const size = sizeOf(source);
       writer.add(planLine({ source, target, sizeBytes: size, known: lastRun?.find(target) }), size);
       files += 1;

@@ -105,7 +105,7 @@ export function journalBody(entries: readonly object[]): Buffer {
 /** What became of a file that was tried again by itself. */
 export interface Amendment {
   readonly index: number;
-  readonly entry: Partial<JournalEntry> & Pick<JournalEntry, 'state'>;
+  readonly entry: Partial<Pick<JournalEntry, 'sizeBytes' | 'sha256' | 'changed' | 'failure'>> & Pick<JournalEntry, 'state'>;
 }
 
 /** Higher than any pass. */

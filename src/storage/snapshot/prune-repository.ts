@@ -3,6 +3,7 @@ import { inGroups, isAskedFor, snapshotGroup } from '../../core/snapshot-group';
 import { parseSnapshotName } from '../../core/snapshot-name';
 import type { TransferControl } from '../control';
 import { StorageError } from '../errors';
+import { refuseNested } from '../inside-repository';
 import { sweepRemoved, unlistSnapshot, type Swept } from './remove-snapshot';
 import { readRepository } from './repository';
 import { listSnapshots, type SnapshotRecord } from './snapshot-record';
@@ -52,12 +53,13 @@ export interface PruneResult extends Swept {
 /**
  * Removes the snapshots that a policy does not keep, and what earlier runs have left half deleted. All decisions are made
  * first; then the snapshots leave the list, oldest first; then their files go. It may be stopped at any point and repeated.
- * @throws StorageError `InvalidInput` when the policy would leave nothing of a group, `RepositoryNotFound`, `Cancelled`,
- * errno names
+ * @throws StorageError `InvalidInput` when the policy would leave nothing of a group, `RepositoryNotFound`,
+ * `TargetInsideRepository` for one that lies in another one's snapshots, `Cancelled`, errno names
  */
 export function pruneRepository(request: PruneRequest, control: TransferControl): PruneResult {
   const { repository, dryRun } = request;
   readRepository(repository);
+  refuseNested(repository);
   const listed = listSnapshots(repository);
   const damaged = listed.flatMap(({ name, problem }) => (problem === undefined ? [] : [{ name, problem }]));
   const groups = decide(listed.flatMap(({ record }) => (record !== undefined && isAskedFor(record, { ...request, sources: [] }) ? [record] : [])), request);

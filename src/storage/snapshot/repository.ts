@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { inDirectory, syncDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
+import { markOf, OWN_DIRECTORY, refuseNested } from '../inside-repository';
 import { parseRecord, readOwnFile, type OwnRecord } from '../records/own-file';
 import { objectOf, oneOf, text } from '../records/shape';
 
@@ -15,14 +16,6 @@ export interface Repository {
 
 /** The only one that there is. */
 export const FORMAT_VERSION = 1;
-
-const OWN_DIRECTORY = '.file-backup';
-
-const MARK = 'repository.json';
-
-function markOf(repository: string): string {
-  return join(repository, OWN_DIRECTORY, MARK);
-}
 
 const mark: OwnRecord<Repository> = {
   side: 'destination',
@@ -45,12 +38,13 @@ export function removedDirectory(repository: string): string {
 /**
  * Makes a directory a repository of snapshots; it may be there already, as long as nothing is in it. Only this ever makes
  * one: a disk that is not mounted is an error for every other command, and never a new repository in its place.
- * @throws StorageError `RepositoryExists`, `TargetInvalid` for a directory that holds something, errno names
+ * @throws StorageError `RepositoryExists`, `TargetInsideRepository`, `TargetInvalid` for a directory that holds something, errno names
  */
 export function initRepository(path: string): Repository {
   return blaming('destination', path, () => {
     const earlier = readMark(path);
     if (earlier !== undefined) throw new StorageError('RepositoryExists', 'destination', path, `${path} is a repository already`);
+    refuseNested(path);
     makeDirectory(path);
     const inside = fs.readdirSync(path).filter((name) => name !== 'lost+found' && name !== OWN_DIRECTORY);
     if (inside.length > 0) throw new StorageError('TargetInvalid', 'destination', path, `Directory ${path} holds something already (${inside.slice(0, 3).join(', ')}): a repository is made in an empty one`);
@@ -83,7 +77,7 @@ export function readRepository(path: string): Repository {
 function readMark(path: string): Repository | undefined {
   const directory = join(path, OWN_DIRECTORY);
   try {
-    const data = inDirectory(path, directory, 'destination', (own) => readOwnFile(own.entry(MARK), mark, markOf(path)));
+    const data = inDirectory(path, directory, 'destination', (own) => readOwnFile(own.entry(basename(markOf(path))), mark, markOf(path)));
     return data && parseRecord(data.toString('utf8'), markOf(path), mark);
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;

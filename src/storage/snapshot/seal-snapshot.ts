@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { JournalSums } from '../../core/journal-sums';
 import { withDraft } from '../batch/draft';
 import { requireSynced } from '../batch/group-sync';
-import { requireOwner } from '../batch/open-run';
+import { requireOwner, type RunOwner } from '../batch/open-run';
 import { readPlanned } from '../batch/plan-digests';
 import { runDirectory, type RunLocation } from '../batch/run-directory';
 import type { TransferControl } from '../control';
@@ -21,6 +21,7 @@ export type SnapshotFacts = Pick<SnapshotRecord, 'name' | 'id' | 'host' | 'tags'
 
 export interface SealSnapshotRequest {
   readonly location: RunLocation;
+  readonly owner: RunOwner;
   readonly facts: SnapshotFacts;
   /** What history knows of the run's journals. */
   readonly known?: JournalSums;
@@ -78,9 +79,9 @@ function publish(request: SealSnapshotRequest, record: SnapshotRecord, control: 
 }
 
 function writeRecord(request: SealSnapshotRequest, control: TransferControl): SnapshotRecord {
-  const { location, facts, isVerified } = request;
+  const { location, owner, facts, isVerified } = request;
   const run = runDirectory(location);
-  requireOwner(location, facts.workflowId);
+  requireOwner(location, owner);
   const planned = readPlanned(location, plannedSnapshot);
   if (planned === undefined) throw new StorageError('StagingRevoked', 'destination', location.destination, `The plan of the run in ${location.destination} is gone`);
   const { sums, ...written } = writeEntries(request, planned, control);

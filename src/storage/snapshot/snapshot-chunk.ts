@@ -27,11 +27,11 @@ import { stageFileOfSnapshot, type SnapshotStage } from './stage-file-of-snapsho
  * Takes one chunk of files into a snapshot that is being made: links what is unchanged, copies the rest aside, makes it
  * durable at once, reads it back, and writes the journal. Only what the journal names gets into its place, so that of two
  * attempts at once one alone counts; what is missing there after a crash is put there by whoever comes next.
- * @throws StorageError `StagingRevoked`, `RunAltered`, `Cancelled`, what made the destination ill, errno names of the run's own files
+ * @throws StorageError `NotOwnRun`, `StagingRevoked`, `RunAltered`, `Cancelled`, what made the destination ill, errno names of the run's own files
  */
 export function snapshotChunk(task: ChunkTask, control: TransferControl): ChunkReport {
   const { location, syncEach } = task.settings;
-  requireOwner(location, task.workflowId);
+  requireOwner(location, task.owner);
   const before = readSnapshotJournal(location, task.chunk);
   requireJournal(task, before);
   if (before !== undefined) putInPlace(location, before);

@@ -207,7 +207,7 @@ describe('a snapshot', () => {
     const attempt = run.attempt();
     const task = { ...attempt, settings: { ...attempt.settings, location } };
     const facts = { name: run.name, id: run.name.slice(-8), host: 'h', tags: [], startedAt: '2026-01-01T00:00:00.000Z', endedAt: '2026-01-01T00:00:00.000Z', workflowId: 'snapshot', runId: location.runId, operationId: location.runId, metadata: {}, programVersion: '0' };
-    return { run, location, task, seal: (known?: JournalSums) => sealSnapshot({ location, facts, known, syncEach: true, isVerified: true }, control) };
+    return { run, location, task, seal: (known?: JournalSums) => sealSnapshot({ location, owner: run.owner, facts, known, syncEach: true, isVerified: true }, control) };
   }
 
   const directory = (at: string, extra: object = {}): string => JSON.stringify({ at: 9, entry: { path: at, mode: '0777', uid: 12345, gid: 12345, mtimeNs: '1', state: 'recorded', type: 'directory', ...extra } });
@@ -292,7 +292,7 @@ describe('a restore', () => {
     const { journalTag } = restoreChunk(task, control);
     forgeLines(location, 'tree', (lines) => lines.map(setUserId));
     const { ground } = made as unknown as { ground: Parameters<typeof finishRestore>[0]['ground'] };
-    expect(codeOf(() => finishRestore({ settings: task.settings, ground, chunks: 1, known: settled(journalTag), cancelled: false }, control))).toBe('RunAltered');
+    expect(codeOf(() => finishRestore({ settings: task.settings, owner: task.owner, ground, chunks: 1, known: settled(journalTag), cancelled: false }, control))).toBe('RunAltered');
     expect(fs.existsSync(path('target', path('source', 'sub')))).toBe(false);
   });
 });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { ChunkTask } from '../../../src/storage/batch/chunk';
 import { removeCreatedDirectories } from '../../../src/storage/batch/created-directories';
 import type { ChunkReport } from '../../../src/storage/batch/journal';
-import { inspectRun, openRun } from '../../../src/storage/batch/open-run';
+import { inspectRun, openRun, type RunOwner } from '../../../src/storage/batch/open-run';
 import { planBatch, type Layout } from '../../../src/storage/batch/plan-batch';
 import { publishChunk } from '../../../src/storage/batch/publish-chunk';
 import { runDirectory, type RunLocation } from '../../../src/storage/batch/run-directory';
@@ -34,8 +34,12 @@ export class Run {
     return runDirectory(this.location);
   }
 
+  get owner(): RunOwner {
+    return { clusterId: 'cluster', namespace: 'default', workflowId: WORKFLOW_ID, runId: this.location.runId };
+  }
+
   plan(sources: readonly string[], layout: Layout = 'flat'): string | undefined {
-    const owner = { clusterId: 'cluster', namespace: 'default', workflowId: WORKFLOW_ID, runId: this.location.runId };
+    const { owner } = this;
     openRun({ location: this.location, owner, ground: inspectRun(this.location), needsHardLinks: this.rollBack });
     return planBatch({ location: this.location, owner, list: { sources }, layout, rehash: false }, this.control).planSha256;
   }
@@ -45,7 +49,7 @@ export class Run {
     const { location, rollBack: keepPrevious } = this;
     this.attempts += 1;
     const settings = { location, sourceRoots: [location.root], verify: 'cache', onSourceChanged: 'fail', keepPrevious, syncEach: true } as const;
-    return { settings, chunk: 0, attemptName: `0-${this.attempts}-test-1`, workflowId: WORKFLOW_ID, illness, pass, only };
+    return { settings, chunk: 0, attemptName: `0-${this.attempts}-test-1`, owner: this.owner, illness, pass, only };
   }
 
   stage(task: ChunkTask): StagedChunk {

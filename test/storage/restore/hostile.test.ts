@@ -185,8 +185,8 @@ test('a repository that goes away while it is restored from says so, and not tha
 test('a target inside the repository is refused', () => {
   const restore = new Restore(folder(), { target: join(path('repository'), 'target') });
   fs.mkdirSync(join(path('repository'), 'target'));
-  restore.open();
-  expect(() => restore.plan()).toThrow('lies inside the repository');
+  expect(() => restore.open()).toThrow('lies inside the repository');
+  expect(() => restore.preview()).toThrow('lies inside the repository');
 });
 
 test('the snapshot\'s own copy is never replaced by itself', () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { ChunkTask } from '../../../src/storage/batch/chunk';
 import type { ProvedPlan } from '../../../src/storage/batch/plan-digests';
 import type { ChunkReport } from '../../../src/storage/batch/journal';
-import { inspectRun, openRun, type RunGround } from '../../../src/storage/batch/open-run';
+import { inspectRun, openRun, type RunGround, type RunOwner } from '../../../src/storage/batch/open-run';
 import type { RunLocation } from '../../../src/storage/batch/run-directory';
 import { TransferControl } from '../../../src/storage/control';
 import type { SnapshotEntry } from '../../../src/storage/snapshot/entry';
@@ -48,10 +48,13 @@ export class Restore {
     this.overwrite = options.overwrite ?? 'always';
   }
 
+  get owner(): RunOwner {
+    return { clusterId: 'cluster', namespace: 'default', workflowId: WORKFLOW_ID, runId: this.location.runId };
+  }
+
   open(): void {
     this.ground ??= inspectRun(this.location);
-    const owner = { clusterId: 'cluster', namespace: 'default', workflowId: WORKFLOW_ID, runId: this.location.runId };
-    openRun({ location: this.location, owner, ground: this.ground, needsHardLinks: false });
+    openRun({ location: this.location, owner: this.owner, ground: this.ground, needsHardLinks: false });
   }
 
   plan(): ProvedPlan<PlannedRestore> {
@@ -68,7 +71,7 @@ export class Restore {
 
   task(chunk = 0): ChunkTask<RestoreSettings> {
     this.attempts += 1;
-    return { settings: this.settings(), chunk, attemptName: `${chunk}-${this.attempts}-test-1`, workflowId: WORKFLOW_ID, illness, pass: 0, only: [] };
+    return { settings: this.settings(), chunk, attemptName: `${chunk}-${this.attempts}-test-1`, owner: this.owner, illness, pass: 0, only: [] };
   }
 
   chunk(chunk = 0): ChunkReport {
@@ -78,14 +81,14 @@ export class Restore {
   finish(cancelled = false, { control = this.control, syncEach = true } = {}): FinishedRestore {
     const { ground, planned } = this;
     if (ground === undefined || planned === undefined) throw new Error('not planned');
-    this.finished = finishRestore({ settings: { ...this.settings(), syncEach }, ground, chunks: planned.chunks, cancelled }, control);
+    this.finished = finishRestore({ settings: { ...this.settings(), syncEach }, owner: this.owner, ground, chunks: planned.chunks, cancelled }, control);
     return this.finished;
   }
 
   close(): void {
     const { ground, planned, finished, location } = this;
     if (ground === undefined) throw new Error('not open');
-    closeRestore({ location, ground, failuresPath: finished?.failuresPath ?? null, rootAttributes: planned?.rootAttributes ?? null });
+    closeRestore({ location, owner: this.owner, ground, failuresPath: finished?.failuresPath ?? null, rootAttributes: planned?.rootAttributes ?? null });
   }
 
   /** All steps; what a workflow would answer. */

@@ -4,7 +4,7 @@ import { snapshotName } from '../../../src/core/snapshot-name';
 import type { ChunkTask } from '../../../src/storage/batch/chunk';
 import type { ProvedPlan } from '../../../src/storage/batch/plan-digests';
 import type { ChunkReport } from '../../../src/storage/batch/journal';
-import { inspectRun, openRun } from '../../../src/storage/batch/open-run';
+import { inspectRun, openRun, type RunOwner } from '../../../src/storage/batch/open-run';
 import { runDirectory, type RunLocation } from '../../../src/storage/batch/run-directory';
 import { TransferControl } from '../../../src/storage/control';
 import { discardSnapshot } from '../../../src/storage/snapshot/discard-snapshot';
@@ -61,9 +61,13 @@ export class SnapshotRun {
     return join(this.repository, this.name, 'data');
   }
 
+  get owner(): RunOwner {
+    return { clusterId: 'cluster', namespace: 'default', workflowId: WORKFLOW_ID, runId: this.location.runId };
+  }
+
   plan(): ProvedPlan<PlannedSnapshot> {
     const { location, root, repository, options } = this;
-    const owner = { clusterId: 'cluster', namespace: 'default', workflowId: WORKFLOW_ID, runId: location.runId };
+    const { owner } = this;
     openRun({ location, owner, ground: inspectRun(location), needsHardLinks: false });
     const excludes = { patterns: [], caches: false, maxSizeBytes: null, ...options.excludes };
     const sources = this.sources.map((path) => ({ path, root }));
@@ -74,7 +78,7 @@ export class SnapshotRun {
   attempt(chunk = 0, pass = 0, only: readonly number[] = []): ChunkTask {
     this.attempts += 1;
     const settings = { location: this.location, sourceRoots: [this.root], verify: 'cache', onSourceChanged: 'fail', keepPrevious: false, syncEach: true } as const;
-    return { settings, chunk, attemptName: `${chunk}-${this.attempts}-test`, workflowId: WORKFLOW_ID, illness, pass, only };
+    return { settings, chunk, attemptName: `${chunk}-${this.attempts}-test`, owner: this.owner, illness, pass, only };
   }
 
   chunk(task = this.attempt()): ChunkReport {
@@ -84,7 +88,7 @@ export class SnapshotRun {
   seal(): SnapshotRecord {
     const { name, startedAt, location } = this;
     const facts = { name, id: name.slice(-8), host: this.options.host ?? 'test-host', tags: [], startedAt, endedAt: startedAt, workflowId: WORKFLOW_ID, runId: location.runId, operationId: location.runId, metadata: {}, programVersion: '0.0.0' };
-    return sealSnapshot({ location, facts, syncEach: true, isVerified: true }, this.control);
+    return sealSnapshot({ location, owner: this.owner, facts, syncEach: true, isVerified: true }, this.control);
   }
 
   /** All steps. */
@@ -95,7 +99,7 @@ export class SnapshotRun {
   }
 
   discard(): void {
-    discardSnapshot(this.location, this.control);
+    discardSnapshot(this.location, this.owner, this.control);
   }
 
   open(): OpenSnapshot {

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { OpenDirectories } from '../../batch/open-directories';
 import type { TransferControl } from '../../control';
 import { errnoName, StorageError } from '../../errors';
+import { refuseNested } from '../../inside-repository';
 import { bytewise, fromJsonPath, pathText, type PathBytes } from '../../path-bytes';
 import { checksumLine } from '../checksum-line';
 import { EntryChecker, hasCopy, isBackedUp, type CheckedSnapshot, type CopiedEntry } from '../check/check-entry';
@@ -36,9 +37,10 @@ interface WrongEntry {
 /**
  * Repairs what a check has found in a snapshot, and looks at it again afterwards: only what is right then is answered as
  * repaired. Nothing is ever removed that has content of its own.
- * @throws StorageError `Cancelled`, errno names of the repository as a whole
+ * @throws StorageError `TargetInsideRepository`, `Cancelled`, errno names of the repository as a whole
  */
 export function repairSnapshot(request: RepairRequest, control: TransferControl): Repaired {
+  refuseNested(request.repository);
   const opened = openIntact(request);
   if (typeof opened === 'string') return { reasons: request.problems.map(() => opened) };
   const wrong = wrongEntries(opened, request.problems, control);

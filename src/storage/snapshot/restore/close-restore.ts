@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import type { RunGround } from '../../batch/open-run';
+import { refuseForeign, type RunGround, type RunOwner } from '../../batch/open-run';
+import { readPlanned } from '../../batch/plan-digests';
 import { runDirectory, runEntries, runsDirectory, type RunLocation } from '../../batch/run-directory';
 import { inDirectory, type OpenDirectory } from '../../directory';
 import { blaming } from '../../errors';
@@ -8,31 +9,35 @@ import { removeEmptyParents } from '../../parents';
 import { setTimes } from '../../posix';
 import { namesIn, requireDestination } from '../../staging';
 import { applyAttributes, type Attributes } from './attributes';
+import { plannedRestore } from './plan-restore';
 
 export interface CloseRequest {
   readonly location: RunLocation;
+  readonly owner: RunOwner;
   readonly ground: RunGround;
   /** As `finishRestore` answered it: that file stays. */
   readonly failuresPath: string | null;
-  /** As `planRestore` answered them: what the destination itself is to have. */
+  /** What the destination itself is to have, for an attempt after one that has removed the plan, which says it too. */
   readonly rootAttributes: Attributes | null;
 }
 
 /**
  * Removes everything of a restore's own from its destination, but for the list of failures where there is one. Repeated,
  * it finds its work done.
- * @throws StorageError `DestinationGone`, errno names
+ * @throws StorageError `NotOwnRun`, `DestinationGone`, errno names
  */
-export function closeRestore({ location, ground, failuresPath, rootAttributes }: CloseRequest): void {
+export function closeRestore({ location, owner, ground, failuresPath, rootAttributes }: CloseRequest): void {
   const { root, destination } = location;
   blaming('destination', destination, () => {
     requireDestination(ground.destination);
     inDirectory(root, destination, 'destination', (directory) => {
       const { mtimeNs } = directory.stat();
+      refuseForeign(location, owner);
+      const attributes = readPlanned(location, plannedRestore)?.rootAttributes ?? rootAttributes;
       removeRun(runDirectory(location), failuresPath !== null);
       removeEmptyParents(root, [join(destination, '.file-backup'), runsDirectory({ destination })]);
       // Last: what was removed has changed its times, and a read-only directory lets nothing be removed.
-      if (rootAttributes !== null) directory.use((descriptor) => applyAttributes(descriptor, rootAttributes));
+      if (attributes !== null) directory.use((descriptor) => applyAttributes(descriptor, attributes));
       else keepTime(directory, mtimeNs);
       directory.sync();
     });

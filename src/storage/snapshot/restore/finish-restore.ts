@@ -5,7 +5,7 @@ import type { JournalSums } from '../../../core/journal-sums';
 import { isForgotten } from '../../batch/discard-run';
 import { withDraft } from '../../batch/draft';
 import { requireSynced } from '../../batch/group-sync';
-import type { RunGround } from '../../batch/open-run';
+import { requireOwner, type RunGround, type RunOwner } from '../../batch/open-run';
 import { runDirectory, runEntries } from '../../batch/run-directory';
 import { readTaggedRecord, taggedRecord } from '../../batch/tagged-record';
 import { revokeRun } from '../../batch/undo-chunk';
@@ -21,6 +21,7 @@ import { countFiles, FirstNames } from './restored-files';
 
 export interface FinishRequest {
   readonly settings: RestoreSettings;
+  readonly owner: RunOwner;
   readonly ground: RunGround;
   readonly chunks: number;
   /** What history knows of the run's journals. */
@@ -32,13 +33,14 @@ export interface FinishRequest {
 /**
  * Ends a restore: fences its chunks off, makes directories, links and FIFOs, puts directories right, makes all of it
  * durable, and adds everything up. Repeated, it answers the summary that it wrote.
- * @throws StorageError `StagingRevoked` when the run was closed already, `DestinationGone`, `DestinationError`, `Cancelled`, errno names
+ * @throws StorageError `StagingRevoked` when the run was closed already, `NotOwnRun`, `DestinationGone`, `DestinationError`, `Cancelled`, errno names
  */
 export function finishRestore(request: FinishRequest, control: TransferControl): FinishedRestore {
   const { location } = request.settings;
   const run = runDirectory(location);
   return blaming('destination', run, () => {
     if (isForgotten(location, request.ground)) throw new StorageError('StagingRevoked', 'destination', location.destination, `The restore to ${location.destination} has ended already`);
+    requireOwner(location, request.owner);
     revokeRun(location);
     // The directories and links to come may be what it was kept for.
     fs.rmSync(join(run, runEntries.reserve), { force: true });

@@ -13,7 +13,8 @@ export interface FinishedRestore extends RestoreSummary {
 const count = wholeNumber();
 const reasons = Object.keys(skipTexts) as SkipReason[];
 
-const byReason = objectOf<Partial<Record<SkipReason, number>>>({ exists: optional(count), notInSnapshot: optional(count), socket: optional(count), device: optional(count), reserved: optional(count), cancelled: optional(count) });
+const counted: readonly (readonly [SkipReason, Shape<number | undefined>])[] = reasons.map((reason) => [reason, optional(count)]);
+const byReason = objectOf<Partial<Record<SkipReason, number>>>(Object.fromEntries(counted) as Record<SkipReason, Shape<number | undefined>>);
 
 export const finishedRestore: Shape<FinishedRestore> = objectOf<FinishedRestore>({
   entries: count,

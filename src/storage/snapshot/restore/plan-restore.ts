@@ -1,4 +1,3 @@
-import { isBelow } from '../../../core/roots';
 import { ChunkedLinesWriter } from '../../batch/chunked-lines';
 import type { ProvedPlan } from '../../batch/plan-digests';
 import { planOnce, type WrittenPlan } from '../../batch/plan-once';
@@ -8,6 +7,7 @@ import { nullable, objectOf, text, wholeNumber } from '../../records/shape';
 import { attributeFields } from '../entry-shape';
 import { openWanted } from './open-source';
 import type { Attributes } from './attributes';
+import { outsideRepositories } from './outside-repositories';
 import type { RestoreRequest } from './request';
 import { itemLine, type DirectoryItem, type TreeItem } from './restore-item';
 import { restoreItems } from './restore-items';
@@ -35,7 +35,7 @@ export interface PlannedRestore {
 
 const count = wholeNumber();
 
-const plannedRestore = objectOf<PlannedRestore>({
+export const plannedRestore = objectOf<PlannedRestore>({
   snapshot: text(40, /^[\w-]+$/),
   files: count,
   sizeBytes: count,
@@ -51,17 +51,10 @@ const plannedRestore = objectOf<PlannedRestore>({
 /**
  * Plans a restore: files in chunks, and beside them everything else in the snapshot's order. Nothing else is written. The
  * first plan counts: repeated, or late, this answers what is there.
- * @throws StorageError `SnapshotNotFound`, `SnapshotDamaged`, `RepositoryNotFound`, `TargetInvalid` for a target inside the
- *   repository, `InvalidInput` for a path that is not in the snapshot, errno names
+ * @throws StorageError `SnapshotNotFound`, `SnapshotDamaged`, `RepositoryNotFound`, `InvalidInput` for a path that is not in the snapshot, errno names
  */
 export function planRestore(request: RestoreRequest, control: TransferControl): ProvedPlan<PlannedRestore> {
-  refuseRepository(request.repository, request.location.destination);
   return planOnce(request.location, plannedRestore, (draft) => new Planning(request, draft).plan(control));
-}
-
-/** @throws StorageError `TargetInvalid` */
-export function refuseRepository(repository: string, destination: string): void {
-  if (isBelow(repository, destination)) throw new StorageError('TargetInvalid', 'destination', destination, `${destination} lies inside the repository`);
 }
 
 type Counts = { -readonly [Key in keyof PlannedRestore]: PlannedRestore[Key] };
@@ -84,7 +77,7 @@ class Planning {
     try {
       const snapshot = openWanted(this.request);
       this.counts.snapshot = snapshot.name;
-      for (const item of restoreItems(snapshot, this.request.paths)) {
+      for (const item of outsideRepositories(restoreItems(snapshot, this.request.paths), this.request.location.destination)) {
         control.throwIfCancelled();
         if (item.type === 'file') {
           this.writer.add(JSON.stringify(itemLine(item)), item.sizeBytes);

@@ -1,12 +1,13 @@
 import { TransferControl } from '../../control';
 import { blaming, StorageError } from '../../errors';
 import { isSameInode } from '../../file-stat';
+import { refuseInsideRepository } from '../../inside-repository';
 import { pathText, type PathBytes } from '../../path-bytes';
 import type { EntryType } from '../entry';
 import { hasAttributes } from './attributes';
 import { decide, requireKind, type ContentItem, type Found } from './decide';
 import { openWanted } from './open-source';
-import { refuseRepository } from './plan-restore';
+import { outsideRepositories } from './outside-repositories';
 import { skipTexts, type RestoreSelection } from './request';
 import type { DirectoryItem, RestoreItem } from './restore-item';
 import { restoreItems } from './restore-items';
@@ -34,13 +35,13 @@ export interface PreviewRequest extends RestoreSelection {
 /**
  * Says for each entry of a snapshot what a restore would do, as a stream and by the same rules. Writes nothing; what is
  * compared by content is read.
- * @throws StorageError as `planRestore`
+ * @throws StorageError `TargetInsideRepository`, and as `planRestore`
  */
 export function* previewRestore(request: PreviewRequest, control = new TransferControl()): Generator<PreviewedEntry> {
-  refuseRepository(request.repository, request.destination);
+  refuseInsideRepository(request.destination);
   const finder = new TargetFinder(request);
   try {
-    for (const item of restoreItems(openWanted(request), request.paths)) {
+    for (const item of outsideRepositories(restoreItems(openWanted(request), request.paths), request.destination)) {
       control.throwIfCancelled();
       const previewed = previewOf(item, request, { finder, control });
       if (previewed !== undefined) yield previewed;

@@ -38,7 +38,7 @@ export interface RestoreSettings extends RunSettings, SnapshotSource {
 }
 
 /** Why an entry is not restored, where nothing went wrong. */
-export type SkipReason = 'exists' | 'notInSnapshot' | 'socket' | 'device' | 'reserved' | 'cancelled';
+export type SkipReason = 'exists' | 'notInSnapshot' | 'socket' | 'device' | 'reserved' | 'repository' | 'cancelled';
 
 export const skipTexts: Readonly<Record<SkipReason, string>> = {
   exists: 'it exists, and is not to be overwritten',
@@ -46,5 +46,6 @@ export const skipTexts: Readonly<Record<SkipReason, string>> = {
   socket: 'it is a socket, which only the program that serves it can make',
   device: 'it is a device, of which only its number is recorded',
   reserved: 'its place is where a restore keeps its own files',
+  repository: 'it would get into a repository that is there',
   cancelled: 'the restore ended before it',
 };
