@@ -1,10 +1,11 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { refuseForeign, type RunGround, type RunOwner } from '../../batch/open-run';
-import { readPlanned } from '../../batch/plan-digests';
+import { planEntries, planPath, readPlanned } from '../../batch/plan-digests';
 import { runDirectory, runEntries, runsDirectory, type RunLocation } from '../../batch/run-directory';
 import { inDirectory, type OpenDirectory } from '../../directory';
 import { blaming } from '../../errors';
+import { lstatIfPresent } from '../../file-stat';
 import { removeEmptyParents } from '../../parents';
 import { setTimes } from '../../posix';
 import { namesIn, requireDestination } from '../../staging';
@@ -33,7 +34,7 @@ export function closeRestore({ location, owner, ground, failuresPath, rootAttrib
     inDirectory(root, destination, 'destination', (directory) => {
       const { mtimeNs } = directory.stat();
       refuseForeign(location, owner);
-      const attributes = readPlanned(location, plannedRestore)?.rootAttributes ?? rootAttributes;
+      const attributes = plannedAttributes(location) ?? rootAttributes;
       removeRun(runDirectory(location), failuresPath !== null);
       removeEmptyParents(root, [join(destination, '.file-backup'), runsDirectory({ destination })]);
       // Last: what was removed has changed its times, and a read-only directory lets nothing be removed.
@@ -42,6 +43,12 @@ export function closeRestore({ location, owner, ground, failuresPath, rootAttrib
       directory.sync();
     });
   });
+}
+
+/** Undefined where an earlier attempt has removed the plan, or has begun to. @throws StorageError `RunAltered` */
+function plannedAttributes(location: RunLocation): Attributes | null | undefined {
+  const isThere = Object.values(planEntries).every((name) => lstatIfPresent(planPath(location, name)) !== undefined);
+  return isThere ? readPlanned(location, plannedRestore)?.rootAttributes : undefined;
 }
 
 function removeRun(run: string, keepFailures: boolean): void {
