@@ -34,4 +34,4 @@ VOLUME ["/backups", "/state"]
 HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8081/healthz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["tini", "--", "node", "/app/lib/cli/main.js"]
-CMD ["worker", "--source-root", "/source", "--destination-root", "/backups", "--state-dir", "/state", "--health-port", "8081"]
+CMD ["worker", "--source-root", "/source", "--destination-root", "/backups", "--state-dir", "/state/file-backup", "--health-port", "8081"]

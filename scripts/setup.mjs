@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { delimiter, isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { withFileLock } from './file-lock.mjs';
 
@@ -81,10 +81,14 @@ function npm(...args) {
   return running?.endsWith('.js') ? [process.execPath, [running, ...args]] : ['npm', args];
 }
 
-/** Without what an outer `npm start` says of itself: the inner npm would take that for its own settings. */
+/**
+ * Without what an outer `npm start` says of itself: the inner npm would take that for its own settings. And without relative
+ * entries of PATH, by which npm would run programs that lie in the folders of packages.
+ */
 function npmEnvironment() {
   const kept = ['npm_execpath', 'npm_config_registry', 'npm_config_cache', 'npm_config_userconfig', 'npm_config_cafile', 'npm_config_proxy', 'npm_config_https_proxy', 'npm_config_noproxy'];
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.toLowerCase().startsWith('npm_') || kept.includes(name.toLowerCase())));
+  const others = Object.entries(process.env).filter(([name]) => !name.toLowerCase().startsWith('npm_') || kept.includes(name.toLowerCase()));
+  return { ...Object.fromEntries(others), PATH: (process.env.PATH ?? '').split(delimiter).filter((folder) => isAbsolute(folder)).join(delimiter) };
 }
 
 /** Shows what the command says only when it fails; on standard error, since standard output is the result's. */

@@ -43,6 +43,7 @@ export const failureKinds = {
   RepositoryNotFound: permanent('Mount the repository\'s disk, correct the path, or make a repository with: file-backup init.'),
   RepositoryExists: permanent('Use it as it is, or name another directory.'),
   RepositoryUnsupported: permanent('Use a version of the program that knows the repository\'s format.'),
+  RepositoryNotTrusted: permanent('Restore without --with-owners, or let the repository belong to the user that restores, or to root, and nobody else write to it.'),
   SnapshotNotFound: permanent('List what there is with: file-backup snapshots.'),
   SnapshotDamaged: permanent('Look at the damage with: file-backup check --read-data; restore from another snapshot, or repair with: file-backup check --repair.'),
   StagingRevoked: permanent('The staging directory is gone: the run was ended elsewhere. Run the backup again.'),

@@ -149,11 +149,11 @@ const MOST_PROBLEMS = 10;
 const MAX_NAME_BYTES = 60;
 
 function describeProblems({ issues }: z.ZodError): string {
-  const shown = issues.slice(0, MOST_PROBLEMS).flatMap((issue) => [`✖ ${messageOf(issue)}`, ...(issue.path.length === 0 ? [] : [`  → at ${issue.path.map(nameOf).join('.')}`])]);
+  const shown = issues.slice(0, MOST_PROBLEMS).flatMap((issue) => [`✖ ${problemText(issue)}`, ...(issue.path.length === 0 ? [] : [`  → at ${issue.path.map(nameOf).join('.')}`])]);
   return [...shown, ...(issues.length > MOST_PROBLEMS ? [`and ${issues.length - MOST_PROBLEMS} more`] : [])].join('\n');
 }
 
-function messageOf(issue: z.core.$ZodIssue): string {
+function problemText(issue: z.core.$ZodIssue): string {
   return issue.code === 'unrecognized_keys' ? `Unknown fields: ${issue.keys.slice(0, MOST_PROBLEMS).map(nameOf).join(', ')}` : issue.message;
 }
 

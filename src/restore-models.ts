@@ -19,6 +19,8 @@ export const RestoreInput = z.strictObject({
     .default([]),
   /** `always` replaces what is not as recorded; `ifChanged` takes the recorded size and time for good; `never` leaves what exists. */
   overwrite: z.enum(['always', 'ifChanged', 'never']).default('always'),
+  /** Also recorded owners other than the worker's user, and set-user-id, set-group-id and sticky bits; from a repository that he or root owns. */
+  withOwners: z.boolean().default(false),
   ...runFields,
 });
 
@@ -41,6 +43,8 @@ export const RestoreOutput = z.strictObject({
   failedEntries: z.int().min(0),
   skippedEntries: z.int().min(0),
   skippedByReason: z.record(z.string(), z.int().min(1)),
+  /** Entries whose recorded owner, or set-user-id, set-group-id and sticky bits, were left out, since `withOwners` did not ask for them. */
+  rightsLeftOut: z.int().min(0).default(0),
   /** Of files that were copied. */
   restoredBytes: z.int().min(0),
   failuresByType: z.record(z.string(), z.int().min(1)),

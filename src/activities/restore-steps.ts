@@ -25,6 +25,8 @@ export interface RestorePlan {
   readonly files: number;
   readonly sizeBytes: number;
   readonly chunks: number;
+  /** Entries whose recorded owner, or set-user-id, set-group-id and sticky bits, are left out. */
+  readonly rightsLeftOut: number;
 }
 
 /** What a restore came to, as history keeps it. */
@@ -43,7 +45,7 @@ export function createRestoreSteps(dependencies: ActivityDependencies) {
     /** Finds the snapshot, makes the run's directory in the target and writes the plan. */
     async planRestore(request: { input: RestoreInput; runId: string }): Promise<RestorePlan & Attempted> {
       const { paths, ...input } = request.input;
-      const { repository, snapshot, target, overwrite } = input;
+      const { repository, snapshot, target, overwrite, withOwners } = input;
       const { location, owner } = await ownRun(dependencies, { destination: target, runId: request.runId });
       const repositoryRoot = readableRoot(roots, repository);
       return runSteps(pool, async (run) => {
@@ -52,10 +54,10 @@ export function createRestoreSteps(dependencies: ActivityDependencies) {
         const entry = { kind: 'run' as const, owner, location, ground, rollBack: false, chunks: null, facts: {} };
         registry.add(entry);
         await run('openRun', { location, owner, ground, needsHardLinks: false });
-        const { snapshot: name, files, sizeBytes, chunks, rootAttributes, planSha256 } = await run('planRestore', { location, owner, repositoryRoot, repository, snapshot, paths, overwrite });
+        const { snapshot: name, files, sizeBytes, chunks, rootAttributes, rightsLeftOut, planSha256 } = await run('planRestore', { location, owner, repositoryRoot, repository, snapshot, paths, overwrite, withOwners });
         const proved = provedLocation(location, { planSha256 });
         registry.add({ ...entry, location: proved, rootAttributes });
-        return { input, location: proved, snapshot: name, ground: { ...ground, missingDirectories: [] }, files, sizeBytes, chunks, attempt: attempt() };
+        return { input, location: proved, snapshot: name, ground: { ...ground, missingDirectories: [] }, files, sizeBytes, chunks, rightsLeftOut, attempt: attempt() };
       });
     },
 

@@ -1,10 +1,14 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
+import { absoluteEntries } from '../core/search-path';
 
 type Shell = ChildProcessByStdio<Writable, Readable, Readable>;
 
 /** Syncs the file system of each directory that it is told, and answers with the exit code, a line each. */
 const SCRIPT = 'while IFS= read -r directory; do sync -f -- "$directory"; echo $?; done';
+
+/** Of the system first: what else is on the user's PATH is for systems that keep their programs elsewhere. */
+const SYSTEM_FOLDERS = ['/usr/bin', '/bin'];
 
 const IDLE_MS = 30_000;
 
@@ -30,7 +34,9 @@ export class SyncShell {
   }
 
   private start(): Shell {
-    const shell = spawn('sh', ['-c', SCRIPT], { stdio: ['pipe', 'pipe', 'pipe'] });
+    const PATH = [...SYSTEM_FOLDERS, ...absoluteEntries(process.env.PATH ?? '')].join(':');
+    // Nothing of the working directory or the environment decides what is run there.
+    const shell = spawn('/bin/sh', ['-c', SCRIPT], { stdio: ['pipe', 'pipe', 'pipe'], cwd: '/', env: { PATH } });
     const forget = (): void => {
       if (this.shell === shell) this.shell = undefined;
     };

@@ -11,12 +11,14 @@ export function restoreExitCode({ success, errorCode }: RestoreOutput): ExitCode
 
 /** The summary at the end. */
 export function restoreText(result: RestoreOutput): string[] {
+  const leftOut = leftOutText(result.rightsLeftOut);
   const { snapshot, target, restoredEntries, unchangedEntries, failedEntries, skippedEntries, restoredBytes, processingTimeMs, verifiedFrom, errorCode, errorMessage } = result;
   const lines: [string, string][] = [
     ['Restored', `${restoredEntries} files/dirs (${formatBytes(restoredBytes)}) in ${formatDuration(processingTimeMs)}`],
     ...(unchangedEntries > 0 ? [['Unchanged', `${unchangedEntries} were as recorded already`] as [string, string]] : []),
     ...(skippedEntries > 0 ? [['Skipped', skippedText(result)] as [string, string]] : []),
     ...(failedEntries > 0 ? [['Failed', String(failedEntries)] as [string, string]] : []),
+    ...(leftOut === undefined ? [] : [['Rights', leftOut] as [string, string]]),
     ...(verifiedFrom === null ? [] : [['Verified', `by reading the copies back from the ${verifiedFrom}`] as [string, string]]),
   ];
   const width = Math.max(...lines.map(([name]) => name.length)) + 2;
@@ -24,6 +26,12 @@ export function restoreText(result: RestoreOutput): string[] {
   if (errorCode === null) return [`Restored snapshot ${snapshot} to ${target}`, ...figures];
   const failed = `Restore to ${target} failed: ${errorCode}: ${errorMessage ?? ''}`;
   return result.entries === 0 ? [failed, 'Nothing was written.'] : [failed, 'What is restored stays.', ...figures];
+}
+
+/** What was recorded and is not restored unless it is asked for; undefined when there is nothing of the kind. */
+export function leftOutText(entries: number): string | undefined {
+  if (entries === 0) return undefined;
+  return `${entries} ${entries === 1 ? 'entry has' : 'entries have'} another owner, or set-user-id, set-group-id or sticky bits, on record: left out; --with-owners restores them`;
 }
 
 function skippedText({ skippedEntries, skippedByReason }: RestoreOutput): string {

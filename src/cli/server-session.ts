@@ -4,6 +4,7 @@ import { cacheDirectory, listDirectory, stateDirectory } from '../config';
 import { SEARCH_ATTRIBUTES } from '../core/names';
 import { resolveTemporalBinary } from '../server/binary';
 import { acquireEmbeddedServer } from '../server/embedded';
+import { requireTrustedState } from '../server/state-files';
 import { readChoice } from './connect';
 import type { ServerOptions } from './options';
 import type { Output } from './output';
@@ -29,7 +30,9 @@ export interface EmbeddedOptions {
 /** @throws NoTemporalServerError */
 export async function openServer(options: ServerOptions, output: Output, whileStarting?: () => void): Promise<ServerSession> {
   const named = readChoice(() => namedServer(options));
-  return named === undefined ? openEmbeddedServer(options, output, { whileStarting }) : sessionOf(named, options, process.env.FILE_BACKUP_UI_ADDRESS);
+  if (named === undefined) return openEmbeddedServer(options, output, { whileStarting });
+  requireTrustedState(stateDirectoryOf(options));
+  return sessionOf(named, options, process.env.FILE_BACKUP_UI_ADDRESS);
 }
 
 /** @throws NoTemporalServerError */

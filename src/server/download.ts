@@ -1,5 +1,7 @@
-import { chmodSync, closeSync, fsyncSync, mkdirSync, mkdtempSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, closeSync, fsyncSync, linkSync, mkdirSync, mkdtempSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { codeOf } from './errors';
+import { isExecutable } from './executable';
 import { identifyProcess } from './process-identity';
 
 /** A way to get a program that is not on this machine. */
@@ -16,7 +18,7 @@ const FOLDER_NAME = /^download-(\d+)-/;
 
 /**
  * Downloads a program and puts it at `destination` in one step: others see the whole file or none, and of two
- * processes at once each installs the same. The check throws when the program does not work here.
+ * processes at once the first one's stays. The check throws when the program does not work here.
  */
 export async function install(
   download: Download,
@@ -33,9 +35,22 @@ export async function install(
     chmodSync(program, EXECUTABLE);
     await check(program);
     synchronise(program);
-    renameSync(program, destination);
+    giveName(program, destination);
   } finally {
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A program that is there already is never exchanged for another: its digest may be known by then. */
+function giveName(program: string, destination: string): void {
+  if (!isExecutable(destination)) rmSync(destination, { force: true });
+  try {
+    linkSync(program, destination);
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return;
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(codeOf(error) ?? '')) throw error;
+    // A file system without hard links.
+    renameSync(program, destination);
   }
 }
 

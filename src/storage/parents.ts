@@ -27,16 +27,24 @@ function isPresent(path: PathBytes): boolean {
   });
 }
 
-/**
- * Creates the directories in order, each one durable before the next, unless the caller makes them durable itself.
- * Directories that exist already are left alone.
- */
-export function createParents(root: string, directories: readonly PathBytes[], { sync, mode }: { readonly sync: boolean; readonly mode?: number } = { sync: true }): void {
-  for (const path of directories) {
+/** Nobody else gets anything by a directory that was made for copies, whatever the modes of the copies in it. */
+export const OWNER_ONLY = 0o700;
+
+/** How missing directories are made. */
+export interface NewDirectories {
+  /** False when the caller makes them durable itself. */
+  readonly sync: boolean;
+  /** Mode of the one at this place of the list, less the umask; for the owner alone when left out. */
+  readonly modeOf?: (index: number) => number;
+}
+
+/** Creates the directories in order, each one durable before the next. Directories that exist already are left alone. */
+export function createParents(root: string, directories: readonly PathBytes[], { sync, modeOf = () => OWNER_ONLY }: NewDirectories = { sync: true }): void {
+  for (const [index, path] of directories.entries()) {
     inParent(root, path, 'destination', (parent, name) => {
       blaming('destination', pathText(path), () => {
         try {
-          fs.mkdirSync(parent.entry(name), mode);
+          fs.mkdirSync(parent.entry(name), modeOf(index));
         } catch (error) {
           if (!isErrno(error, 'EEXIST')) throw error;
         }

@@ -7,8 +7,7 @@ import { absoluteText, identifier, inode, nanoseconds, someText } from './record
 import type { OwnRecord } from './records/own-file';
 import { arrayOf, either, flag, mapOf, nullable, objectOf, oneOf, optional, text, wholeNumber, type Shape } from './records/shape';
 import type { StagingOwner, StagingRecord } from './prepare-staging';
-import type { Attributes } from './snapshot/restore/attributes';
-import { attributeFields } from './snapshot/entry-shape';
+import { restoredAttributes } from './snapshot/restore/attributes-shape';
 import type { Registered, RegisteredRun, RegisteredStaging } from './staging-registry';
 import type { DirectoryIdentity, StagingLocation } from './staging';
 
@@ -64,7 +63,7 @@ const registeredRun: Shape<RegisteredRun> = objectOf<RegisteredRun>({
   rollBack: flag,
   chunks: nullable(count),
   facts: mapOf<unknown>(either(someText, mapOf(someText, 1000)), 100),
-  rootAttributes: optional(nullable(objectOf<Attributes>(attributeFields))),
+  rootAttributes: optional(nullable(restoredAttributes)),
 });
 
 /** A line of the worker's own list. */

@@ -19,6 +19,8 @@ export function restoreOutput(run: RestoreRun, end: RestoreEnd | undefined, fail
     failedEntries: sums.failed,
     skippedEntries: sums.skipped,
     skippedByReason: { ...end?.skippedByReason },
+    // Plans of earlier versions do not say.
+    rightsLeftOut: run.batch?.rightsLeftOut ?? 0,
     restoredBytes: sums.sizeBytes,
     failuresByType: { ...(end?.failuresByType ?? run.failuresByType) },
     failureSample: [...(end?.sample ?? run.sample)],

@@ -2,10 +2,15 @@ import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { makeFifo, setEntryTimes } from '../../src/storage/posix';
+import { TransferControl } from '../../src/storage/control';
+import { repairSnapshot } from '../../src/storage/snapshot/repair/repair-snapshot';
 import { incomingDirectory, initRepository } from '../../src/storage/snapshot/repository';
 import { check, copyPath, flip, named, quietly, repair } from '../helpers/check';
-import { contentOf, treeOf, useFolder } from '../helpers/files';
+import { contentOf, isRoot, treeOf, useFolder } from '../helpers/files';
 import { writeSnapshot } from '../helpers/snapshot-fixture';
+import { withPatched } from './patched-fs';
+
+jest.mock('node:fs', () => ({ __esModule: true, ...jest.requireActual<object>('node:fs') }));
 
 const folder = useFolder();
 const repository = (): string => join(folder(), 'repository');
@@ -143,6 +148,105 @@ function replaced(name: string, make: (path: string) => void): void {
     make(copy(name));
   });
 }
+
+describe('a copy that has names outside of the repository', () => {
+  const OTHER = 12_345;
+  const outside = (): string => join(folder(), 'of somebody else');
+  /** All that a repair could change of it: that one name less is left changes the number of names, and ctime. */
+  const state = (): unknown[] => {
+    const { ino, uid, gid, mode, mtimeNs, size } = fs.lstatSync(outside(), { bigint: true });
+    return [ino, uid, gid, mode, mtimeNs, size, fs.readFileSync(outside(), 'latin1')];
+  };
+  /** A file of another user's, and a further name of it in the place of a copy. */
+  function exchange(content: Buffer, place = copy('a')): void {
+    fs.writeFileSync(outside(), content, { mode: 0o600 });
+    if (isRoot) fs.chownSync(outside(), OTHER, OTHER);
+    setEntryTimes(outside(), 1_000n);
+    quietly(dirname(place), () => {
+      fs.rmSync(place);
+      fs.linkSync(outside(), place);
+    });
+  }
+  const repaired = async (): Promise<void> => {
+    const before = state();
+    expect(new Set(Object.values(await repair(repository())))).toEqual(new Set([null]));
+    expect(state()).toEqual(before);
+    expect(fs.lstatSync(outside()).nlink).toBe(1);
+    await expectIntact();
+  };
+
+  test('because somebody linked to it gets a file of its own, and the other name keeps everything', async () => {
+    fs.linkSync(copy('a'), outside());
+    fs.chmodSync(copy('a'), 0o666);
+    await repaired();
+    expect(inode(copy('a'))).toBe(inode(copy('a', first)));
+  });
+
+  test('and is damaged is replaced under the repository\'s names only', async () => {
+    addThird();
+    fs.linkSync(copy('a'), outside());
+    flip(copy('a'), 77);
+    await repaired();
+  });
+
+  test('because it is another user\'s file with the same content is copied, and that file keeps mode, owner and time', async () => {
+    exchange(contentOf('a', 5000));
+    await repaired();
+    expect(fs.lstatSync(copy('a')).uid).toBe(process.getuid?.());
+  });
+
+  test('because it is another user\'s file with other content is made from an intact copy', async () => {
+    exchange(contentOf('other', 5000));
+    await repaired();
+  });
+
+  test('is left alone where no intact copy is to be found', async () => {
+    exchange(contentOf('other', 5000));
+    quietly(dirname(copy('a', first)), () => fs.rmSync(copy('a', first)));
+    const before = state();
+    expect(new Set(Object.values(await repair(repository())))).toEqual(new Set(['no other intact copy was found']));
+    expect(state()).toEqual(before);
+  });
+
+  test('is no name for a further one: both become names of a new file', async () => {
+    fs.linkSync(copy('sub/b'), outside());
+    fs.rmSync(copy('sub/further'));
+    await repaired();
+    expect(inode(copy('sub/further'))).toBe(inode(copy('sub/b')));
+  });
+
+  test('and gets it at any moment of a repair is not touched', async () => {
+    const reasons = new Set<unknown>();
+    for (let nth = 1, isPlanted = true; isPlanted; nth += 1) {
+      fs.rmSync(outside(), { force: true });
+      fs.chmodSync(copy('a', first), 0o666);
+      const { problems } = await check(repository(), null, [first]);
+      let opened = 0;
+      let planted: unknown[] = [];
+      const plant = ([path]: readonly unknown[], proceed: () => unknown): unknown => {
+        opened += String(path).endsWith('/a') ? 1 : 0;
+        if (opened === nth && planted.length === 0) {
+          fs.linkSync(copy('a', first), outside());
+          planted = state();
+        }
+        return proceed();
+      };
+      const repaired = withPatched('openSync', plant, () => repairSnapshot({ repository: repository(), snapshot: first, snapshots: [first, second], problems }, new TransferControl()));
+      repaired.reasons.forEach((reason) => reasons.add(reason));
+      isPlanted = planted.length > 0;
+      if (isPlanted) expect(state()).toEqual(planted);
+    }
+    expect(reasons).toEqual(new Set([null, 'it has names outside of the repository by now']));
+  });
+});
+
+test('a copy that only snapshots share is put right in place', async () => {
+  const before = inode(copy('a'));
+  fs.chmodSync(copy('a'), 0o600);
+  await repair(repository());
+  expect([inode(copy('a')), inode(copy('a', first))]).toEqual([before, before]);
+  await expectIntact();
+});
 
 test('what links out of the repository is never written to', async () => {
   addThird();

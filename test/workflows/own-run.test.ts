@@ -13,16 +13,15 @@ import { exactTree } from '../helpers/exact-tree';
 let harness: Harness;
 afterEach(() => harness?.remove());
 
-/** Lets the first run of a step wait until it is released. */
+/** Lets a step wait until it is released, every attempt at it: nobody heartbeats for one that is held. */
 function holding(step: string) {
   let release = (): void => undefined;
   let reach = (): void => undefined;
   const released = new Promise<void>((resolveReleased) => (release = resolveReleased));
   const reached = new Promise<void>((resolveReached) => (reach = resolveReached));
-  let count = 0;
   return {
     around: async (current: string, _attempt: number, next: () => Promise<unknown>) => {
-      if (current === step && (count += 1) === 1) {
+      if (current === step) {
         reach();
         await released;
       }
@@ -87,7 +86,7 @@ test('whoever may start workflows cannot end, undo or seal the batch of somebody
   const forger = await startForger();
   try {
     const facts = { state: 'failed', operationId: randomUUID(), metadata: {}, backupDir: harness.path('backups'), layout: 'flat', workflowId: run.workflowId, startedAt: new Date().toISOString(), endedAt: new Date().toISOString() };
-    for (const [name, forged] of [['revokeRun', { batch: request.batch }], ['undoChunks', { batch: request.batch, end: 1, count: 1 }], ['sealRun', { batch: request.batch, facts }], ['discardRun', { runId: victim }], ['backupChunk', request]] as const) {
+    for (const [name, forged] of [['revokeRun', { batch: request.batch }], ['undoChunks', { batch: request.batch, end: 1, count: 1 }], ['sealRun', { batch: request.batch, facts }], ['discardRun', { runId: victim }], ['amendChunk', { batch: request.batch, chunk: 0, amendments: [], storage: 'storage' }]] as const) {
       expect(await forger.failureOf(name, forged)).toBe('NotOwnRun');
     }
     // Its own runs are not refused: there are none.

@@ -53,11 +53,11 @@ test('a restored tree is the one that the snapshot was taken of, and a second re
   makeHostileTree(sourceOf(harness));
   const tree = exactTree(sourceOf(harness), { withTop: true });
   const { snapshot } = await harness.client.backupSnapshot(requestOf(harness));
-  const output = await harness.client.restoreSnapshot(restoreOf({ verifyFrom: 'device' }));
+  const output = await harness.client.restoreSnapshot(restoreOf({ verifyFrom: 'device', withOwners: true }));
   expect(output).toMatchObject({ success: true, snapshot, failedEntries: 0, skippedEntries: 0, unchangedEntries: 0, errorCode: null, failuresPath: null });
   expect(exactTree(restored(), { withTop: true })).toEqual(tree);
   expect(output.entries).toBe(output.restoredEntries);
-  expect(await harness.client.restoreSnapshot(restoreOf())).toMatchObject({ success: true, restoredEntries: 0, failedEntries: 0, skippedEntries: 0, restoredBytes: 0 });
+  expect(await harness.client.restoreSnapshot(restoreOf({ withOwners: true }))).toMatchObject({ success: true, restoredEntries: 0, failedEntries: 0, skippedEntries: 0, restoredBytes: 0, rightsLeftOut: 0 });
   expect(exactTree(restored(), { withTop: true })).toEqual(tree);
   expectNothingLeft();
 });

@@ -23,6 +23,8 @@ const restore = z
     ground: z.strictObject({ destination: directoryIdentity, missingDirectories: directories }),
     /** Of runs that an earlier version of the program has planned; what the destination gets is in the run's own plan. */
     rootAttributes: attributes.nullable().optional(),
+    /** Plans of earlier versions do not say. */
+    rightsLeftOut: count.default(0),
   })
   .refine(({ ground, location }) => isBelow(ground.destination.path, location.destination), { path: ['ground', 'destination'], message: 'must be the destination, or a directory on the way to it' });
 

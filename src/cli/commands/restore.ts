@@ -13,7 +13,7 @@ import { followBatch } from '../follow-batch';
 import { serverCommand, wholeNumber } from '../options';
 import { createOutput, type Output } from '../output';
 import { canonicalDirectory, nearestDirectory } from '../paths';
-import { restoreExitCode, restoreNotes, restoreText } from '../restore-report';
+import { leftOutText, restoreExitCode, restoreNotes, restoreText } from '../restore-report';
 
 const fieldNames = { repository: 'repository', snapshot: 'snapshot', target: '--to', paths: 'paths', operationId: '--operation-id', metadata: '--metadata' };
 const overwrites = { always: 'always', 'if-changed': 'ifChanged', never: 'never' } as const;
@@ -25,6 +25,7 @@ export const restoreCommand = runOptions(serverCommand('restore'))
   .argument('[paths...]', 'entries, each with everything below it; all of them unless given')
   .requiredOption('--to <directory>', 'everything gets its full path below this directory; / puts it back where it was')
   .addOption(new Option('--overwrite <when>', 'replace what exists: always, if size or time differ, or never').choices(['always', 'if-changed', 'never']).default('always' as const))
+  .option('--with-owners', 'also set recorded owners other than your own, and set-user-id, set-group-id and sticky bits; only from a repository that you or root own', false)
   .option('-n, --dry-run', 'say what would be done for each entry, and write nothing', false)
   .option('--lanes <number>', 'chunks of files at a time, 1 to 64', wholeNumber('--lanes', 1, 64))
   .addHelpText('after', restoreExitCodeHelp)
@@ -38,6 +39,7 @@ export const restoreCommand = runOptions(serverCommand('restore'))
         target: canonicalDirectory(options.to),
         paths: paths.map(recordedPath),
         overwrite: overwrites[options.overwrite],
+        withOwners: options.withOwners,
         ...(options.lanes === undefined ? {} : { lanes: options.lanes }),
         ...runRequest(options),
       },
@@ -71,17 +73,20 @@ function recordedPath(typed: string): string {
 }
 
 function preview(input: RestoreInput, output: Output): void {
-  const { repository, snapshot, target, paths, overwrite } = input;
+  const { repository, snapshot, target, paths, overwrite, withOwners } = input;
   const counts: Record<PreviewAction, number> = { restored: 0, unchanged: 0, kept: 0, conflict: 0, skipped: 0 };
   let restoredBytes = 0;
-  const request = { root: nearestDirectory(join(target, '-')), destination: target, repositoryRoot: repository, repository, snapshot, paths, overwrite };
-  for (const { path, type, action, sizeBytes, reason } of previewRestore(request)) {
+  let rightsLeftOut = 0;
+  const request = { root: nearestDirectory(join(target, '-')), destination: target, repositoryRoot: repository, repository, snapshot, paths, overwrite, withOwners };
+  for (const { path, type, action, sizeBytes, reason, areRightsLeftOut } of previewRestore(request)) {
     counts[action] += 1;
+    if (areRightsLeftOut) rightsLeftOut += 1;
     if (action === 'restored') restoredBytes += sizeBytes;
     const name = pathText(path);
     output.event('entry', { path: pathText(path), type, action, sizeBytes, reason }, `${action} ${name}${type === 'file' ? `, ${sizeBytes} bytes` : ''}${reason === undefined ? '' : `: ${reason}`}`);
   }
   process.exitCode = counts.conflict > 0 ? exitCodes.partly : exitCodes.done;
   const text = `Would restore ${counts.restored} files/dirs (${formatBytes(restoredBytes)}), leave ${counts.unchanged} unchanged and ${counts.kept} as they are, skip ${counts.skipped}, and fail on ${counts.conflict}`;
-  output.result('preview', { ...counts, restoredBytes }, text);
+  const leftOut = leftOutText(rightsLeftOut);
+  output.result('preview', { ...counts, restoredBytes, rightsLeftOut }, leftOut === undefined ? text : [text, `Rights: ${leftOut}`]);
 }

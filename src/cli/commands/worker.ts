@@ -6,7 +6,8 @@ import { onStopSignal } from '../../worker/stop-signal';
 import { connectTo, readChoice } from '../connect';
 import { UsageError } from '../exit-codes';
 import { repeated, serverCommand, wholeNumber } from '../options';
-import { stateDirectory } from '../../config';
+import { requireTrustedState } from '../../server/state-files';
+import { stateDirectoryOf } from '../server-session';
 
 export const workerCommand = serverCommand('worker')
   .description('serve backups of this host until SIGTERM; nothing is allowed that is not named')
@@ -32,6 +33,8 @@ export const workerCommand = serverCommand('worker')
     const log = createLogger(command.getOptionValueSource('logLevel') === 'default' ? 'info' : options.logLevel);
     installRuntime({ log, ...(options.metricsPort === undefined ? {} : { metricsAddress: `127.0.0.1:${options.metricsPort}` }) });
     const server = readChoice(() => serverOrLocal(options));
+    const stateDirectory = stateDirectoryOf(options);
+    requireTrustedState(stateDirectory);
     const { namespace } = server;
     const connection = await connectTo(server, (connectionOptions) => NativeConnection.connect(connectionOptions));
     const attributes = await registerSearchAttributes(connection, namespace);
@@ -43,7 +46,7 @@ export const workerCommand = serverCommand('worker')
       namespace,
       taskQueue,
       roots,
-      stateDirectory: options.stateDir ?? stateDirectory(),
+      stateDirectory,
       log,
       maxConcurrentSteps: options.concurrency,
       shutdownGraceMs: options.shutdownGrace * 1000,

@@ -3,6 +3,7 @@ import { rootOf } from '../../core/roots';
 import type { TransferControl } from '../control';
 import { copyContent, copyMetadata, syncCopy, type CopyOptions } from '../copy';
 import { writing } from '../stage-file';
+import type { OpenDirectory } from '../directory';
 import { blaming, StorageError } from '../errors';
 import { isSameInode, lstatIfPresent } from '../file-stat';
 import { requireReplaceable } from '../inspect-file';
@@ -11,6 +12,7 @@ import { withSourceIn, type OpenSource } from '../source';
 import type { ChunkSettings, ChunkTask } from './chunk';
 import type { ChunkFile } from './chunk-file';
 import { requireSpace } from './free-space';
+import { mirroredMode } from './mirrored-mode';
 import { readChunk, type PlanEntry } from './plan';
 import { openOrCreate, stageFiles, type Stage, type StagedChunk } from './stage-files';
 
@@ -31,7 +33,7 @@ function copyOne(stage: Stage<ChunkSettings>, file: ChunkFile<PlanEntry>, name: 
   const parent = stage.sources.get(sourceRootOf(settings.sourceRoots, directory, file.source), directory);
   withSourceIn(parent, sourceName, text, (source) => {
     // After the source: what cannot be read leaves no empty directory behind.
-    const targetStats = inspectTarget(stage, targetPath);
+    const targetStats = inspectTarget(stage, targetPath, parent);
     if (targetStats !== undefined && isSameInode(source.stats, targetStats)) {
       throw new StorageError('SameFile', 'destination', text, `Source ${text} and target ${pathText(targetPath)} are the same file`);
     }
@@ -50,10 +52,10 @@ function sourceRootOf(roots: readonly string[], directory: PathBytes, source: Pa
   throw new StorageError('SourceNotAllowed', 'source', pathText(source), `The worker may not read ${pathText(source)}: --source-root allows ${roots.join(', ') || 'nothing'}`);
 }
 
-/** Makes missing parents, and answers what lies at the target. */
-function inspectTarget(stage: Stage<ChunkSettings>, targetPath: PathBytes): fs.BigIntStats | undefined {
+/** Makes missing parents, which are those of the source again, and answers what lies at the target. */
+function inspectTarget(stage: Stage<ChunkSettings>, targetPath: PathBytes, source: OpenDirectory): fs.BigIntStats | undefined {
   const { directory, name } = splitPath(targetPath);
-  const parent = openOrCreate(stage, directory);
+  const parent = openOrCreate(stage, directory, (levels) => mirroredMode(source, levels));
   // It was missing a moment ago; should somebody have been quicker, the link to the target says so.
   if (stage.createdDirectories.size > 0 && stage.createdDirectories.has(bytewise(directory))) return undefined;
   const text = pathText(targetPath);

@@ -85,9 +85,9 @@ function stageOne<Settings extends RunSettings, Entry extends PlannedFile>(stage
 
 /**
  * Opens the directory of a target, with those that are missing on the way to it made.
- * @param mode of those that are made; by the umask when left out
+ * @param modeAbove mode for the one that is so many levels above the target's directory; for the owner alone when left out
  */
-export function openOrCreate<Settings extends RunSettings>({ task, targets, createdDirectories }: Stage<Settings>, directory: PathBytes, mode?: number): OpenDirectory {
+export function openOrCreate<Settings extends RunSettings>({ task, targets, createdDirectories }: Stage<Settings>, directory: PathBytes, modeAbove?: (levels: number) => number): OpenDirectory {
   const { location, keepPrevious, syncEach } = task.settings;
   const { root, destination } = location;
   try {
@@ -99,7 +99,7 @@ export function openOrCreate<Settings extends RunSettings>({ task, targets, crea
     const missing = missingParents(destination, joinPath(directory, '-'));
     if (keepPrevious) noteCreatedDirectories(location, missing);
     // Otherwise they become durable with the staged files, all at once.
-    createParents(root, missing, { sync: syncEach, mode });
+    createParents(root, missing, { sync: syncEach, modeOf: modeAbove && ((index) => modeAbove(missing.length - 1 - index)) });
     missing.forEach((path) => createdDirectories.add(bytewise(path)));
     return targets.get(root, directory);
   }

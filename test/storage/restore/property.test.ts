@@ -19,7 +19,7 @@ test('any tree comes back as it was, over nothing and over any other tree of the
         initRepository(join(folder, 'repository'));
         writeSnapshot(join(folder, 'repository'), source);
         const before = exactTree(source);
-        const finished = new Restore(folder, { overwrite }).run();
+        const finished = new Restore(folder, { overwrite, withOwners: true }).run();
         expect(exactTree(join(folder, 'target', source))).toEqual(before);
         expect([finished.failed, finished.skipped, finished.restored]).toEqual([0, 0, finished.entries]);
 
@@ -28,8 +28,8 @@ test('any tree comes back as it was, over nothing and over any other tree of the
         fs.mkdirSync(target, { recursive: true });
         plant(Buffer.from(target), other);
         const there = exactTree(target);
-        const preview = new Restore(folder, { overwrite, target: join(folder, 'other') }).preview();
-        const over = new Restore(folder, { overwrite, target: join(folder, 'other') }).run();
+        const preview = new Restore(folder, { overwrite, withOwners: true, target: join(folder, 'other') }).preview();
+        const over = new Restore(folder, { overwrite, withOwners: true, target: join(folder, 'other') }).run();
         const after = exactTree(target);
         const isAsItWas = (key: string): boolean => there[key] !== undefined && before[key] === undefined;
         expect(Object.keys(there).filter((key) => isAsItWas(key) && after[key] === undefined)).toEqual([]);

@@ -26,6 +26,7 @@ export interface RestoreOptions {
   readonly overwrite?: Overwrite;
   readonly snapshot?: string;
   readonly target?: string;
+  readonly withOwners?: boolean;
 }
 
 /** Storage's side of a restore from `{folder}/repository` to `{folder}/target`, step by step. */
@@ -59,7 +60,7 @@ export class Restore {
 
   plan(): ProvedPlan<PlannedRestore> {
     const { location, repository, overwrite, options } = this;
-    const planned = planRestore({ location, repositoryRoot: this.folder, repository, snapshot: options.snapshot ?? 'latest', paths: options.paths ?? [], overwrite }, this.control);
+    const planned = planRestore({ location, repositoryRoot: this.folder, repository, snapshot: options.snapshot ?? 'latest', paths: options.paths ?? [], overwrite, withOwners: options.withOwners ?? false }, this.control);
     this.planned = planned;
     return planned;
   }
@@ -101,10 +102,11 @@ export class Restore {
     return finished;
   }
 
-  preview(): [string, string, string][] {
+  /** Path, type, action, and whether rights are left out. */
+  preview(): [string, string, string, boolean][] {
     const { location, repository, overwrite, options } = this;
-    const request = { root: this.folder, destination: location.destination, repositoryRoot: this.folder, repository, snapshot: options.snapshot ?? 'latest', paths: options.paths ?? [], overwrite };
-    return [...previewRestore(request)].map(({ path, type, action }) => [pathText(path), type, action]);
+    const request = { root: this.folder, destination: location.destination, repositoryRoot: this.folder, repository, snapshot: options.snapshot ?? 'latest', paths: options.paths ?? [], overwrite, withOwners: options.withOwners ?? false };
+    return [...previewRestore(request)].map(({ path, type, action, areRightsLeftOut }) => [pathText(path), type, action, areRightsLeftOut]);
   }
 }
 

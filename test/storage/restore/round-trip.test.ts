@@ -67,7 +67,7 @@ test('a hostile tree comes back with every byte, name, time, mode and link', () 
   if (isRoot) fs.lchownSync(source('dangling'), 1234, 4321);
   const before = exactTree(source());
   writeSnapshot(path('repository'), source());
-  const finished = new Restore(folder()).run();
+  const finished = new Restore(folder(), { withOwners: true }).run();
   expect(exactTree(restored())).toEqual(before);
   expect(finished).toMatchObject({ failed: 0, skipped: 0, unchanged: 0, failureSample: [], failuresPath: null, verifiedFrom: 'cache' });
   expect(finished.entries).toBe(finished.restored);
@@ -128,10 +128,10 @@ function openToEveryone(directory: string): void {
   fs.chmodSync(folder(), 0o755);
   fs.mkdirSync(path('own'));
   fs.chownSync(path('own'), 65534, 65534);
-  withoutRights(() => new Restore(folder(), { target: path('own') }).run());
+  withoutRights(() => new Restore(folder(), { target: path('own'), withOwners: true }).run());
   const mode = (root: string, name: string): number => fs.statSync(join(root, source(name))).mode & 0o7777;
   expect([mode(path('own'), 'of-root'), mode(path('own'), 'shared')]).toEqual([0o755, 0o777]);
-  new Restore(folder()).run();
+  new Restore(folder(), { withOwners: true }).run();
   expect([mode(path('target'), 'of-root'), mode(path('target'), 'shared')]).toEqual([0o4755, 0o3777]);
 });
 

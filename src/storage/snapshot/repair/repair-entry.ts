@@ -1,11 +1,11 @@
 import * as fs from 'node:fs';
 import { inParent } from '../../directory';
-import { fromJsonPath, type PathBytes } from '../../path-bytes';
+import { fromJsonPath } from '../../path-bytes';
 import { setEntryTimes, setTimes } from '../../posix';
 import { copyMode, type CopiedEntry } from '../check/check-entry';
 import type { DirectoryEntry, SymlinkEntry } from '../entry';
 import type { NamedCopy } from './names';
-import type { RepairTools } from './repair-file';
+import { hasForeignNames, type RepairTools } from './repair-file';
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 const IN_THE_WAY = 'something else with content is in its place';
@@ -29,15 +29,22 @@ export function repairSymlink(name: NamedCopy, entry: SymlinkEntry, { names, wor
   return undefined;
 }
 
-/** Gives a copy mode and time as recorded. @throws errno names */
-export function repairMetadata(repository: string, path: PathBytes, entry: CopiedEntry): void {
-  inParent(repository, path, 'destination', (parent, name) => {
-    if (entry.type === 'symlink') return setEntryTimes(parent.entry(name), BigInt(entry.mtimeNs));
+/** Gives a copy mode and time as recorded, unless it is somebody else's file too. Answers why it could not be done. @throws errno names */
+export function repairMetadata(repository: string, named: NamedCopy, entry: CopiedEntry, tools: RepairTools): string | undefined {
+  const path = tools.names.pathOf(named);
+  return inParent(repository, path, 'destination', (parent, name) => {
+    if (entry.type === 'symlink') {
+      // A new one: its content was made again before.
+      setEntryTimes(parent.entry(name), BigInt(entry.mtimeNs));
+      return undefined;
+    }
     const descriptor = fs.openSync(parent.entry(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     try {
+      if (entry.type === 'file' && hasForeignNames(named, entry, fs.fstatSync(descriptor, { bigint: true }), tools)) return 'it has names outside of the repository by now';
       fs.fchmodSync(descriptor, copyMode(entry));
       setTimes(descriptor, BigInt(entry.mtimeNs));
       fs.fsyncSync(descriptor);
+      return undefined;
     } finally {
       fs.closeSync(descriptor);
     }

@@ -18,7 +18,8 @@ export interface RepairTools {
 
 /**
  * Puts an intact file in the place of a copy that is damaged or missing, and of every other name that the damaged one
- * has. Only another inode helps: a further name of the damaged one has the same damage.
+ * has. Only another inode helps: a further name of the damaged one has the same damage. A copy that has names outside of the
+ * repository is replaced as well, also where it is intact: it is, or may become, somebody else's file.
  * @returns why it could not be done; undefined when it is
  * @throws StorageError `Cancelled`, errno names
  */
@@ -26,19 +27,37 @@ export function repairFile(name: NamedCopy, entry: FileEntry, tools: RepairTools
   const { names, workbench } = tools;
   const found = names.find(name)?.stats;
   if (found?.isDirectory() === true) return 'a directory is in its place';
-  const relative = findRelative(name, entry, tools);
-  if (relative !== undefined) {
-    if (found === undefined || !isSameInode(relative.stats, found)) workbench.place(workbench.link(relative.path), names.pathOf(name));
+  const relative = findRelative(name, entry, tools)?.stats;
+  const kept = relative ?? intact(name, entry, tools)?.stats;
+  if (kept !== undefined && !hasForeignNames(name, entry, kept, tools)) {
+    if (found === undefined || !isSameInode(kept, found)) linkRelative(name, entry, tools);
     return undefined;
   }
-  if (intact(name, entry, tools) !== undefined) return undefined;
-  const donor = findDonor(name, entry, found, tools);
+  const donor = findRelative(name, entry, tools) ?? intact(name, entry, tools) ?? findDonor(name, entry, found, tools);
   if (donor === undefined) return 'no other intact copy was found';
   const replacement = workbench.copyFile(donor.path, entry);
   // It stays on the workbench while the other names are made from it.
   workbench.place(workbench.link(replacement), names.pathOf(name));
-  if (found?.isFile() === true) replaceOtherNames(name, entry, found, replacement, tools);
+  for (const replaced of [found, relative]) if (replaced?.isFile() === true) replaceOtherNames(name, entry, replaced, replacement, tools);
+  workbench.discard(replacement);
   return undefined;
+}
+
+/** Whether a file has more names than those that the repository accounts for. */
+export function hasForeignNames(name: NamedCopy, { sha256 }: FileEntry, stats: fs.BigIntStats, { names }: RepairTools): boolean {
+  if (stats.nlink === 1n) return false;
+  let known = 0n;
+  for (const other of names.of(name.path, sha256)) {
+    const copy = names.find(other);
+    if (copy !== undefined && isSameInode(copy.stats, stats)) known += 1n;
+  }
+  return known < stats.nlink;
+}
+
+function linkRelative(name: NamedCopy, entry: FileEntry, tools: RepairTools): void {
+  const { names, workbench } = tools;
+  const relative = findRelative(name, entry, tools);
+  if (relative !== undefined) workbench.place(workbench.link(relative.path), names.pathOf(name));
 }
 
 /** The copy that a name stands for, if it holds what the entry says. */

@@ -120,10 +120,10 @@ class SnapshotRepair {
     return entry.type === 'symlink' ? repairSymlink(name, entry, this.tools) : repairFile(name, entry, this.tools);
   }
 
-  private repairMetadata({ path, entry }: WrongEntry): undefined {
+  private repairMetadata({ path, entry }: WrongEntry): string | undefined {
     this.tools.control.finishFile();
-    if (!isBackedUp(this.checked.sources, path)) return;
-    repairMetadata(this.snapshot.repository, this.tools.names.pathOf({ snapshot: this.snapshot.name, path }), entry);
+    if (!isBackedUp(this.checked.sources, path)) return undefined;
+    return repairMetadata(this.snapshot.repository, { snapshot: this.snapshot.name, path }, entry, this.tools);
   }
 
   private stillWrong({ path, entry }: WrongEntry): string | null {

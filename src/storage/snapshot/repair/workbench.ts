@@ -81,6 +81,11 @@ export class Workbench {
     throw new StorageError('ChecksumMismatch', 'destination', path, `What was made in place of it has digest ${found}, not ${sha256}`, { expected: sha256, found });
   }
 
+  /** Takes a file off the workbench that is no more needed there: its names are then those in the repository. */
+  discard(file: string): void {
+    blaming('destination', file, () => fs.unlinkSync(file));
+  }
+
   /** Gives a replacement its place, and the directory there the time that it had. */
   place(replacement: string, path: PathBytes): void {
     this.changeParent(path, (entry) => fs.renameSync(replacement, entry));

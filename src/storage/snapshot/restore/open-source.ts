@@ -8,16 +8,19 @@ import { withSourceIn, type OpenSource } from '../../source';
 import { openSnapshot, type OpenSnapshot } from '../metadata';
 import { readRepository } from '../repository';
 import { findSnapshot, readRecord, snapshotEntries } from '../snapshot-record';
-import type { SnapshotSource } from './request';
+import type { RestoreSelection, SnapshotSource } from './request';
+import { requireTrustedRepository } from './trusted-repository';
 
 /**
  * Opens the snapshot that a person means, if nothing on the way to it is a link.
- * @throws StorageError `RepositoryNotFound`, `RepositoryUnsupported`, `SnapshotNotFound`, `SnapshotDamaged`, `SourceNotCanonical`
+ * @throws StorageError `RepositoryNotFound`, `RepositoryUnsupported`, `RepositoryNotTrusted`, `SnapshotNotFound`, `SnapshotDamaged`,
+ *   `SourceNotCanonical`
  */
-export function openWanted({ repositoryRoot, repository, snapshot }: SnapshotSource): OpenSnapshot {
+export function openWanted({ repositoryRoot, repository, snapshot, withOwners }: RestoreSelection): OpenSnapshot {
   readRepository(repository);
   const name = findSnapshot(repository, snapshot);
   inDirectory(repositoryRoot, join(repository, name), 'source', () => undefined);
+  if (withOwners) requireTrustedRepository(repository, name);
   return openSnapshot(repository, name);
 }
 

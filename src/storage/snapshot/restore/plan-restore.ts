@@ -3,10 +3,10 @@ import type { ProvedPlan } from '../../batch/plan-digests';
 import { planOnce, type WrittenPlan } from '../../batch/plan-once';
 import type { TransferControl } from '../../control';
 import { StorageError } from '../../errors';
-import { nullable, objectOf, text, wholeNumber } from '../../records/shape';
-import { attributeFields } from '../entry-shape';
+import { nullable, objectOf, optional, text, wholeNumber, type Shape } from '../../records/shape';
 import { openWanted } from './open-source';
-import type { Attributes } from './attributes';
+import { areRightsLeftOut, type Attributes } from './attributes';
+import { restoredAttributes } from './attributes-shape';
 import { outsideRepositories } from './outside-repositories';
 import type { RestoreRequest } from './request';
 import { itemLine, type DirectoryItem, type TreeItem } from './restore-item';
@@ -31,6 +31,8 @@ export interface PlannedRestore {
   readonly skipped: number;
   /** Of the destination itself, where the file system's root directory was a source. */
   readonly rootAttributes: Attributes | null;
+  /** Entries whose recorded owner, or set-user-id, set-group-id and sticky bits, are left out. */
+  readonly rightsLeftOut: number;
 }
 
 const count = wholeNumber();
@@ -45,13 +47,16 @@ export const plannedRestore = objectOf<PlannedRestore>({
   fifos: count,
   hardLinks: count,
   skipped: count,
-  rootAttributes: nullable(objectOf<Attributes>(attributeFields)),
+  rootAttributes: nullable(restoredAttributes),
+  // Plans of earlier programs do not say it.
+  rightsLeftOut: optional(count) as Shape<number>,
 });
 
 /**
  * Plans a restore: files in chunks, and beside them everything else in the snapshot's order. Nothing else is written. The
  * first plan counts: repeated, or late, this answers what is there.
- * @throws StorageError `SnapshotNotFound`, `SnapshotDamaged`, `RepositoryNotFound`, `InvalidInput` for a path that is not in the snapshot, errno names
+ * @throws StorageError `SnapshotNotFound`, `SnapshotDamaged`, `RepositoryNotFound`, `RepositoryNotTrusted`,
+ *   `InvalidInput` for a path that is not in the snapshot, errno names
  */
 export function planRestore(request: RestoreRequest, control: TransferControl): ProvedPlan<PlannedRestore> {
   return planOnce(request.location, plannedRestore, (draft) => new Planning(request, draft).plan(control));
@@ -60,7 +65,7 @@ export function planRestore(request: RestoreRequest, control: TransferControl): 
 type Counts = { -readonly [Key in keyof PlannedRestore]: PlannedRestore[Key] };
 
 class Planning {
-  private readonly counts: Counts = { snapshot: '', files: 0, sizeBytes: 0, chunks: 0, directories: 0, symlinks: 0, fifos: 0, hardLinks: 0, skipped: 0, rootAttributes: null };
+  private readonly counts: Counts = { snapshot: '', files: 0, sizeBytes: 0, chunks: 0, directories: 0, symlinks: 0, fifos: 0, hardLinks: 0, skipped: 0, rootAttributes: null, rightsLeftOut: 0 };
   private readonly writer: ChunkedLinesWriter;
   private readonly tree: ChunkedLinesWriter;
 
@@ -77,8 +82,9 @@ class Planning {
     try {
       const snapshot = openWanted(this.request);
       this.counts.snapshot = snapshot.name;
-      for (const item of outsideRepositories(restoreItems(snapshot, this.request.paths), this.request.location.destination)) {
+      for (const item of outsideRepositories(restoreItems(snapshot, this.request), this.request.location.destination)) {
         control.throwIfCancelled();
+        if (areRightsLeftOut(item)) this.counts.rightsLeftOut += 1;
         if (item.type === 'file') {
           this.writer.add(JSON.stringify(itemLine(item)), item.sizeBytes);
           this.counts.files += 1;

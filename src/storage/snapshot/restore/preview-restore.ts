@@ -4,7 +4,7 @@ import { isSameInode } from '../../file-stat';
 import { refuseInsideRepository } from '../../inside-repository';
 import { pathText, type PathBytes } from '../../path-bytes';
 import type { EntryType } from '../entry';
-import { hasAttributes } from './attributes';
+import { areRightsLeftOut, hasAttributes } from './attributes';
 import { decide, requireKind, type ContentItem, type Found } from './decide';
 import { openWanted } from './open-source';
 import { outsideRepositories } from './outside-repositories';
@@ -24,6 +24,8 @@ export interface PreviewedEntry {
   readonly sizeBytes: number;
   /** Why it is skipped, or what is in its way. */
   readonly reason?: string;
+  /** Its recorded owner, or set-user-id, set-group-id and sticky bits, would be left out. */
+  readonly areRightsLeftOut: boolean;
 }
 
 export interface PreviewRequest extends RestoreSelection {
@@ -41,7 +43,7 @@ export function* previewRestore(request: PreviewRequest, control = new TransferC
   refuseInsideRepository(request.destination);
   const finder = new TargetFinder(request);
   try {
-    for (const item of outsideRepositories(restoreItems(openWanted(request), request.paths), request.destination)) {
+    for (const item of outsideRepositories(restoreItems(openWanted(request), request), request.destination)) {
       control.throwIfCancelled();
       const previewed = previewOf(item, request, { finder, control });
       if (previewed !== undefined) yield previewed;
@@ -58,8 +60,8 @@ interface Looking {
 
 function previewOf(item: RestoreItem, request: PreviewRequest, looking: Looking): PreviewedEntry | undefined {
   const { path } = item;
-  if (item.type === 'skipped') return { path, type: item.entryType, action: 'skipped', sizeBytes: 0, reason: skipTexts[item.reason] };
-  const entry = { path, type: item.type, sizeBytes: 'sizeBytes' in item ? item.sizeBytes : 0 };
+  if (item.type === 'skipped') return { path, type: item.entryType, action: 'skipped', sizeBytes: 0, reason: skipTexts[item.reason], areRightsLeftOut: false };
+  const entry = { path, type: item.type, sizeBytes: 'sizeBytes' in item ? item.sizeBytes : 0, areRightsLeftOut: areRightsLeftOut(item) };
   try {
     const action = item.type === 'directory' ? actionOnDirectory(item, request, looking) : actionOn(item, request, looking);
     return action && { ...entry, action };

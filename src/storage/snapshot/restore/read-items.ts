@@ -6,9 +6,9 @@ import { absoluteBelowRoot, linkTarget, sha256 } from '../../records/fields';
 import { parseOwn } from '../../records/own-file';
 import { flag, objectOf, oneOf, optional, wholeNumber, type Shape } from '../../records/shape';
 import { orderKey } from '../entry-order';
-import { attributeFields, entryType } from '../entry-shape';
+import { entryType } from '../entry-shape';
 import { SoundOrder } from '../sound-order';
-import type { Attributes } from './attributes';
+import { restoredAttributes } from './attributes-shape';
 import { skipTexts, type SkipReason } from './request';
 import type { DirectoryItem, FifoItem, FileItem, HardLinkItem, SkippedItem, SymlinkItem, TreeItem } from './restore-item';
 
@@ -16,7 +16,7 @@ import type { DirectoryItem, FifoItem, FileItem, HardLinkItem, SkippedItem, Syml
 type Written<Item> = Omit<Item, 'path' | 'first' | 'linkTarget'> & { readonly path: JsonPath };
 
 const path = absoluteBelowRoot;
-const attributes = objectOf<Attributes>(attributeFields);
+const attributes = restoredAttributes;
 const content = { path, attributes, sizeBytes: wholeNumber(), sha256 };
 
 const fileLine = objectOf<Written<FileItem>>({ type: oneOf('file'), ...content });

@@ -25,6 +25,8 @@ export interface RestoreSelection {
   /** Entries, each with everything below it; all of the snapshot when there are none. */
   readonly paths: readonly string[];
   readonly overwrite: Overwrite;
+  /** Also recorded owners other than the running user, and set-user-id, set-group-id and sticky bits. */
+  readonly withOwners: boolean;
 }
 
 export interface RestoreRequest extends RestoreSelection {

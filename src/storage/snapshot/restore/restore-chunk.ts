@@ -31,9 +31,6 @@ interface Chunk {
   readonly near: WeakSet<OpenDirectory>;
 }
 
-/** Directories are nobody else's until they have their mode, when everything in them is there. */
-export const DIRECTORY_MODE = 0o700;
-
 /**
  * Restores one chunk, by the same path as a backup's: staged, made durable, read back, published, journaled. A chunk whose
  * journal is there is done, and is not done again.
@@ -67,7 +64,7 @@ function restoreOne(stage: Stage<RestoreSettings>, file: ChunkFile<RestoreFile>,
     const text = pathText(targetPath);
     if (found !== undefined && isSameInode(copy.stats, found.stats)) throw new StorageError('SameFile', 'destination', text, `Target ${text} is the snapshot's own copy`);
     if (stage.isScarce) requireSpace(settings.location.destination, text, item.sizeBytes);
-    requireNear(stage, openOrCreate(stage, splitPath(targetPath).directory, DIRECTORY_MODE), chunk, text);
+    requireNear(stage, openOrCreate(stage, splitPath(targetPath).directory), chunk, text);
     copyItem(`${stage.directory}/${name}`, copy, item, text, stage.control, settings.syncEach);
   });
   file.state = 'backedUp';

@@ -5,7 +5,7 @@ import { isBelowKey, orderKey, ROOT_KEY } from '../entry-order';
 import type { OpenSnapshot, ReadEntry } from '../metadata';
 import type { Attributes } from './attributes';
 import { KeySet } from './key-set';
-import type { SkipReason } from './request';
+import type { RestoreSelection, SkipReason } from './request';
 import type { FileItem, HardLinkItem, RestoreItem } from './restore-item';
 
 /** Directly below its target a restore keeps its own files. */
@@ -16,18 +16,18 @@ const skippedTypes: Partial<Record<string, SkipReason>> = { socket: 'socket', bl
 /**
  * The entries of a snapshot that are wanted, in their order, as a stream: those of the paths with everything below them,
  * and the directories that lead there.
- * @param paths all of the snapshot when there are none
+ * All of the snapshot when there are no paths.
  * @throws StorageError `InvalidInput` for a path that is not in the snapshot, `SnapshotDamaged`
  */
-export function* restoreItems(snapshot: OpenSnapshot, paths: readonly string[]): Generator<RestoreItem> {
+export function* restoreItems(snapshot: OpenSnapshot, { paths, withOwners }: Pick<RestoreSelection, 'paths' | 'withOwners'>): Generator<RestoreItem> {
   const wanted = new KeySet(paths.length === 0 ? ['/'] : paths.map(checkedPath));
   const sources = new KeySet(snapshot.record.sources);
-  const links = new HardLinks(wanted);
+  const links = new HardLinks(wanted, withOwners);
   for (const read of snapshot.entries()) {
     const isDirectory = read.entry.type === 'directory';
     const isWanted = wanted.has(read.key);
     if (!isWanted && !(isDirectory && wanted.leadsTo(read.key))) continue;
-    yield itemOf(read, isDirectory && isWanted && sources.has(read.key), links);
+    yield itemOf(read, isDirectory && isWanted && sources.has(read.key), links, withOwners);
   }
   const [missing] = paths.length === 0 ? [] : wanted.unmatched();
   if (missing !== undefined) throw new StorageError('InvalidInput', 'source', missing, `${missing} is not in snapshot ${snapshot.name}`);
@@ -38,11 +38,11 @@ function checkedPath(path: string): string {
   throw new StorageError('InvalidInput', 'source', path, `${JSON.stringify(path)} is no absolute path of an entry`);
 }
 
-function itemOf({ path, key, entry }: ReadEntry, isDue: boolean, links: HardLinks): RestoreItem {
+function itemOf({ path, key, entry }: ReadEntry, isDue: boolean, links: HardLinks, withOwners: boolean): RestoreItem {
   const skipped = (reason: SkipReason): RestoreItem => ({ type: 'skipped', path, entryType: entry.type, reason });
   if (key === OWN_KEY || isBelowKey(OWN_KEY, key)) return skipped('reserved');
   if (entry.state === 'failed') return skipped('notInSnapshot');
-  const attributes = attributesOf(entry);
+  const attributes = attributesOf(entry, withOwners);
   switch (entry.type) {
     case 'file':
       return links.itemOf(path, key, entry);
@@ -57,19 +57,22 @@ function itemOf({ path, key, entry }: ReadEntry, isDue: boolean, links: HardLink
   }
 }
 
-function attributesOf({ mode, uid, gid, mtimeNs }: PresentEntry): Attributes {
-  return { mode, uid, gid, mtimeNs };
+function attributesOf({ mode, uid, gid, mtimeNs }: PresentEntry, withOwners: boolean): Attributes {
+  return { mode, uid, gid, mtimeNs, withOwners };
 }
 
 /** Tells first names of files from further ones. Of names whose first one is not wanted, the next one takes its place. */
 class HardLinks {
   private readonly substitutes = new Map<string, PathBytes>();
 
-  constructor(private readonly wanted: KeySet) {}
+  constructor(
+    private readonly wanted: KeySet,
+    private readonly withOwners: boolean,
+  ) {}
 
   itemOf(path: PathBytes, key: string, entry: FileEntry): FileItem | HardLinkItem {
     const { sizeBytes, sha256, hardLink } = entry;
-    const content = { path, attributes: attributesOf(entry), sizeBytes, sha256 };
+    const content = { path, attributes: attributesOf(entry, this.withOwners), sizeBytes, sha256 };
     const first = hardLink === undefined ? undefined : this.firstOf(fromJsonPath(hardLink), path, key);
     return first === undefined ? { type: 'file', ...content } : { type: 'hardLink', ...content, first };
   }

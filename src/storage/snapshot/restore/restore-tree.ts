@@ -6,14 +6,13 @@ import type { TransferControl } from '../../control';
 import type { OpenDirectory } from '../../directory';
 import { blaming, isErrno, StorageError } from '../../errors';
 import { isSameInode, lstatIfPresent } from '../../file-stat';
-import { createParents, missingParents } from '../../parents';
+import { createParents, missingParents, OWNER_ONLY } from '../../parents';
 import { joinPath, pathText, splitPath, type PathBytes } from '../../path-bytes';
 import { isBelowKey, orderKey } from '../entry-order';
 import { applyAttributes, hasAttributes } from './attributes';
 import { decide, requireKind, type ContentItem, type Decision, type Found } from './decide';
 import { makeAside, makeOwnCopy, makeRestoredFifo, makeSymlink } from './make-item';
 import type { RestoreSettings } from './request';
-import { DIRECTORY_MODE } from './restore-chunk';
 import type { DirectoryItem, HardLinkItem, TreeItem } from './restore-item';
 import type { RestoreTally } from './restore-tally';
 import type { FirstNames } from './restored-files';
@@ -178,7 +177,7 @@ export class TreeRestorer {
     } catch (error) {
       if (!isErrno(error, 'ENOENT') || directory === location.destination) throw error;
       requireRun(location);
-      createParents(location.root, missingParents(location.destination, joinPath(directory, '-')), { sync: this.settings.syncEach, mode: DIRECTORY_MODE });
+      createParents(location.root, missingParents(location.destination, joinPath(directory, '-')), { sync: this.settings.syncEach });
       return { parent: this.targets.get(location.root, directory), name };
     }
   }
@@ -206,7 +205,8 @@ function foundAt(entry: PathBytes): Found | undefined {
 function makeDirectory(entry: PathBytes, text: string): boolean {
   const stats = lstatIfPresent(entry);
   if (stats !== undefined) requireKind(stats, 'directory', text);
-  else fs.mkdirSync(entry, DIRECTORY_MODE);
+  // Nobody else's until it has its mode, when everything in it is there.
+  else fs.mkdirSync(entry, OWNER_ONLY);
   return stats === undefined;
 }
 
