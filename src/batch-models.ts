@@ -10,7 +10,7 @@ const fitsInline = (sources: readonly string[]): boolean => Buffer.byteLength(JS
 const SourceList = z.strictObject({
   path: absolutePath,
   separator: z.enum(['newline', 'nul']).default('nul'),
-  /** Digest of the list, so that equal lists are known as equal. */
+  /** Digest of the file's bytes: equal lists are known as equal, and no other file is read for one. */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   /** How many there are, for people who look at the run. */
   entries: z.int().min(1).optional(),

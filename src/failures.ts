@@ -48,6 +48,7 @@ export const failureKinds = {
   SnapshotNotFound: permanent('List what there is with: file-backup snapshots.'),
   SnapshotDamaged: permanent('Look at the damage with: file-backup check --read-data; restore from another snapshot, or repair with: file-backup check --repair.'),
   StagingRevoked: permanent('The staging directory is gone: the run was ended elsewhere. Run the backup again.'),
+  RunAltered: permanent('Somebody else has changed the run\'s own files: see who can write to that directory, look at the targets, then run the backup again.'),
   TooManyOpenFiles: transient('Raise the open files limit of the worker (ulimit -n).'),
   Stalled: destinationDown('No byte moved for a long time; check source and destination.'),
   TimedOut: destinationDown('The step took longer than its time limit.'),

@@ -1,4 +1,5 @@
-import type { RunSummary } from '../storage/batch/seal-run';
+import type { JournalSums } from '../core/journal-sums';
+import type { RunFacts, RunSummary } from '../storage/batch/seal-run';
 import type { Batch } from './batch-steps';
 import { attempt, type ActivityDependencies, type Attempted } from './operation';
 import { ownRun } from './run-location';
@@ -17,18 +18,20 @@ export function createBatchClosingSteps(dependencies: ActivityDependencies) {
     },
 
     /** Undo of so many chunks below `end`, the last one first. */
-    async undoChunks({ batch, end, count }: { batch: Batch; end: number; count: number }): Promise<void> {
+    async undoChunks({ batch, end, count, known }: { batch: Batch; end: number; count: number; known?: JournalSums }): Promise<void> {
       const own = await ownRun(dependencies, batch.location);
       await runSteps(pool, async (run) => {
-        for (let chunk = end - 1; chunk >= end - count; chunk -= 1) await run('undoChunk', { ...own, chunk });
+        const first = end - count;
+        const tags = known === undefined ? [] : await run('checkJournals', { ...own, first, end, chunks: batch.chunks, known });
+        for (let chunk = end - 1; chunk >= first; chunk -= 1) await run('undoChunk', { ...own, chunk, journalTag: tags[chunk - first] });
         if (end === count) await run('removeCreatedDirectories', own);
       });
     },
 
     /** Ends the run: manifest, failures and summary are written, working files removed. */
-    async sealRun({ batch, facts }: { batch: Batch; facts: object }): Promise<RunSummary & Attempted> {
+    async sealRun({ batch, facts, known }: { batch: Batch; facts: RunFacts; known?: JournalSums }): Promise<RunSummary & Attempted> {
       const { location, owner } = await ownRun(dependencies, batch.location);
-      const summary = await runStep(pool, 'sealRun', { location, owner, chunks: batch.chunks, facts: { ...facts, workflowId: owner.workflowId }, keepRuns: KEEP_RUNS });
+      const summary = await runStep(pool, 'sealRun', { location, owner, chunks: batch.chunks, facts: { ...facts, workflowId: owner.workflowId }, known, keepRuns: KEEP_RUNS });
       registry.remove(location.runId);
       return { ...summary, attempt: attempt() };
     },

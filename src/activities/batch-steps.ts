@@ -1,9 +1,10 @@
+import { existsSync, realpathSync } from 'node:fs';
 import { listDirectory } from '../config';
 import { isBelow } from '../core/roots';
 import type { BatchBackupInput } from '../batch-models';
 import { failure } from '../failures';
 import type { ChunkSettings, ChunkTask } from '../storage/batch/chunk';
-import type { Amendment } from '../storage/batch/journal';
+import type { Amendment } from '../storage/batch/write-journal';
 import type { RunGround } from '../storage/batch/open-run';
 import type { RunLocation } from '../storage/batch/run-directory';
 import type { StagingRegistry } from '../storage/staging-registry';
@@ -12,13 +13,13 @@ import { illnessRule, passingOf, resultOf, type ChunkResult } from './chunk-resu
 import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
 import { attempt, type ActivityDependencies, type Attempted } from './operation';
 import { sourceRoot, type AllowedRoots } from './roots';
-import { ownRun } from './run-location';
+import { ownRun, provedLocation } from './run-location';
 import { runStep, runSteps } from './run-step';
 
 /** A planned batch as history keeps it: references and numbers. */
 export interface Batch {
   readonly input: Omit<BatchBackupInput, 'sources' | 'sourceList'>;
-  readonly location: Pick<RunLocation, 'destination' | 'runId'>;
+  readonly location: Pick<RunLocation, 'destination' | 'runId' | 'proof'>;
   readonly files: number;
   readonly sizeBytes: number;
   readonly chunks: number;
@@ -32,6 +33,8 @@ export interface ChunkRequest {
   readonly chunk: number;
   /** 0 for the whole chunk; further passes try again what failed in passing. */
   readonly pass: number;
+  /** Of the journal that the pass before has written. */
+  readonly journalTag?: string;
   /** Whose targets they are, for the locks of files that get a saga of their own. */
   readonly storage: string;
 }
@@ -47,8 +50,7 @@ export function createBatchSteps(dependencies: ActivityDependencies) {
       const { sources, sourceList, ...input } = request.input;
       const { location, owner } = await ownRun(dependencies, { destination: input.backupDir, runId: request.runId });
       sources?.forEach((path) => sourceRoot(roots, path));
-      const listRoot = sourceList && listRootOf(dependencies, sourceList.path);
-      const list = sources === undefined ? { path: sourceList?.path ?? '', separator: sourceList?.separator ?? 'nul' } : { sources };
+      const list = sourceList === undefined ? { sources: sources ?? [] } : { ...sourceList, ...placeOf(dependencies, sourceList.path) };
       const { layout, rehash } = input;
       return runSteps(pool, async (run) => {
         const ground = groundOf(registry, location) ?? (await run('inspectRun', { location }));
@@ -56,36 +58,39 @@ export function createBatchSteps(dependencies: ActivityDependencies) {
         const entry = { kind: 'run' as const, owner, location, ground, rollBack: input.onFailure === 'rollBack', chunks: null, facts: factsOf(input, owner.workflowId) };
         registry.add(entry);
         await run('openRun', { location, owner, ground, needsHardLinks: entry.rollBack });
-        const planned = await run('planBatch', { location, owner, list, listRoot, layout, rehash });
-        registry.add({ ...entry, chunks: planned.chunks });
-        return { input, location, createdDirectories, ...planned, attempt: attempt() };
+        const { planSha256, ...planned } = await run('planBatch', { location, owner, list, layout, rehash });
+        const proved = provedLocation(location, { planSha256 });
+        registry.add({ ...entry, location: proved, chunks: planned.chunks });
+        return { input, location: proved, createdDirectories, ...planned, attempt: attempt() };
       });
     },
 
     /** Copies, verifies and publishes one chunk, and writes its journal. A chunk whose journal is there is done. */
-    async backupChunk({ batch, chunk, pass, storage }: ChunkRequest): Promise<ChunkResult> {
+    async backupChunk({ batch, chunk, pass, journalTag, storage }: ChunkRequest): Promise<ChunkResult> {
       const { location, owner } = await ownRun(dependencies, batch.location);
       const settings = settingsOf(batch, location, roots);
       return runSteps(pool, async (run) => {
         const before = pass === 0 ? undefined : await run('readOutcome', { location, owner, chunk });
         const only = before === undefined ? [] : passingOf(before).map(({ index }) => index);
-        const task: ChunkTask = { settings, chunk, attemptName: attemptNameOf(chunk), owner, illness: illnessRule(), pass, only };
+        const task: ChunkTask = { settings, chunk, attemptName: attemptNameOf(chunk), owner, illness: illnessRule(), pass, only, journalTag };
         return resultOf(await run('backUpChunk', task, syncs.since(location.destination)), location.destination, storage);
       });
     },
 
     /** Writes down what became of files that had a saga of their own. */
-    async amendChunk({ batch, chunk, amendments, storage }: { batch: Batch; chunk: number; amendments: readonly Amendment[]; storage: string }): Promise<ChunkResult> {
+    async amendChunk({ batch, chunk, amendments, journalTag, storage }: { batch: Batch; chunk: number; amendments: readonly Amendment[]; journalTag?: string; storage: string }): Promise<ChunkResult> {
       const own = await ownRun(dependencies, batch.location);
-      return resultOf(await runStep(pool, 'amendJournal', { ...own, chunk, amendments }), own.location.destination, storage);
+      return resultOf(await runStep(pool, 'amendJournal', { ...own, chunk, amendments, journalTag }), own.location.destination, storage);
     },
   };
 }
 
-/** A list may lie where sources lie, or where a command on this host has put it. */
-function listRootOf({ roots, registry }: ActivityDependencies, path: string): string {
+/** A list may lie where sources lie, or where a command on this host has put it: links in the way to that are the worker's own. */
+function placeOf({ roots, registry }: ActivityDependencies, path: string): { readonly root: string; readonly path: string } {
   const lists = listDirectory(registry.stateDirectory);
-  return isBelow(lists, path) ? lists : sourceRoot(roots, path);
+  if (!isBelow(lists, path) || !existsSync(lists)) return { root: sourceRoot(roots, path), path };
+  const root = realpathSync(lists);
+  return { root, path: `${root}${path.slice(lists.length)}` };
 }
 
 /** What the destination was before the run, as an earlier attempt saw it. */

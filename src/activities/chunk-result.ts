@@ -3,7 +3,7 @@ import { boundedText } from '../core/bounded-text';
 import { codesOf, failureKinds, failureTypeOf, type FailureType } from '../failures';
 import type { IllnessRule } from '../storage/batch/chunk';
 import type { ChunkReport, FailedEntry } from '../storage/batch/journal';
-import type { PlannedSnapshot } from '../storage/snapshot/plan-snapshot';
+import type { PlannedSnapshot } from '../storage/snapshot/planned-snapshot';
 import { fileWorkflowId } from '../workflow-ids';
 import { attempt, type Attempted } from './operation';
 
@@ -36,6 +36,8 @@ export interface ChunkResult extends Attempted {
   readonly passing: number;
   /** Those, where they are few enough for a saga each; null where they are not, or where a name is no text. */
   readonly singles: readonly PassingFile[] | null;
+  /** What proves the chunk's journal; undefined in a run that has no proof. */
+  readonly journalTag?: string;
 }
 
 /** Transient failures in one chunk up to which files are tried one by one; more are tried together. */
@@ -51,12 +53,13 @@ export function resultOf(report: ChunkReport, destination: string, storage: stri
   for (const { failure } of report.failed) failuresByType[typeOf(failure)] = (failuresByType[typeOf(failure)] ?? 0) + 1;
   const passing = passingOf(report);
   const permanent = report.failed.filter((entry) => !passing.includes(entry));
-  const { counts, sizeBytes, unchangedBytes, changed, verifiedFrom } = report;
+  const { counts, sizeBytes, unchangedBytes, changed, verifiedFrom, journalTag } = report;
   return {
     ...{ counts, sizeBytes, unchangedBytes, changed, verifiedFrom, failuresByType },
     sample: [...permanent, ...passing].slice(0, SAMPLE).map(sampled),
     passing: passing.length,
     singles: singlesOf(passing, destination, storage),
+    journalTag,
     attempt: attempt(),
   };
 }

@@ -3,7 +3,8 @@ import type { RestoreInput } from '../restore-models';
 import type { ChunkTask } from '../storage/batch/chunk';
 import type { RunGround } from '../storage/batch/open-run';
 import type { RunLocation } from '../storage/batch/run-directory';
-import type { FinishedRestore } from '../storage/snapshot/restore/finish-restore';
+import type { JournalSums } from '../core/journal-sums';
+import type { FinishedRestore } from '../storage/snapshot/restore/finished-restore';
 import { skipTexts, type RestoreSettings, type SkipReason } from '../storage/snapshot/restore/request';
 import { attemptNameOf } from './attempt-name';
 import { countsByType, illnessRule, passingOf, resultOf, type ChunkResult, type FailedFile } from './chunk-result';
@@ -11,13 +12,13 @@ import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
 import { attempt, type ActivityDependencies, type Attempted } from './operation';
 import { readableRoot, type AllowedRoots } from './roots';
 import { groundOf } from './batch-steps';
-import { ownRun } from './run-location';
+import { ownRun, provedLocation } from './run-location';
 import { runSteps } from './run-step';
 
 /** A planned restore as history keeps it: references and numbers. */
 export interface RestorePlan {
   readonly input: Omit<RestoreInput, 'paths'>;
-  readonly location: { readonly destination: string; readonly runId: string };
+  readonly location: Pick<RunLocation, 'destination' | 'runId' | 'proof'>;
   /** The whole name of the snapshot that was meant. */
   readonly snapshot: string;
   readonly ground: RunGround;
@@ -53,20 +54,21 @@ export function createRestoreSteps(dependencies: ActivityDependencies) {
         const entry = { kind: 'run' as const, owner, location, ground, rollBack: false, chunks: null, facts: {} };
         registry.add(entry);
         await run('openRun', { location, owner, ground, needsHardLinks: false });
-        const { snapshot: name, files, sizeBytes, chunks, rootAttributes, rightsLeftOut } = await run('planRestore', { location, owner, repositoryRoot, repository, snapshot, paths, overwrite, withOwners });
-        registry.add({ ...entry, rootAttributes });
-        return { input, location, snapshot: name, ground: { ...ground, missingDirectories: [] }, files, sizeBytes, chunks, rightsLeftOut, attempt: attempt() };
+        const { snapshot: name, files, sizeBytes, chunks, rootAttributes, rightsLeftOut, planSha256 } = await run('planRestore', { location, owner, repositoryRoot, repository, snapshot, paths, overwrite, withOwners });
+        const proved = provedLocation(location, { planSha256 });
+        registry.add({ ...entry, location: proved, rootAttributes });
+        return { input, location: proved, snapshot: name, ground: { ...ground, missingDirectories: [] }, files, sizeBytes, chunks, rightsLeftOut, attempt: attempt() };
       });
     },
 
     /** Restores one chunk of files. A chunk whose journal is there is done. */
-    async restoreChunk({ restore, chunk, pass }: { restore: RestorePlan; chunk: number; pass: number }): Promise<ChunkResult> {
+    async restoreChunk({ restore, chunk, pass, journalTag }: { restore: RestorePlan; chunk: number; pass: number; journalTag?: string }): Promise<ChunkResult> {
       const { location, owner } = await ownRun(dependencies, restore.location);
       const settings = settingsOf(restore, location, roots);
       return runSteps(pool, async (run) => {
         const before = pass === 0 ? undefined : await run('readOutcome', { location, owner, chunk });
         const only = before === undefined ? [] : passingOf(before).map(({ index }) => index);
-        const task: ChunkTask<RestoreSettings> = { settings, chunk, attemptName: attemptNameOf(chunk), owner, illness: illnessRule(), pass, only };
+        const task: ChunkTask<RestoreSettings> = { settings, chunk, attemptName: attemptNameOf(chunk), owner, illness: illnessRule(), pass, only, journalTag };
         const result = resultOf(await run('restoreChunk', task, syncs.since(location.destination)), location.destination, '');
         // Failed files are tried again together: the saga of a single file knows nothing of snapshots.
         return { ...result, singles: result.passing > 0 ? null : [] };
@@ -74,11 +76,11 @@ export function createRestoreSteps(dependencies: ActivityDependencies) {
     },
 
     /** Makes what is no file, and adds everything up. */
-    async finishRestore({ restore, cancelled }: { restore: RestorePlan; cancelled: boolean }): Promise<RestoreEnd> {
+    async finishRestore({ restore, cancelled, known }: { restore: RestorePlan; cancelled: boolean; known?: JournalSums }): Promise<RestoreEnd> {
       const { location, owner } = await ownRun(dependencies, restore.location);
       const settings = settingsOf(restore, location, roots);
       const { ground, chunks } = restore;
-      const finished = await runSteps(pool, (run) => run('finishRestore', { settings, owner, ground, chunks, cancelled }, syncs.since(settings.location.destination)));
+      const finished = await runSteps(pool, (run) => run('finishRestore', { settings, owner, ground, chunks, known, cancelled }, syncs.since(settings.location.destination)));
       return { ...endOf(finished), attempt: attempt() };
     },
 

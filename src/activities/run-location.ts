@@ -1,5 +1,7 @@
 import { failure } from '../failures';
 import type { RunOwner } from '../storage/batch/open-run';
+import type { ProvedPlan } from '../storage/batch/plan-digests';
+import { proofFor } from '../storage/batch/run-proof';
 import type { RunLocation } from '../storage/batch/run-directory';
 import { attempt, currentOwner, type ActivityDependencies } from './operation';
 import { destinationRoot } from './roots';
@@ -11,7 +13,7 @@ export interface OwnRun {
   readonly owner: RunOwner;
 }
 
-type Asked = Pick<RunLocation, 'destination' | 'runId'>;
+type Asked = Pick<RunLocation, 'destination' | 'runId' | 'proof'>;
 
 /**
  * The run that asks, in a destination that this worker allows. Whoever starts a workflow can hand it the state of another
@@ -19,11 +21,11 @@ type Asked = Pick<RunLocation, 'destination' | 'runId'>;
  * own context, and by what the server says that its chain of executions began with.
  * @throws ApplicationFailure `TargetNotAllowed`, `NotOwnRun`
  */
-export async function ownRun(dependencies: ActivityDependencies, { destination, runId }: Asked): Promise<OwnRun> {
+export async function ownRun(dependencies: ActivityDependencies, { destination, runId, proof }: Asked): Promise<OwnRun> {
   const root = destinationRoot(dependencies.roots, destination);
   const owner = await ownerOfChain(dependencies);
   if (owner.runId !== runId) throw failure('NotOwnRun', `The run ${runId} in ${destination} is not the one that asks`, { path: destination, attempt: attempt() });
-  return { location: { root, destination, runId }, owner };
+  return { location: { root, destination, runId, ...(proof === undefined ? {} : { proof }) }, owner };
 }
 
 /** The run that asks as one that makes a snapshot, likewise. @throws ApplicationFailure `TargetNotAllowed`, `NotOwnRun` */
@@ -39,4 +41,9 @@ async function ownerOfChain({ clusterId, firstRunIdOf }: ActivityDependencies): 
   } catch (error) {
     throw toFailure(error, { attempt: attempt() });
   }
+}
+
+/** The location of a run that has just been planned, with what its files are proved by from here on. */
+export function provedLocation<Location extends object>(location: Location, { planSha256 }: ProvedPlan<object>): Location & Pick<RunLocation, 'proof'> {
+  return planSha256 === undefined ? location : { ...location, proof: proofFor(planSha256) };
 }

@@ -1,6 +1,7 @@
 import { snapshotName } from '../core/snapshot-name';
 import type { SnapshotInput } from '../snapshot-models';
 import type { ChunkSettings, ChunkTask } from '../storage/batch/chunk';
+import type { JournalSums } from '../core/journal-sums';
 import type { RunLocation } from '../storage/batch/run-directory';
 import type { SnapshotFacts } from '../storage/snapshot/seal-snapshot';
 import type { SnapshotCounts } from '../storage/snapshot/snapshot-record';
@@ -11,13 +12,13 @@ import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
 import { attempt, type ActivityDependencies, type Attempted } from './operation';
 import { sourceRoot, type AllowedRoots } from './roots';
 import { groundOf } from './batch-steps';
-import { ownSnapshotRun } from './run-location';
+import { ownSnapshotRun, provedLocation } from './run-location';
 import { runStep, runSteps } from './run-step';
 
 /** A planned snapshot as history keeps it: references and numbers. */
 export interface SnapshotPlan {
   readonly input: Omit<SnapshotInput, 'sources' | 'excludes'>;
-  readonly location: { readonly destination: string; readonly runId: string };
+  readonly location: Pick<RunLocation, 'destination' | 'runId' | 'proof'>;
   readonly files: number;
   readonly sizeBytes: number;
   readonly chunks: number;
@@ -62,18 +63,18 @@ export function createSnapshotSteps(dependencies: ActivityDependencies) {
           rehash: input.rehash,
         });
         const { files, sizeBytes, chunks } = planned;
-        return { input, location, files, sizeBytes, chunks, failures: plannedFailures(planned), attempt: attempt() };
+        return { input, location: provedLocation(location, planned), files, sizeBytes, chunks, failures: plannedFailures(planned), attempt: attempt() };
       });
     },
 
     /** Takes one chunk of files into the snapshot. A chunk whose journal is there is done. */
-    async snapshotChunk({ snapshot, chunk, pass }: { snapshot: SnapshotPlan; chunk: number; pass: number }): Promise<ChunkResult> {
+    async snapshotChunk({ snapshot, chunk, pass, journalTag }: { snapshot: SnapshotPlan; chunk: number; pass: number; journalTag?: string }): Promise<ChunkResult> {
       const { location, owner } = await ownSnapshotRun(dependencies, snapshot.location);
       const settings = settingsOf(snapshot, location, roots);
       return runSteps(pool, async (run) => {
         const before = pass === 0 ? undefined : await run('readSnapshotOutcome', { location, owner, chunk });
         const only = before === undefined ? [] : passingOf(before).map(({ index }) => index);
-        const task: ChunkTask = { settings, chunk, attemptName: attemptNameOf(chunk), owner, illness: illnessRule(), pass, only };
+        const task: ChunkTask = { settings, chunk, attemptName: attemptNameOf(chunk), owner, illness: illnessRule(), pass, only, journalTag };
         const result = resultOf(await run('snapshotChunk', task, syncs.since(location.destination)), location.destination, '');
         // Failed files are tried again together: a saga publishes by itself, and a snapshot only as a whole.
         return { ...result, singles: result.passing > 0 ? null : [] };
@@ -81,13 +82,13 @@ export function createSnapshotSteps(dependencies: ActivityDependencies) {
     },
 
     /** Completes the snapshot and publishes it. */
-    async sealSnapshot({ snapshot, startedAt, endedAt }: { snapshot: SnapshotPlan; startedAt: string; endedAt: string }): Promise<SealedSnapshot> {
+    async sealSnapshot({ snapshot, startedAt, endedAt, known }: { snapshot: SnapshotPlan; startedAt: string; endedAt: string; known?: JournalSums }): Promise<SealedSnapshot> {
       const { location, owner } = await ownSnapshotRun(dependencies, snapshot.location);
       const { syncEach } = settingsOf(snapshot, location, roots);
       const { operationId, host, tags, metadata, verifyBackup } = snapshot.input;
       const name = snapshotName(Date.parse(startedAt), operationId);
       const facts: SnapshotFacts = { name, id: operationId.slice(0, 8), host, tags, startedAt, endedAt, operationId, metadata, workflowId: owner.workflowId, runId: owner.runId, programVersion: version };
-      const sealed = await runSteps(pool, (run) => run('sealSnapshot', { location, owner, facts, syncEach, isVerified: verifyBackup }, syncs.since(location.destination)));
+      const sealed = await runSteps(pool, (run) => run('sealSnapshot', { location, owner, facts, known, syncEach, isVerified: verifyBackup }, syncs.since(location.destination)));
       registry.remove(location.runId);
       const { status, parent, counts, verifiedFrom, leftOut, notKept } = sealed;
       return { snapshot: name, status, parent, counts, verifiedFrom, leftOut: leftOut.slice(0, MOST_LEFT_OUT), notKept, attempt: attempt() };

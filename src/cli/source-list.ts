@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash, randomUUID, type Hash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -25,6 +25,8 @@ export interface PreparedList {
   readonly entries: number;
   /** Few directories that hold all of them. */
   readonly roots: readonly string[];
+  /** Digest of the bytes of the list that was read; undefined without one. */
+  readonly fileSha256: string | undefined;
   /** The part of a batch's request that carries it. */
   readonly request: Pick<BatchBackupRequest, 'sources' | 'sourceList'>;
   /** Removes the file that a long list was written to, once nobody needs it. */
@@ -43,26 +45,36 @@ export async function prepareList(source: ListSource, directory: string): Promis
   const writer = new ListWriter(directory);
   try {
     for (const file of source.files) writer.add(Buffer.from(file), `"${file}"`);
-    if (source.filesFrom !== undefined) await addList(writer, source.filesFrom, source.isNulSeparated);
+    const fileSha256 = source.filesFrom === undefined ? undefined : await addList(writer, source.filesFrom, source.isNulSeparated);
     if (writer.entries === 0) throw new UsageError(source.filesFrom === undefined ? 'Name at least one file, or a list of files with --files-from' : `The list ${nameOf(source.filesFrom)} is empty: there is nothing to back up`);
-    return writer.finish();
+    return { ...writer.finish(), fileSha256 };
   } catch (error) {
     writer.abandon();
     throw error;
   }
 }
 
-async function addList(writer: ListWriter, path: string, isNulSeparated: boolean): Promise<void> {
+/** Answers the digest of the list's bytes. */
+async function addList(writer: ListWriter, path: string, isNulSeparated: boolean): Promise<string> {
   const stream: Readable = path === '-' ? process.stdin : fs.createReadStream(path);
+  const hash = createHash('sha256');
   let number = 0;
   try {
-    for await (const entry of splitEntries(stream, isNulSeparated ? 0 : 0x0a)) {
+    for await (const entry of splitEntries(hashed(stream, hash), isNulSeparated ? 0 : 0x0a)) {
       number += 1;
       if (entry.length > 0) writer.add(entry, `Entry ${number} of ${nameOf(path)}`);
     }
+    return hash.digest('hex');
   } catch (error) {
     if (error instanceof UsageError) throw error;
     throw new UsageError(`The list ${nameOf(path)} cannot be read: ${messageOf(error)}`);
+  }
+}
+
+async function* hashed(stream: Readable, hash: Hash): AsyncGenerator<Buffer> {
+  for await (const data of stream) {
+    hash.update(data as Buffer);
+    yield data as Buffer;
   }
 }
 
@@ -100,7 +112,7 @@ class ListWriter {
     this.entries += 1;
   }
 
-  finish(): PreparedList {
+  finish(): Omit<PreparedList, 'fileSha256'> {
     const { entries } = this;
     const roots = this.roots.list();
     const sha256 = this.hash.digest('hex');

@@ -1,13 +1,11 @@
-import type { Readable } from 'node:stream';
-
 /** Longer than any path: a list that goes on so long without a separator is none. */
 const MAX_ENTRY_BYTES = 64 * 1024;
 
 /** Splits a stream at a byte. What follows the last separator is an entry too, unless it is empty. */
-export async function* splitEntries(stream: Readable, separator: number): AsyncGenerator<Buffer> {
+export async function* splitEntries(stream: AsyncIterable<Buffer>, separator: number): AsyncGenerator<Buffer> {
   let rest = Buffer.alloc(0);
   for await (const chunk of stream) {
-    const data = rest.length === 0 ? (chunk as Buffer) : Buffer.concat([rest, chunk as Buffer]);
+    const data = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     let start = 0;
     for (let end = data.indexOf(separator); end >= 0; end = data.indexOf(separator, start)) {
       yield data.subarray(start, end);

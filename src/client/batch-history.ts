@@ -15,6 +15,7 @@ interface Plan {
   readonly sizeBytes: number;
   readonly chunks: number;
   readonly input: { readonly verifyBackup?: boolean; readonly lanes?: number };
+  readonly location: object;
 }
 
 /**

@@ -26,7 +26,7 @@ export function prepareStaging(location: StagingLocation, owner: StagingOwner, m
   return explainMissing(location, () =>
     inParent(root, targetPath, 'destination', (parent, name) =>
       blaming('destination', targetPath, () => {
-        const { previous, hardLinks } = using(makeStaging(parent, location), (staging) => readRecord(staging, location.runId) ?? writeRecord(staging, location, { owner, createdDirectories: missingDirectories }, parent.entry(name)));
+        const { previous, hardLinks } = using(makeStaging(parent, location), (staging) => readRecord(staging, location) ?? writeRecord(staging, location, { owner, createdDirectories: missingDirectories }, parent.entry(name)));
         parent.sync();
         return { previous, hardLinks };
       }),
@@ -47,7 +47,7 @@ function makeStaging(parent: OpenDirectory, location: StagingLocation): OpenDire
 }
 
 /** Written aside, synced, then given its name exclusively: of two attempts at once, the second takes the first's answer. */
-function writeRecord(staging: OpenDirectory, location: StagingLocation, known: Pick<StagingRecord, 'owner' | 'createdDirectories'>, target: string): StagingRecord {
+function writeRecord(staging: OpenDirectory, location: StagingLocation, known: Pick<StagingRecord, 'owner' | 'createdDirectories'>, target: string): Pick<StagingRecord, 'previous' | 'hardLinks'> {
   const stats = lstatIfPresent(target);
   const draft = staging.entry(`${RECORD_DRAFT}${randomUUID()}`);
   const final = staging.entry(RECORD_NAME);
@@ -62,7 +62,7 @@ function writeRecord(staging: OpenDirectory, location: StagingLocation, known: P
   else fs.renameSync(draft, final);
   unlinkIfPresent(draft);
   staging.sync();
-  return readRecord(staging, location.runId) ?? record;
+  return readRecord(staging, location) ?? record;
 }
 
 function linkUnlessPresent(existing: string, name: string): void {

@@ -1,19 +1,15 @@
-import * as fs from 'node:fs';
-import { parseJson } from '../core/parse-json';
 import type { OpenDirectory } from './directory';
-import { blaming, isErrno, StorageError } from './errors';
+import { StorageError } from './errors';
 import type { FileStat } from './file-stat';
 import { pathText } from './path-bytes';
-
-const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+import { readOwnRecord } from './records/own-file';
+import { recordOf, type WrittenRecord } from './staging-shapes';
 
 export const RECORD_NAME = 'record.json';
 /** Records are written aside under names of this beginning. */
 export const RECORD_DRAFT = 'record-';
 
 const FORMAT_VERSION = 1;
-/** An owner, a target, and its missing parents. */
-const MAX_RECORD_BYTES = 256 * 1024;
 
 /** Whose staging directory it is: the janitor asks this very cluster whether the run is closed. */
 export interface StagingOwner {
@@ -45,38 +41,11 @@ export function recordText(record: StagingRecord): string {
 
 /**
  * Reads the mark of a staging directory; undefined when it has none yet.
- * @throws StorageError `DestinationNotTrusted` for a mark that is no record of this run, errno names
+ * @throws StorageError `NotOwnRun` for what is no record, `DestinationNotTrusted` for one of another run, errno names
  */
-export function readRecord(staging: OpenDirectory, runId: string): StagingRecord | undefined {
+export function readRecord(staging: OpenDirectory, { targetPath, runId }: { readonly targetPath: string; readonly runId: string }): WrittenRecord | undefined {
+  const record = readOwnRecord(staging.entry(RECORD_NAME), recordOf(targetPath));
+  if (record === undefined || record.owner.runId === runId) return record;
   const path = pathText(staging.path);
-  return blaming('destination', path, () => {
-    try {
-      const record = parse(readSmallFile(staging.entry(RECORD_NAME)));
-      if (record?.owner?.runId === runId) return record;
-    } catch (error) {
-      if (isErrno(error, 'ENOENT')) return undefined;
-      throw error;
-    }
-    throw new StorageError('DestinationNotTrusted', 'destination', path, `${path} is not the staging directory of this run: its ${RECORD_NAME} is another one's`);
-  });
-}
-
-/** Undefined for anything but a small regular file. */
-function readSmallFile(path: string): string | undefined {
-  const descriptor = fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-  try {
-    const stats = fs.fstatSync(descriptor);
-    return stats.isFile() && stats.size <= MAX_RECORD_BYTES ? fs.readFileSync(descriptor, 'utf8') : undefined;
-  } finally {
-    fs.closeSync(descriptor);
-  }
-}
-
-function parse(text: string | undefined): StagingRecord | undefined {
-  try {
-    return text === undefined ? undefined : ((parseJson(text) ?? undefined) as StagingRecord | undefined);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+  throw new StorageError('DestinationNotTrusted', 'destination', path, `${path} is not the staging directory of this run: its ${RECORD_NAME} is another one's`);
 }

@@ -4,7 +4,8 @@ import { isBelow } from '../core/roots';
 import { inDirectory, using, type OpenDirectory } from './directory';
 import { blaming, isErrno, StorageError } from './errors';
 import { openStaging, requireDestination, type StagingLocation } from './staging';
-import { readRecord, type PreparedStaging, type StagingOwner, type StagingRecord } from './staging-mark';
+import { readRecord, type PreparedStaging, type StagingOwner } from './staging-mark';
+import type { WrittenRecord } from './staging-shapes';
 
 /** What `prepareStaging` wrote down: what undo and publication go by, whatever they are told. */
 export interface OwnStaging extends PreparedStaging {
@@ -34,8 +35,8 @@ export function requireOwnStaging(location: StagingLocation, owner: StagingOwner
   throw new StorageError('StagingRevoked', 'destination', location.targetPath, `The staging directory of ${location.targetPath} is gone`);
 }
 
-function recordIn(parent: OpenDirectory, location: StagingLocation, name: string): StagingRecord | undefined {
-  return unlessMissing(() => using(openStaging(parent, location, name), (staging) => readRecord(staging, location.runId)));
+function recordIn(parent: OpenDirectory, location: StagingLocation, name: string): WrittenRecord | undefined {
+  return unlessMissing(() => using(openStaging(parent, location, name), (staging) => readRecord(staging, location)));
 }
 
 function unlessMissing<T>(calls: () => T): T | undefined {
@@ -47,11 +48,10 @@ function unlessMissing<T>(calls: () => T): T | undefined {
   }
 }
 
-function isOwn({ owner: found }: StagingRecord, { clusterId, namespace, workflowId, runId }: StagingOwner): boolean {
+function isOwn({ owner: found }: WrittenRecord, { clusterId, namespace, workflowId, runId }: StagingOwner): boolean {
   return found.clusterId === clusterId && found.namespace === namespace && found.workflowId === workflowId && found.runId === runId;
 }
 
-function ownStaging({ previous, hardLinks, createdDirectories, targetPath }: StagingRecord): OwnStaging {
-  const created: readonly unknown[] = Array.isArray(createdDirectories) ? createdDirectories : [];
-  return { previous, hardLinks, createdDirectories: created.filter((path) => typeof path === 'string').filter((path) => path !== targetPath && isBelow(path, targetPath)) };
+function ownStaging({ previous, hardLinks, createdDirectories = [], targetPath }: WrittenRecord): OwnStaging {
+  return { previous, hardLinks, createdDirectories: createdDirectories.filter((path) => path !== targetPath && isBelow(path, targetPath)) };
 }

@@ -1,12 +1,13 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { parseJson } from '../core/parse-json';
 import type { RunGround } from './batch/open-run';
 import type { RunLocation } from './batch/run-directory';
 import { syncDirectory } from './directory';
-import { isErrno } from './errors';
+import { StorageError } from './errors';
 import type { StagingOwner } from './prepare-staging';
 import type { Attributes } from './snapshot/restore/attributes';
+import { readOwnRecord } from './records/own-file';
+import { registered } from './staging-shapes';
 import { namesIn, unlinkIfPresent, type StagingLocation } from './staging';
 
 /** A staging directory that this worker made and has not removed yet. */
@@ -75,18 +76,22 @@ export class StagingRegistry {
     return entry !== undefined && !isRun(entry) && entry.location.targetPath === targetPath ? entry : undefined;
   }
 
-  list(): Registered[] {
-    return this.names().flatMap((name) => this.read(name) ?? []);
+  /** @param refused told of each entry that is none: the others are answered all the same */
+  list(refused: (finding: StorageError) => void = rethrow): Registered[] {
+    return this.names().flatMap((name) => {
+      try {
+        return this.read(name) ?? [];
+      } catch (error) {
+        if (!(error instanceof StorageError)) throw error;
+        refused(error);
+        return [];
+      }
+    });
   }
 
+  /** Undefined also for one that was removed since the names were read: workers may share a state directory. */
   private read(name: string): Registered | undefined {
-    try {
-      return parseJson(fs.readFileSync(join(this.directory, name), 'utf8')) as Registered;
-    } catch (error) {
-      // Removed since the names were read: workers may share a state directory.
-      if (isErrno(error, 'ENOENT')) return undefined;
-      throw error;
-    }
+    return readOwnRecord(join(this.directory, name), registered);
   }
 
   private names(): string[] {
@@ -101,4 +106,8 @@ export class StagingRegistry {
   private pathOf(runId: string): string {
     return join(this.directory, `${runId}.json`);
   }
+}
+
+function rethrow(finding: StorageError): never {
+  throw finding;
 }

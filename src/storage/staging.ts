@@ -76,10 +76,10 @@ export function liveEntry(parent: OpenDirectory, { runId }: StagingLocation, nam
  * @param name the directory's, which changes when it is revoked
  * @throws StorageError `DestinationNotTrusted` when it is somebody else's, or another run's; errno names
  */
-export function openStaging(parent: OpenDirectory, { runId }: StagingLocation, name = stagingName(runId)): OpenDirectory {
+export function openStaging(parent: OpenDirectory, location: StagingLocation, name = stagingName(location.runId)): OpenDirectory {
   const staging = parent.child(name).own();
   try {
-    if (readRecord(staging, runId) === undefined) requireUnused(staging);
+    if (readRecord(staging, location) === undefined) requireUnused(staging);
     return staging;
   } catch (error) {
     staging.close();

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { adoptTarget } from './adopt-target';
 import type { TransferControl } from './control';
-import { inDirectory, inParent } from './directory';
+import { inDirectory } from './directory';
 import { isErrno, StorageError } from './errors';
 import { inspectFile, type FilePair } from './inspect-file';
 import { refuseInsideRepository } from './inside-repository';
@@ -17,12 +17,14 @@ import { discardStaging, finalizeFile, unpublishFile, type Published } from './u
 import { backUpChunk } from './batch/backup-chunk';
 import { removeCreatedDirectories } from './batch/created-directories';
 import { discardRun, isForgotten } from './batch/discard-run';
-import { amendJournal, readReport, type Amendment } from './batch/journal';
+import { readReport } from './batch/journal';
+import { checkJournals, type ChunkRange } from './batch/journal-check';
 import type { ChunkTask } from './batch/chunk';
 import { inspectRun, openRun, requireOwner, type OpenRunRequest, type RunGround, type RunOwner } from './batch/open-run';
 import { planBatch, type PlanRequest } from './batch/plan-batch';
 import type { RunLocation } from './batch/run-directory';
 import { isCommitted, sealRun, type SealRequest } from './batch/seal-run';
+import { amendJournal, type Amendment } from './batch/write-journal';
 import { revokeRun, undoChunk } from './batch/undo-chunk';
 import { discardSnapshot } from './snapshot/discard-snapshot';
 import { planSnapshot, type SnapshotPlanRequest } from './snapshot/plan-snapshot';
@@ -125,21 +127,18 @@ export const steps = {
     adoptTarget(input.location, input.sourceRoot, input.sourcePath, control),
   inspectRun: (input: { location: RunLocation }) => inspectRun(input.location),
   openRun: (input: OpenRunRequest) => openRun(input),
-  /** @param input `listRoot` is the allowed root that holds the list, where there is one. */
-  planBatch: ({ listRoot, ...input }: PlanRequest & { listRoot: string | undefined }, control: TransferControl) => {
-    if (listRoot !== undefined && 'path' in input.list) inParent(listRoot, input.list.path, 'source', () => undefined);
-    return owned(input, () => planBatch(input, control));
-  },
+  planBatch: (input: PlanRequest, control: TransferControl) => owned(input, () => planBatch(input, control)),
   readOutcome: ({ chunk, ...own }: Own & { chunk: number }) => owned(own, (location) => readReport(location, chunk)),
   backUpChunk: (input: ChunkTask, control: TransferControl) => backUpChunk(input, control),
-  amendJournal: ({ chunk, amendments, ...own }: Own & { chunk: number; amendments: readonly Amendment[] }) => owned(own, (location) => amendJournal(location, chunk, amendments)),
+  amendJournal: ({ chunk, amendments, journalTag, ...own }: Own & { chunk: number; amendments: readonly Amendment[]; journalTag?: string }) => owned(own, (location) => amendJournal(location, chunk, amendments, journalTag)),
   /** Answers whether the run is committed: then there is nothing to undo any more. */
   revokeRun: (own: Own) =>
     owned(own, (location) => {
       revokeRun(location);
       return isCommitted(location);
     }),
-  undoChunk: ({ chunk, ...own }: Own & { chunk: number }) => owned(own, (location) => undoChunk(location, chunk)),
+  checkJournals: ({ owner, ...range }: ChunkRange & Own) => owned({ location: range.location, owner }, () => checkJournals(range)),
+  undoChunk: ({ chunk, journalTag, ...own }: Own & { chunk: number; journalTag?: string | null }) => owned(own, (location) => undoChunk(location, chunk, journalTag)),
   removeCreatedDirectories: (own: Own) => owned(own, removeCreatedDirectories),
   discardRun: ({ location, owner, ground }: Own & { ground: RunGround }) => discardRun(location, owner, ground),
   isForgotten: (input: { location: RunLocation; ground: RunGround }) => isForgotten(input.location, input.ground),

@@ -37,7 +37,7 @@ export async function sweepStaging(janitor: Janitor): Promise<void> {
 
 function registered({ registry, owner, log }: Janitor): Registered[] {
   try {
-    return registry.list().filter((entry) => entry.owner.clusterId === owner.clusterId && entry.owner.namespace === owner.namespace);
+    return registry.list((finding) => log.warn({ error: finding.message }, 'An entry of the registry of staging directories could not be read')).filter((entry) => entry.owner.clusterId === owner.clusterId && entry.owner.namespace === owner.namespace);
   } catch (error) {
     log.warn({ error: messageOf(error) }, 'The registry of staging directories could not be read');
     return [];

@@ -3,7 +3,7 @@ import type { SealedSnapshot, SnapshotPlan } from '../activities';
 import type { SnapshotInput, SnapshotOutput } from '../snapshot-models';
 import { withAttempts } from './attempts';
 import { attemptsFor } from './batch-attempts';
-import { carriedState, enterPhase, startBatchRun, type BatchRun, type BatchState, type RunInput } from './batch-run';
+import { carriedState, enterPhase, journalsOf, startBatchRun, type BatchRun, type BatchState, type RunInput } from './batch-run';
 import { chunkSummary, noSagas, type ChunkJob } from './chunk-job';
 import { patiently } from './patience';
 import { presentableOperationId, presentablePath } from './presentable';
@@ -47,7 +47,7 @@ function snapshotJob(snapshot: SnapshotPlan): ChunkJob {
   return {
     chunks: snapshot.chunks,
     isAllOrNothing: false,
-    workOn: (chunk, pass, retry) => chunkSteps.snapshotChunk.executeWithOptions({ summary: chunkSummary(snapshot, chunk, pass), retry }, [{ snapshot, chunk, pass }]),
+    workOn: (chunk, pass, retry) => chunkSteps.snapshotChunk.executeWithOptions({ summary: chunkSummary(snapshot, chunk, pass), retry }, [{ snapshot, chunk, ...pass }]),
     escalate: noSagas,
   };
 }
@@ -62,7 +62,7 @@ async function plan(run: SnapshotRun, input: SnapshotInput): Promise<SnapshotPla
 /** A cancellation ends the wait for a repository, but not the step: what is published cannot be undone. */
 async function seal(run: SnapshotRun, snapshot: SnapshotPlan): Promise<SealedSnapshot> {
   enterPhase(run, 'sealing');
-  const request = { snapshot, startedAt: new Date(run.startedAtMs).toISOString(), endedAt: new Date().toISOString() };
+  const request = { snapshot, startedAt: new Date(run.startedAtMs).toISOString(), endedAt: new Date().toISOString(), known: journalsOf(run) };
   const publish = (): Promise<SealedSnapshot> => withAttempts(attemptsFor(run), (retry) => chunkSteps.sealSnapshot.executeWithOptions({ summary: 'write metadata and checksums, and publish', retry }, [request]));
   return patiently(run, 'seal', () => CancellationScope.nonCancellable(publish));
 }

@@ -1,17 +1,18 @@
 import { CancellationScope, log } from '@temporalio/workflow';
 import type { Batch, RunSummary } from '../activities';
 import type { BatchBackupOutput } from '../batch-models';
+import { chunksPerSum } from '../core/journal-sums';
 import type { FailureType } from '../failures';
 import { batchOutput } from './batch-output';
 import type { FileBatch } from './batch-job';
-import { enterPhase } from './batch-run';
+import { enterPhase, journalsOf } from './batch-run';
 import { discardRun } from './discard-run';
 import { endWith } from './end-with';
 import { failureOf } from './failure-of';
 import { undoSteps } from './proxies';
 import { sealBatch } from './seal-batch';
 
-/** Where undo of many chunks heartbeats as one step. */
+/** Undo of so many chunks is one step, in a run without a proof. */
 const CHUNKS_PER_UNDO = 100;
 
 /** What became of a batch that did not end well. */
@@ -55,9 +56,12 @@ async function undo(run: FileBatch, batch: Batch): Promise<Ending['rollback']> {
   try {
     const { committed } = await undoSteps.revokeRun.executeWithOptions({ summary: 'undo: let no chunk publish any more' }, [{ batch }]);
     if (committed) return 'notNeeded';
-    for (let end = run.nextChunk; end > 0; end -= CHUNKS_PER_UNDO) {
-      const count = Math.min(CHUNKS_PER_UNDO, end);
-      await undoSteps.undoChunks.executeWithOptions({ summary: `undo: ${count} chunks` }, [{ batch, end, count }]);
+    const known = journalsOf(run);
+    const most = known === undefined ? CHUNKS_PER_UNDO : chunksPerSum(batch.chunks);
+    for (let end = run.nextChunk, count = 0; end > 0; end -= count) {
+      // All of one sum, by which their journals are compared before anything is done.
+      count = ((end - 1) % most) + 1;
+      await undoSteps.undoChunks.executeWithOptions({ summary: `undo: ${count} chunks` }, [{ batch, end, count, known }]);
     }
     return 'performed';
   } catch (error) {

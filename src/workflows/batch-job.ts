@@ -14,7 +14,7 @@ export function batchJob(run: FileBatch, batch: Batch, options: BatchOptions): C
   return {
     chunks: batch.chunks,
     isAllOrNothing: run.input.onFailure === 'rollBack',
-    workOn: (chunk, pass, retry) => chunkSteps.backupChunk.executeWithOptions({ summary: chunkSummary(batch, chunk, pass), retry }, [{ batch, chunk, pass, storage }]),
+    workOn: (chunk, pass, retry) => chunkSteps.backupChunk.executeWithOptions({ summary: chunkSummary(batch, chunk, pass), retry }, [{ batch, chunk, ...pass, storage }]),
     escalate: (chunk, result) => escalate({ run, batch, chunk, storage }, result),
   };
 }

@@ -4,6 +4,7 @@ import type { ChunkResult } from '../activities';
 import type { BatchBackupInput } from '../batch-models';
 import type { BatchProgress } from '../core/batch-progress';
 import { addChunkTo, noSums, type BatchSums } from '../core/batch-sums';
+import { addTag, chunksPerSum, type JournalSums } from '../core/journal-sums';
 import { RateMeter, type Rate } from '../core/rate-meter';
 import { renderBatch } from './batch-details';
 import { pauseUpdate, progressQuery, resumeUpdate, setLanesUpdate } from './messages';
@@ -19,6 +20,8 @@ export interface RunPlan {
   readonly files: number;
   readonly sizeBytes: number;
   readonly chunks: number;
+  /** Where it is, with what its files are proved by. */
+  readonly location: { readonly proof?: object };
 }
 
 export interface BatchOptions {
@@ -39,6 +42,8 @@ export interface BatchState<Plan extends RunPlan = RunPlan> extends BatchSums {
   nextChunk: number;
   /** Chunks that were given back while the destination was waited for: at most one for each lane. */
   returned: number[];
+  /** What proves the journals of finished chunks; undefined before the first one, and in runs without a proof. */
+  journalSums?: string[];
   paused: boolean;
   lanes: number;
   retryCount: number;
@@ -50,6 +55,8 @@ export interface BatchState<Plan extends RunPlan = RunPlan> extends BatchSums {
 export interface BatchRun<Input extends RunInput = RunInput, Plan extends RunPlan = RunPlan> extends BatchState<Plan> {
   input: Input;
   readonly current: Set<number>;
+  /** Chunks that were begun, and whose journals are in no sum. */
+  readonly unsettled: Set<number>;
   /** A lane failed: the others take no more chunks. */
   stopping: boolean;
   phase: Exclude<BatchProgress['state'], 'paused' | 'waiting'>;
@@ -88,6 +95,7 @@ export function startBatchRun<Input extends RunInput, Plan extends RunPlan>(inpu
     ...(carried ?? fresh),
     input,
     current: new Set(),
+    unsettled: new Set(carried?.returned),
     stopping: false,
     phase: carried === undefined ? 'planning' : 'running',
     waits: new Map(),
@@ -106,7 +114,7 @@ export function startBatchRun<Input extends RunInput, Plan extends RunPlan>(inpu
 }
 
 /** The part that the next execution needs. */
-export function carriedState<Plan extends RunPlan>({ input: _input, current: _current, stopping: _stopping, phase: _phase, waits: _waits, waitsUntilMs: _waitsUntilMs, escalated: _escalated, sagaScope: _sagaScope, inTurn: _inTurn, meter: _meter, rate: _rate, ...state }: BatchRun<RunInput, Plan>): BatchState<Plan> {
+export function carriedState<Plan extends RunPlan>({ input: _input, current: _current, unsettled: _unsettled, stopping: _stopping, phase: _phase, waits: _waits, waitsUntilMs: _waitsUntilMs, escalated: _escalated, sagaScope: _sagaScope, inTurn: _inTurn, meter: _meter, rate: _rate, ...state }: BatchRun<RunInput, Plan>): BatchState<Plan> {
   return state;
 }
 
@@ -155,9 +163,21 @@ export function showWait(run: BatchRun, key: unknown, reason: string | null): vo
   show(run);
 }
 
+/** What history knows of the journals of a run; undefined where it knows nothing. */
+export function journalsOf({ batch, journalSums = [], unsettled, nextChunk }: BatchRun): JournalSums | undefined {
+  return batch?.location.proof === undefined ? undefined : { sums: journalSums, unsettled: [...unsettled], begun: nextChunk };
+}
+
+function settle(run: BatchRun, chunk: number, { journalTag }: ChunkResult): void {
+  if (journalTag === undefined || run.batch === undefined) return;
+  run.unsettled.delete(chunk);
+  run.journalSums = addTag(run.journalSums ?? [], Math.floor(chunk / chunksPerSum(run.batch.chunks)), journalTag);
+}
+
 /** Adds a finished chunk to the sums. */
-export function addChunk(run: BatchRun, result: ChunkResult): void {
+export function addChunk(run: BatchRun, chunk: number, result: ChunkResult): void {
   addChunkTo(run, result);
+  settle(run, chunk, result);
   const { backedUp, unchanged, failed, copiedBytes, unchangedBytes, batch } = run;
   const done = { files: backedUp + unchanged + failed, sizeBytes: copiedBytes + unchangedBytes };
   run.rate = run.meter.measure({ ...done, atMs: Date.now() }, batch ?? done);

@@ -3,7 +3,7 @@ import type { ChunkResult } from '../activities';
 import { retryDelayMs } from '../policies';
 import { attemptsFor } from './batch-attempts';
 import type { BatchRun } from './batch-run';
-import type { ChunkJob } from './chunk-job';
+import type { ChunkJob, ChunkPass } from './chunk-job';
 import { withAttempts } from './attempts';
 import { patiently } from './patience';
 
@@ -20,9 +20,11 @@ export interface ChunkWork {
  */
 export async function backUpChunk(work: ChunkWork): Promise<ChunkResult | undefined> {
   const { run, job, chunk } = work;
+  let journalTag: string | undefined;
   for (let pass = 0; ; pass += 1) {
-    const result = await patiently(run, chunk, () => attempt(work, pass), true);
+    const result = await patiently(run, chunk, () => attempt(work, { pass, journalTag }), true);
     if (result === undefined) return undefined;
+    journalTag = result.journalTag;
     const isLast = result.passing === 0 || pass >= run.input.maxRetries || (!job.isAllOrNothing && result.singles !== null);
     if (!isLast) await waitForPass(work, pass, result);
     else if (job.isAllOrNothing && result.counts.failed > 0) throw fileFailed(result);
@@ -30,7 +32,7 @@ export async function backUpChunk(work: ChunkWork): Promise<ChunkResult | undefi
   }
 }
 
-async function attempt({ run, job, chunk }: ChunkWork, pass: number): Promise<ChunkResult> {
+async function attempt({ run, job, chunk }: ChunkWork, pass: ChunkPass): Promise<ChunkResult> {
   return withAttempts(attemptsFor(run), (retry) => job.workOn(chunk, pass, retry));
 }
 

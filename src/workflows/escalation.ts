@@ -39,18 +39,18 @@ export async function escalate(work: FailedChunk, result: ChunkResult): Promise<
   const cut = ended.find((each) => each.status === 'rejected')?.reason as Error | undefined;
   if (amendments.length === 0) return { result, cut };
   try {
-    return { result: await amend(work, amendments, cut === undefined), cut };
+    return { result: await amend(work, result, amendments, cut === undefined), cut };
   } catch (error) {
     if (cut === undefined) throw error;
-    // The journal says what it said before: those files failed.
+    // The journal says what it said before, that those files failed, or it was written and the answer lost.
     log.error('What became of files that were tried again could not be written down', { chunk: work.chunk, error: failureOf(error).message });
-    return { result, cut };
+    return { result: { ...result, journalTag: undefined }, cut };
   }
 }
 
-async function amend({ run, batch, chunk, storage }: FailedChunk, amendments: { index: number; entry: Entry }[], isPatient: boolean): Promise<ChunkResult> {
+async function amend({ run, batch, chunk, storage }: FailedChunk, { journalTag }: ChunkResult, amendments: { index: number; entry: Entry }[], isPatient: boolean): Promise<ChunkResult> {
   const summary = `chunk ${chunk + 1}: ${amendments.length} files tried again`;
-  const request = { batch, chunk, amendments, storage };
+  const request = { batch, chunk, amendments, journalTag, storage };
   const write = () => CancellationScope.nonCancellable(() => withAttempts(attemptsFor(run), (retry) => chunkSteps.amendChunk.executeWithOptions({ summary, retry }, [request])));
   return isPatient ? patiently(run, chunk, write) : write();
 }

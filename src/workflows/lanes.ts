@@ -43,6 +43,7 @@ function takeChunk(run: BatchRun): number {
   const chunk = run.returned.shift() ?? run.nextChunk;
   if (chunk === run.nextChunk) run.nextChunk += 1;
   run.current.add(chunk);
+  run.unsettled.add(chunk);
   return chunk;
 }
 
@@ -55,7 +56,7 @@ async function workOn(work: ChunkWork): Promise<(() => Promise<void>) | undefine
     if (result === undefined) {
       run.returned.push(chunk);
     } else if (result.singles === null || result.singles.length === 0) {
-      addChunk(run, result);
+      addChunk(run, chunk, result);
     } else {
       isOver = false;
       return () => finishSagas(work, result);
@@ -71,7 +72,7 @@ async function finishSagas(work: ChunkWork, passed: ChunkResult): Promise<void> 
   run.escalated += 1;
   try {
     const { result, cut } = await job.escalate(chunk, passed);
-    addChunk(run, result);
+    addChunk(run, chunk, result);
     if (cut !== undefined) throw cut;
   } finally {
     run.escalated -= 1;

@@ -3,7 +3,7 @@ import type { RestoreEnd, RestorePlan } from '../activities';
 import type { RestoreInput, RestoreOutput } from '../restore-models';
 import { withAttempts } from './attempts';
 import { attemptsFor } from './batch-attempts';
-import { carriedState, enterPhase, startBatchRun, type BatchRun, type BatchState, type RunInput } from './batch-run';
+import { carriedState, enterPhase, journalsOf, startBatchRun, type BatchRun, type BatchState, type RunInput } from './batch-run';
 import { chunkSummary, noSagas, type ChunkJob } from './chunk-job';
 import { patiently } from './patience';
 import { presentableOperationId, presentablePath } from './presentable';
@@ -47,7 +47,7 @@ function restoreJob(restore: RestorePlan): ChunkJob {
   return {
     chunks: restore.chunks,
     isAllOrNothing: false,
-    workOn: (chunk, pass, retry) => chunkSteps.restoreChunk.executeWithOptions({ summary: chunkSummary(restore, chunk, pass), retry }, [{ restore, chunk, pass }]),
+    workOn: (chunk, pass, retry) => chunkSteps.restoreChunk.executeWithOptions({ summary: chunkSummary(restore, chunk, pass), retry }, [{ restore, chunk, ...pass }]),
     escalate: noSagas,
   };
 }
@@ -69,7 +69,7 @@ async function finish(run: RestoreRun, restore: RestorePlan): Promise<RestoreEnd
 /** Makes what is no file and adds everything up; of a restore that was cut short only the latter. */
 export async function finishRestore(run: RestoreRun, restore: RestorePlan, cancelled: boolean): Promise<RestoreEnd> {
   const summary = cancelled ? 'add up what was restored' : 'make directories and links';
-  return withAttempts(attemptsFor(run), (retry) => chunkSteps.finishRestore.executeWithOptions({ summary, retry }, [{ restore, cancelled }]));
+  return withAttempts(attemptsFor(run), (retry) => chunkSteps.finishRestore.executeWithOptions({ summary, retry }, [{ restore, cancelled, known: journalsOf(run) }]));
 }
 
 /** Removes what is the run's own. */

@@ -85,7 +85,7 @@ test('an entry that is removed while the list is read is not there', () => {
     if (String(args[0]).endsWith('one.json')) fs.unlinkSync(String(args[0]));
     return proceed();
   };
-  expect(withPatched('readFileSync', removeFirst, () => registry().list())).toEqual([entry('two')]);
+  expect(withPatched('openSync', removeFirst, () => registry().list())).toEqual([entry('two')]);
 });
 
 test('an unreadable list is an error, not an empty one', () => {

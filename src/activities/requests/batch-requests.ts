@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { BatchBackupInput, BatchSettings } from '../../batch-models';
 import { absolutePath, boundedMetadata } from '../../models';
-import { chunkNumber, count, directories, failureType, message, planned, runId, sha256, shortText } from './terms';
+import { chunkNumber, count, directories, failureType, journalSums, message, planned, runId, sha256, shortText } from './terms';
 
-/** Chunks that one step undoes. */
-const MOST_UNDONE = 1000;
+/** Chunks that one step undoes: those of one sum. */
+const MOST_UNDONE = 1_000_000;
 
 /** Files of a chunk that had sagas of their own. */
 const MOST_AMENDMENTS = 100;
@@ -37,11 +37,11 @@ const facts = z.strictObject({
 /** Requests of the steps that back a list of files up. */
 export const batchRequests = {
   planBatch: z.strictObject({ input: BatchBackupInput, runId }),
-  backupChunk: z.strictObject({ batch, chunk: chunkNumber, pass: count, storage: shortText }),
-  amendChunk: z.strictObject({ batch, chunk: chunkNumber, amendments: z.array(amendment).max(MOST_AMENDMENTS), storage: shortText }),
+  backupChunk: z.strictObject({ batch, chunk: chunkNumber, pass: count, journalTag: sha256.optional(), storage: shortText }),
+  amendChunk: z.strictObject({ batch, chunk: chunkNumber, amendments: z.array(amendment).max(MOST_AMENDMENTS), journalTag: sha256.optional(), storage: shortText }),
   revokeRun: z.strictObject({ batch }),
-  undoChunks: z.strictObject({ batch, end: chunkNumber, count: z.int().min(0).max(MOST_UNDONE) }).refine(({ end, count: undone }) => undone <= end, { path: ['count'], message: 'must not be more than there are' }),
-  sealRun: z.strictObject({ batch, facts }),
+  undoChunks: z.strictObject({ batch, end: chunkNumber, count: z.int().min(0).max(MOST_UNDONE), known: journalSums.optional() }).refine(({ end, count: undone }) => undone <= end, { path: ['count'], message: 'must not be more than there are' }),
+  sealRun: z.strictObject({ batch, facts, known: journalSums.optional() }),
   /** Of restores too. Earlier versions of the program handed the input on as well. */
   discardRun: z.strictObject({ runId, input: z.unknown().optional() }).transform(({ runId: ofRun }) => ({ runId: ofRun })),
 };

@@ -5,7 +5,7 @@ import { absolutePath } from '../../models';
 import { RestoreInput } from '../../restore-models';
 import { KeepRules } from '../../schedule-models';
 import { SnapshotInput } from '../../snapshot-models';
-import { attributes, chunkNumber, count, directories, directoryIdentity, failuresByType, failureType, message, planned, runId, snapshotName } from './terms';
+import { attributes, chunkNumber, count, directories, directoryIdentity, failuresByType, failureType, journalSums, message, planned, runId, sha256, snapshotName } from './terms';
 
 const MOST_SAMPLED = 20;
 
@@ -31,16 +31,16 @@ const restore = z
 /** Requests of the steps that take snapshots. */
 export const snapshotRequests = {
   planSnapshot: z.strictObject({ input: SnapshotInput, runId }),
-  snapshotChunk: z.strictObject({ snapshot, chunk: chunkNumber, pass: count }),
-  sealSnapshot: z.strictObject({ snapshot, startedAt: z.iso.datetime(), endedAt: z.iso.datetime() }),
+  snapshotChunk: z.strictObject({ snapshot, chunk: chunkNumber, pass: count, journalTag: sha256.optional() }),
+  sealSnapshot: z.strictObject({ snapshot, startedAt: z.iso.datetime(), endedAt: z.iso.datetime(), known: journalSums.optional() }),
   discardSnapshot: z.strictObject({ repository: absolutePath, runId }),
 };
 
 /** Requests of the steps that restore them. */
 export const restoreRequests = {
   planRestore: z.strictObject({ input: RestoreInput, runId }),
-  restoreChunk: z.strictObject({ restore, chunk: chunkNumber, pass: count }),
-  finishRestore: z.strictObject({ restore, cancelled: z.boolean() }),
+  restoreChunk: z.strictObject({ restore, chunk: chunkNumber, pass: count, journalTag: sha256.optional() }),
+  finishRestore: z.strictObject({ restore, cancelled: z.boolean(), known: journalSums.optional() }),
   closeRestore: z.strictObject({ restore, failuresPath: absolutePath.nullable() }),
 };
 

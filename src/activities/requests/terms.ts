@@ -56,12 +56,19 @@ export const attributes = z.strictObject({ mode: z.string().regex(/^[0-7]{4}$/, 
 export const directories = z.array(absolutePath).refine((paths) => Buffer.byteLength(JSON.stringify(paths)) <= 2 * MAX_DIRECTORIES_BYTES, 'must be fewer directories');
 
 /**
- * Where a run works. The root and the area are what earlier versions of the program handed on as well; both are found
+ * Where a run works, and what its files are proved by. The root and the area are what earlier versions of the program handed on as well; both are found
  * anew from the destination and the step.
  */
 export const location = z
-  .strictObject({ destination: absoluteDirectory, runId, root: absoluteDirectory.optional(), area: z.literal('incoming').optional() })
-  .transform(({ destination, runId: ofRun }) => ({ destination, runId: ofRun }));
+  .strictObject({ destination: absoluteDirectory, runId, root: absoluteDirectory.optional(), area: z.literal('incoming').optional(), proof: z.strictObject({ planSha256: sha256, journalKey: sha256 }).optional() })
+  .transform(({ destination, runId: ofRun, proof }) => ({ destination, runId: ofRun, ...(proof === undefined ? {} : { proof }) }));
+
+/** Sums that travel with a run, and chunks that lanes and sagas may have had under way; see `core/journal-sums`. */
+const MOST_SUMS = 100;
+const MOST_UNSETTLED = 1000;
+
+/** What history knows of the journals of a run's chunks. */
+export const journalSums = z.strictObject({ sums: z.array(sha256).max(MOST_SUMS), unsettled: z.array(chunkNumber).max(MOST_UNSETTLED), begun: chunkNumber });
 
 /** What the plans of all kinds of runs have in common, besides what was asked for. */
 export const planned = { location, files: count, sizeBytes: count, chunks: chunkNumber, attempt: attempts.optional() };

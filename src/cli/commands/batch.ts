@@ -75,6 +75,5 @@ async function readList(files: readonly string[], options: ListOptions): Promise
   if (filesFrom === undefined || filesFrom === '-' || files.length > 0) {
     throw new UsageError(`${list.entries} files are too many to send to another host: put the list into a file there, below a --source-root of its worker, with absolute paths, and name it with --files-from`);
   }
-  const { sourceList } = list.request;
-  return { ...list, request: { sourceList: { path: filesFrom, separator: options.from0 ? 'nul' : 'newline', sha256: sourceList?.sha256 ?? '', entries: list.entries } } };
+  return { ...list, request: { sourceList: { path: filesFrom, separator: options.from0 ? 'nul' : 'newline', sha256: list.fileSha256 ?? '', entries: list.entries } } };
 }

@@ -3,7 +3,7 @@ import { StorageError } from '../errors';
 import { discardAttempt } from './attempt-directory';
 import type { ChunkTask, EntryFailure, IllnessRule, RunSettings } from './chunk';
 import type { ChunkFile } from './chunk-file';
-import { readReport, type ChunkReport } from './journal';
+import { readLines, reportOf, requireJournal, type ChunkReport } from './journal';
 import { requireOwner } from './open-run';
 import { publishChunk } from './publish-chunk';
 import { stageChunk } from './stage-chunk';
@@ -20,7 +20,7 @@ export function backUpChunk(task: ChunkTask, control: TransferControl): ChunkRep
  * Does one chunk: stages its files, makes them durable at once, reads them back, publishes them and writes the
  * journal, all in one thread, so that nothing of a thousand files travels between threads. A chunk whose journal is
  * there is done, and is not done again.
- * @throws StorageError `NotOwnRun`, `StagingRevoked`, `Cancelled`, what made the destination ill, errno names of the run's own files
+ * @throws StorageError `NotOwnRun`, `StagingRevoked`, `RunAltered`, `Cancelled`, what made the destination ill, errno names of the run's own files
  */
 export function workOff<Settings extends RunSettings>(task: ChunkTask<Settings>, stage: Staging<Settings>, control: TransferControl): ChunkReport {
   return inTask(task, (opened) => workIn(opened, stage, control));
@@ -31,8 +31,9 @@ type Staging<Settings extends RunSettings> = (task: ChunkTask<Settings>, control
 function workIn<Settings extends RunSettings>(task: ChunkTask<Settings>, stage: Staging<Settings>, control: TransferControl): ChunkReport {
   const { location, syncEach } = task.settings;
   requireOwner(location, task.owner);
-  const done = readReport(location, task.chunk);
-  if (done !== undefined && done.pass >= task.pass) return done;
+  const done = readLines(location, task.chunk);
+  requireJournal(task, done);
+  if (done !== undefined && done.outcome.pass >= task.pass) return reportOf(done);
   const staged = stage(task, control);
   giveUpIfIll(task, staged.files);
   if (!syncEach) requireSynced(location, control);

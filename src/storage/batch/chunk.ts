@@ -49,6 +49,8 @@ export interface ChunkTask<Settings extends RunSettings = ChunkSettings> {
   /** 0 for the whole chunk; further passes try the files of `only` again and keep what the journal says of the others. */
   readonly pass: number;
   readonly only: readonly number[];
+  /** Of the journal that the pass before has written, as history has it; undefined in the first pass. */
+  readonly journalTag?: string;
 }
 
 /** Every file of a run ends in exactly one of these. */

@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { runDirectory, runEntries, type RunLocation } from './run-directory';
+import type { PlanPart } from './plan-digests';
 
 /**
  * At most so many files and bytes go into a chunk; a file that is larger makes a chunk of its own. The first chunks are
@@ -11,11 +12,13 @@ export const chunkLimits = { firstFiles: 500, files: 1000, bytes: 256 * 1024 * 1
 /** Chunks that a list is cut into at least, while they are not below the smallest size. */
 const FEWEST_CHUNKS = 8;
 
-/** Names inside a plan's directory. */
-const planEntries = { plan: 'plan.ndjson', index: 'plan.index' } as const;
+/** Offset of the chunk's first line, number of its first line, lines, bytes of its files: four doubles. Then the digest of its lines. */
+export const indexRecord = { numbersBytes: 32, bytes: 64 } as const;
 
-/** Offset of the chunk's first line, number of its first line, lines, bytes: four doubles. */
-const INDEX_RECORD_BYTES = 32;
+/** Names of a part's lines and of its index. */
+export function partEntries(part: PlanPart): { readonly lines: string; readonly index: string } {
+  return { lines: `${part}.ndjson`, index: `${part}.index` };
+}
 
 /**
  * Writes a plan of one line a file, cut into chunks, and its index, as a stream: memory does not grow with the plan. What
@@ -24,6 +27,8 @@ const INDEX_RECORD_BYTES = 32;
 export class ChunkedLinesWriter {
   private readonly plan: number;
   private readonly index: number;
+  private readonly indexHash = createHash('sha256');
+  private chunkHash = createHash('sha256');
   private readonly open: number[] = [];
   private lines: string[] = [];
   private bufferedBytes = 0;
@@ -32,11 +37,12 @@ export class ChunkedLinesWriter {
   private chunk = { offset: 0, first: 0, files: 0, weight: 0, bytes: 0 };
   private chunks = 0;
 
-  /** @param directory empty, and this writer's own */
-  constructor(directory: string) {
-    this.plan = fs.openSync(join(directory, planEntries.plan), 'wx', 0o600);
+  /** @param directory this writer's own; nothing of the part is there yet */
+  constructor(directory: string, part: PlanPart = 'plan') {
+    const { lines, index } = partEntries(part);
+    this.plan = fs.openSync(join(directory, lines), 'wx', 0o600);
     this.open.push(this.plan);
-    this.index = fs.openSync(join(directory, planEntries.index), 'wx', 0o600);
+    this.index = fs.openSync(join(directory, index), 'wx', 0o600);
     this.open.push(this.index);
   }
 
@@ -59,13 +65,12 @@ export class ChunkedLinesWriter {
     if (this.bufferedBytes > 1024 * 1024) this.flush();
   }
 
-  /** Syncs both files and answers the number of chunks. */
-  close(): number {
+  /** Syncs both files and answers the number of chunks, and the digest of the index. */
+  close(): { readonly chunks: number; readonly sha256: string } {
     if (this.chunk.files > 0) this.endChunk();
-    this.flush();
     for (const descriptor of [this.plan, this.index]) fs.fsyncSync(descriptor);
     this.abandon();
-    return this.chunks;
+    return { chunks: this.chunks, sha256: this.indexHash.digest('hex') };
   }
 
   /** Closes both files, each once: another thread may have its number by then. */
@@ -74,9 +79,13 @@ export class ChunkedLinesWriter {
   }
 
   private endChunk(): void {
+    this.flush();
     const { offset, first, files, bytes } = this.chunk;
-    const record = Buffer.alloc(INDEX_RECORD_BYTES);
+    const record = Buffer.alloc(indexRecord.bytes);
     [offset, first, files, bytes].forEach((value, position) => record.writeDoubleLE(value, position * 8));
+    this.chunkHash.digest().copy(record, indexRecord.numbersBytes);
+    this.chunkHash = createHash('sha256');
+    this.indexHash.update(record);
     fs.writeSync(this.index, record);
     this.chunks += 1;
     this.chunk = { offset: this.offset, first: this.entries, files: 0, weight: 0, bytes: 0 };
@@ -84,6 +93,7 @@ export class ChunkedLinesWriter {
 
   private flush(): void {
     const data = Buffer.from(this.lines.join(''));
+    this.chunkHash.update(data);
     for (let written = 0; written < data.length; ) written += fs.writeSync(this.plan, data, written);
     this.lines = [];
     this.bufferedBytes = 0;
@@ -93,46 +103,4 @@ export class ChunkedLinesWriter {
 /** How many files a chunk may have that begins with the entry of this number. */
 function filesOfChunk(first: number): number {
   return Math.min(chunkLimits.files, Math.max(chunkLimits.firstFiles, Math.floor(first / FEWEST_CHUNKS)));
-}
-
-/** The lines of one chunk. */
-export interface ChunkLines {
-  /** Number of the first one among all lines of the plan. */
-  readonly first: number;
-  /** Of the files that they are about. */
-  readonly sizeBytes: number;
-  readonly lines: readonly string[];
-}
-
-/** Reads one chunk of a run's plan by its number, without touching the rest. */
-export function readChunkLines(location: RunLocation, chunk: number): ChunkLines {
-  const directory = join(runDirectory(location), runEntries.plan);
-  const [planPath, indexPath] = [join(directory, planEntries.plan), join(directory, planEntries.index)];
-  const [record, next] = readIndex(indexPath, chunk);
-  const end = next ?? fs.statSync(planPath).size;
-  const data = Buffer.alloc(end - record.offset);
-  const descriptor = fs.openSync(planPath, 'r');
-  try {
-    for (let count = 0; count < data.length; ) {
-      const more = fs.readSync(descriptor, data, count, data.length - count, record.offset + count);
-      if (more === 0) break;
-      count += more;
-    }
-  } finally {
-    fs.closeSync(descriptor);
-  }
-  const lines = data.toString('utf8').split('\n').filter((line) => line !== '');
-  return { first: record.first, sizeBytes: record.bytes, lines };
-}
-
-function readIndex(indexPath: string, chunk: number): [{ offset: number; first: number; bytes: number }, number | undefined] {
-  const data = Buffer.alloc(INDEX_RECORD_BYTES * 2);
-  const descriptor = fs.openSync(indexPath, 'r');
-  try {
-    const count = fs.readSync(descriptor, data, 0, data.length, chunk * INDEX_RECORD_BYTES);
-    const record = { offset: data.readDoubleLE(0), first: data.readDoubleLE(8), bytes: data.readDoubleLE(24) };
-    return [record, count > INDEX_RECORD_BYTES ? data.readDoubleLE(INDEX_RECORD_BYTES) : undefined];
-  } finally {
-    fs.closeSync(descriptor);
-  }
 }

@@ -1,11 +1,13 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { parseJson } from '../../core/parse-json';
-import { isErrno } from '../errors';
+import { isBelow } from '../../core/roots';
 import { removeEmptyParents } from '../parents';
-import { bytewise, fromJsonPath, toJsonPath, type JsonPath, type PathBytes } from '../path-bytes';
+import { bytewise, fromJsonPath, toJsonPath, type PathBytes } from '../path-bytes';
+import { absoluteBelowRoot } from '../records/fields';
+import { parseOwn, readOwnFile, type OwnFile } from '../records/own-file';
 import { inRun } from './run-mark';
 import { runDirectory, runEntries, type RunLocation } from './run-directory';
+import { alteredRun } from './run-proof';
 
 /** Below the run's staging directory, one path a line: written before a directory is made, by whichever attempt makes it. */
 const RECORD = 'directories';
@@ -24,13 +26,16 @@ export function removeCreatedDirectories(location: RunLocation): void {
   for (const [, path] of [...directories].sort(([a], [b]) => b.split('/').length - a.split('/').length)) removeEmptyParents(location.root, [path]);
 }
 
+const record: OwnFile = { side: 'destination', maxBytes: 1024 * 1024 * 1024, refuse: alteredRun };
+
+/** @throws StorageError `RunAltered` for one that is not below the destination, where alone a run makes directories for its targets */
 function readRecord(location: RunLocation): PathBytes[] {
-  try {
-    const lines = fs.readFileSync(join(runDirectory(location), runEntries.revoked, RECORD), 'utf8').split('\n');
-    // A line that breaks off was not written completely, and its directory not made.
-    return lines.filter((line) => COMPLETE.test(line)).map((line) => fromJsonPath(parseJson(line) as JsonPath));
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return [];
-    throw error;
-  }
+  const path = join(runDirectory(location), runEntries.revoked, RECORD);
+  const lines = readOwnFile(path, record)?.toString('utf8').split('\n') ?? [];
+  // A line that breaks off was not written completely, and its directory not made.
+  return lines.filter((line) => COMPLETE.test(line)).map((line) => {
+    const directory = fromJsonPath(parseOwn(line, absoluteBelowRoot, (why) => alteredRun(path, `${why} in a line`)));
+    if (isBelow(bytewise(location.destination), bytewise(directory))) return directory;
+    throw alteredRun(path, 'names a directory outside of the destination');
+  });
 }

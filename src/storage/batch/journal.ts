@@ -1,119 +1,85 @@
-import { randomUUID } from 'node:crypto';
-import * as fs from 'node:fs';
-import { parseJson } from '../../core/parse-json';
-import { syncDirectory } from '../directory';
-import { isErrno } from '../errors';
-import { unlinkIfPresent } from '../staging';
-import type { ChunkOutcome, EntryFailure, JournalEntry } from './chunk';
 import { fromJsonPath, pathText } from '../path-bytes';
-import { outcomeOf } from './outcome';
+import { MAX_LINE_BYTES } from '../records/lines';
+import { parseOwn, readOwnFile, type OwnFile } from '../records/own-file';
+import type { Shape } from '../records/shape';
+import type { ChunkOutcome, ChunkTask, EntryFailure, JournalEntry, RunSettings } from './chunk';
+import { chunkOutcome, journalEntry } from './journal-shape';
+import { missingInRun } from './open-run';
 import { journalName, runDirectory, runEntries, type RunLocation } from './run-directory';
+import { alteredRun, isTag, tagOf } from './run-proof';
+
+/** What became of a chunk that is done: its sums, and everything else as it was written. */
+export interface Journal<Outcome extends ChunkOutcome = ChunkOutcome> {
+  readonly outcome: Outcome;
+  /** Without the sums. */
+  readonly lines: Buffer;
+  /** What proves it; undefined in a run that has no proof. */
+  readonly tag: string | undefined;
+  /** For whoever finds something wrong in a line. */
+  readonly path: string;
+}
+
+/** A chunk has some thousands of lines. */
+const journalFile: OwnFile = { side: 'destination', maxBytes: 256 * 1024 * 1024, refuse: alteredRun };
+
+const TAG_LENGTH = 64;
+
+export function journalPath(location: RunLocation, chunk: number): string {
+  return `${runDirectory(location)}/${runEntries.journal}/${journalName(chunk)}`;
+}
+
+/** What only this run can have written there: of a run that has a proof. */
+export function journalTag({ proof }: RunLocation, chunk: number, outcomeLine: string, body: Buffer): string | undefined {
+  return proof && tagOf(proof, journalName(chunk), `${outcomeLine}\n`, body);
+}
 
 /**
- * Writes what became of a chunk, at once and for good: its presence means that the chunk is done. First line the sums,
- * then what is known of each file. Of two attempts at once the first one counts.
- * @param durable makes the draft durable, before it gets its name; a sync of this file alone unless the caller knows better
- * @returns false when another attempt has written it already
+ * A chunk's journal; undefined when the chunk is not done.
+ * @throws StorageError `RunAltered` for one that this run has not written, errno names
  */
-export function writeJournal(location: RunLocation, chunk: number, outcome: ChunkOutcome, body: Buffer, durable: (draft: string) => void = syncFile): boolean {
-  const directory = `${runDirectory(location)}/${runEntries.journal}`;
-  const draft = `${directory}/.${randomUUID()}`;
-  const data = Buffer.concat([Buffer.from(`${JSON.stringify(outcome)}\n`), body]);
-  try {
-    writeDraft(draft, data);
-  } catch (error) {
-    if (!isErrno(error, 'ENOSPC', 'EDQUOT')) throw error;
-    // The disk is full of backups: what was set aside for this is enough to say so.
-    unlinkIfPresent(`${runDirectory(location)}/${runEntries.reserve}`);
-    writeDraft(draft, data);
-  }
-  try {
-    durable(draft);
-  } catch (error) {
-    unlinkIfPresent(draft);
-    throw error;
-  }
-  const isFirst = giveName(draft, `${directory}/${journalName(chunk)}`, outcome.pass, outcome.pass === 0 ? undefined : readOutcome(location, chunk)?.pass);
-  syncDirectory(directory);
-  return isFirst;
-}
-
-/** The first pass gives the name exclusively, a further one in place of the pass before it. */
-function giveName(draft: string, path: string, pass: number, passBefore: number | undefined): boolean {
-  if (passBefore !== undefined && passBefore >= pass && pass !== AMENDED) {
-    unlinkIfPresent(draft);
-    return false;
-  }
-  try {
-    if (passBefore === undefined) fs.linkSync(draft, path);
-    else fs.renameSync(draft, path);
-  } catch (error) {
-    if (isErrno(error, 'EEXIST')) return false;
-    if (!isErrno(error, 'EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK')) throw error;
-    fs.renameSync(draft, path);
-  } finally {
-    unlinkIfPresent(draft);
-  }
-  return true;
-}
-
-function syncFile(path: string): void {
-  const descriptor = fs.openSync(path, 'r');
-  try {
-    fs.fsyncSync(descriptor);
-  } finally {
-    fs.closeSync(descriptor);
-  }
-}
-
-function writeDraft(path: string, data: Buffer): void {
-  try {
-    fs.writeFileSync(path, data, { mode: 0o600, flag: 'wx' });
-  } catch (error) {
-    unlinkIfPresent(path);
-    throw error;
-  }
-}
-
-/** The sums of a chunk that is done, or undefined. */
-export function readOutcome(location: RunLocation, chunk: number): ChunkOutcome | undefined {
-  return readLines(location, chunk)?.outcome;
-}
-
-export function readEntries(location: RunLocation, chunk: number): JournalEntry[] {
-  const found = readLines(location, chunk);
-  return found === undefined ? [] : parseLines(found.lines);
-}
-
-/** A chunk's lines as they were written, without the sums; undefined when the chunk is not done. */
-export function readLines(location: RunLocation, chunk: number): { readonly outcome: ChunkOutcome; readonly lines: Buffer } | undefined {
-  const data = readIfPresent(location, chunk);
+export function readJournal<Outcome extends ChunkOutcome>(location: RunLocation, chunk: number, shape: Shape<Outcome>): Journal<Outcome> | undefined {
+  const path = journalPath(location, chunk);
+  const data = readOwnFile(path, journalFile);
   if (data === undefined) return undefined;
-  const end = data.indexOf('\n');
-  return { outcome: parseJson(data.toString('utf8', 0, end)) as ChunkOutcome, lines: data.subarray(end + 1) };
+  // The tag first, where there is one: a line that begins an object is the sums of a run without.
+  const start = data[0] === 0x7b ? 0 : TAG_LENGTH + 1;
+  const tag = data.toString('latin1', 0, Math.max(0, start - 1));
+  const end = data.indexOf(0x0a, start);
+  if (end < 0 || end - start > MAX_LINE_BYTES) throw alteredRun(path, 'has no first line');
+  const line = data.toString('utf8', start, end);
+  const lines = data.subarray(end + 1);
+  if (data.at(-1) !== 0x0a) throw alteredRun(path, 'breaks off');
+  const expected = journalTag(location, chunk, line, lines);
+  if (expected !== undefined && !isTag(tag, expected)) throw alteredRun(path, 'has another tag');
+  return { outcome: parseOwn(line, shape, (why) => alteredRun(path, `${why} in its first line`)), lines, tag: expected, path };
 }
 
-/** A line for each entry. */
-export function journalBody(entries: readonly object[]): Buffer {
-  return Buffer.from(entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+/** The journal of a chunk of files. @throws as `readJournal` */
+export function readLines(location: RunLocation, chunk: number): Journal | undefined {
+  return readJournal(location, chunk, chunkOutcome);
 }
 
-/** The entries that are written in lines. */
-export function parseLines(lines: Buffer): JournalEntry[] {
-  return lines
-    .toString('utf8')
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => parseJson(line) as JournalEntry);
+/**
+ * The journal of an earlier pass must be the one that history knows, where it knows one: what a pass has found to be done
+ * is not done again. An attempt at the same pass or a later one may have written it anew meanwhile.
+ * @throws StorageError `RunAltered`
+ */
+export function requireJournal({ settings, chunk, pass, journalTag: expected }: ChunkTask<RunSettings>, found: Pick<Journal, 'outcome' | 'tag'> | undefined): void {
+  if (expected === undefined || (found !== undefined && (found.outcome.pass >= pass || found.tag === expected))) return;
+  const path = journalPath(settings.location, chunk);
+  throw found === undefined ? missingInRun(settings.location, path) : alteredRun(path, 'is another one than an earlier pass has written');
 }
 
-function readIfPresent(location: RunLocation, chunk: number): Buffer | undefined {
-  try {
-    return fs.readFileSync(`${runDirectory(location)}/${runEntries.journal}/${journalName(chunk)}`);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  }
+/** The entries that are written in lines. @throws StorageError `RunAltered` */
+export function parseLines({ lines, path }: Pick<Journal, 'lines' | 'path'>): JournalEntry[] {
+  return parseEach(lines, path, journalEntry);
+}
+
+/** One value a line. @throws StorageError `RunAltered`, naming the number of the line */
+export function parseEach<T>(lines: Buffer, path: string, shape: Shape<T>): T[] {
+  const each = lines.toString('utf8').split('\n');
+  if (each.pop() !== '') throw alteredRun(path, 'breaks off');
+  return each.map((line, index) => parseOwn(line, shape, (why) => alteredRun(path, `${why} in line ${index + 1}`)));
 }
 
 /** A file of a chunk that failed, by its place in the chunk. */
@@ -129,42 +95,23 @@ export interface FailedEntry {
 /** The sums of a chunk with its failures. */
 export interface ChunkReport extends ChunkOutcome {
   readonly failed: readonly FailedEntry[];
+  /** What proves the chunk's journal, for history; undefined in a run that has no proof. */
+  readonly journalTag: string | undefined;
 }
 
-/** What is known of a chunk that is done; undefined when it is not. */
+/** What is known of a chunk that is done; undefined when it is not. @throws as `readJournal` */
 export function readReport(location: RunLocation, chunk: number): ChunkReport | undefined {
   const found = readLines(location, chunk);
-  if (found === undefined) return undefined;
-  const { outcome, lines } = found;
-  return { ...outcome, failed: outcome.counts.failed === 0 ? [] : failedEntries(parseLines(lines)) };
+  return found && reportOf(found);
+}
+
+export function reportOf(journal: Journal): ChunkReport {
+  const { outcome, tag } = journal;
+  return { ...outcome, failed: outcome.counts.failed === 0 ? [] : failedEntries(parseLines(journal)), journalTag: tag };
 }
 
 export function failedEntries(entries: readonly JournalEntry[]): FailedEntry[] {
   return entries.flatMap(({ source, target, failure }, index) =>
     failure === undefined ? [] : [{ index, source: pathText(fromJsonPath(source)), target: pathText(fromJsonPath(target)), isText: typeof source === 'string' && typeof target === 'string', failure }],
   );
-}
-
-/** What became of a file that was tried again by itself. */
-export interface Amendment {
-  readonly index: number;
-  readonly entry: Partial<Pick<JournalEntry, 'sizeBytes' | 'sha256' | 'changed' | 'failure'>> & Pick<JournalEntry, 'state'>;
-}
-
-/** Higher than any pass. */
-const AMENDED = 1000;
-
-/** Writes a chunk's journal anew with what became of files that were tried again. Repeated, it changes nothing more. */
-export function amendJournal(location: RunLocation, chunk: number, amendments: readonly Amendment[]): ChunkReport {
-  const outcome = readOutcome(location, chunk);
-  const entries = readEntries(location, chunk);
-  for (const { index, entry } of amendments) {
-    const before = entries[index];
-    if (before === undefined) continue;
-    entries[index] = { ...before, failure: undefined, ...entry };
-  }
-  // Counted as a pass of its own, after which no late attempt can put its journal in this one's place.
-  const amended = outcomeOf(AMENDED, entries, outcome?.verifiedFrom ?? null);
-  writeJournal(location, chunk, amended, journalBody(entries));
-  return { ...amended, failed: failedEntries(entries) };
 }

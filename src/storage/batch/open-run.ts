@@ -11,6 +11,7 @@ import { createParents, missingParents } from '../parents';
 import { identityOf, requireDestination, type DirectoryIdentity } from '../staging';
 import { runDirectory, runEntries, runPath, runsDirectory, type RunLocation } from './run-directory';
 import { gone, readMark, requireMark, type RunOwner } from './run-mark';
+import { alteredRun } from './run-proof';
 
 export type { RunOwner } from './run-mark';
 
@@ -101,15 +102,20 @@ export function refuseForeign(location: RunLocation, owner: RunOwner, run = runD
   throw new StorageError('NotOwnRun', 'destination', runPath(location), `The run ${location.runId} in ${location.destination} belongs to another workflow`);
 }
 
-/** What is no mark is nobody's. */
-function isSameOwner(found: Partial<RunOwner> | null, { clusterId, namespace, workflowId, runId }: RunOwner): boolean {
-  return found?.clusterId === clusterId && found.namespace === namespace && found.workflowId === workflowId && found.runId === runId;
+function isSameOwner(found: RunOwner, { clusterId, namespace, workflowId, runId }: RunOwner): boolean {
+  return found.clusterId === clusterId && found.namespace === namespace && found.workflowId === workflowId && found.runId === runId;
 }
 
 /** @throws StorageError `DestinationGone` when the run's directory is not where it was: a disk that is away takes it along */
 export function requireRun(location: RunLocation): void {
   const path = join(runDirectory(location), runEntries.owner);
   if (blaming('destination', path, () => lstatIfPresent(path)) === undefined) throw gone(location);
+}
+
+/** What a file of a run that is not there means: somebody took it away, unless the whole disk is away. @throws StorageError `DestinationGone` */
+export function missingInRun(location: RunLocation, path: string): StorageError {
+  requireRun(location);
+  return alteredRun(path, 'is missing');
 }
 
 function refuseRevoked({ destination }: RunLocation, run: OpenDirectory): void {

@@ -3,10 +3,12 @@ import type { TransferControl } from '../control';
 import { isErrno, StorageError } from '../errors';
 import { appendToPath, pathText, splitPath, type PathBytes } from '../path-bytes';
 import { ChunkedLinesWriter } from './chunked-lines';
-import { readEntryAt, readList, type Separator } from './list-reader';
+import { OpenList, withList, type ListFile } from './list-reader';
 import { LastRun } from './last-run';
 import { planLine } from './plan';
-import { planOnce } from './plan-once';
+import { objectOf, wholeNumber } from '../records/shape';
+import type { ProvedPlan } from './plan-digests';
+import { planOnce, type WrittenPlan } from './plan-once';
 import type { RunLocation } from './run-directory';
 import { SeenPaths } from './seen-paths';
 import type { RunOwner } from './open-run';
@@ -15,7 +17,10 @@ import { TargetDirectories } from './target-directories';
 export type Layout = 'flat' | 'tree';
 
 /** Where the list of sources comes from: short ones are in the request, long ones in a file. */
-export type SourceList = { readonly sources: readonly string[] } | { readonly path: string; readonly separator: Separator };
+export type SourceList = { readonly sources: readonly string[] } | ListFile;
+
+/** A list while it is read. */
+type Sources = readonly string[] | OpenList;
 
 export interface PlanRequest {
   readonly location: RunLocation;
@@ -34,24 +39,29 @@ export interface Planned {
   readonly duplicates: number;
 }
 
+const count = wholeNumber();
+const plannedBatch = objectOf<Planned>({ files: count, sizeBytes: count, chunks: count, duplicates: count });
+
 /**
  * Turns a list of sources into a plan on the destination: looks at each source once, names its target, cuts the list
  * into chunks. Nothing else is written. The plan gets its name when it is complete, and the first one counts: repeated,
  * or late, this answers what is there.
  * @throws StorageError `TargetCollision` naming two sources that would meet in one target, `TargetInsideRepository`, `InvalidInput`, errno names
  */
-export function planBatch(request: PlanRequest, control: TransferControl): Planned {
-  return planOnce(request.location, (draft) => writePlan(request, draft, control));
+export function planBatch(request: PlanRequest, control: TransferControl): ProvedPlan<Planned> {
+  const { list } = request;
+  const write = (sources: Sources): ProvedPlan<Planned> => planOnce(request.location, plannedBatch, (draft) => writePlan(request, sources, draft, control));
+  return 'sources' in list ? write(list.sources) : withList(list, write);
 }
 
-function writePlan(request: PlanRequest, draft: string, control: TransferControl): Planned {
+function writePlan(request: PlanRequest, sources: Sources, draft: string, control: TransferControl): WrittenPlan<Planned> {
   const writer = new ChunkedLinesWriter(draft);
   const lastRun = request.rehash ? undefined : LastRun.open(request.location);
-  const seen = new SeenTargets(request.list);
+  const seen = new SeenTargets(sources);
   const directories = request.layout === 'tree' ? new TargetDirectories(request.location.destination) : undefined;
   let [files, sizeBytes] = [0, 0];
   try {
-    for (const [position, source] of sourcesOf(request.list)) {
+    for (const [position, source] of sourcesOf(sources)) {
       control.throwIfCancelled();
       const target = targetOf(source, request.layout);
       if (seen.isDuplicate(source, target, position, request.layout)) continue;
@@ -62,7 +72,8 @@ function writePlan(request: PlanRequest, draft: string, control: TransferControl
       sizeBytes += size;
       control.finishFile();
     }
-    return { files, sizeBytes, chunks: writer.close(), duplicates: seen.duplicates };
+    const { chunks, sha256 } = writer.close();
+    return { planned: { files, sizeBytes, chunks, duplicates: seen.duplicates }, parts: { plan: sha256 } };
   } finally {
     writer.abandon();
     lastRun?.close();
@@ -70,13 +81,13 @@ function writePlan(request: PlanRequest, draft: string, control: TransferControl
 }
 
 /** Each source with its position: its number in a short list, its offset in a file. */
-function* sourcesOf(list: SourceList): Generator<[number, PathBytes]> {
-  if ('sources' in list) yield* list.sources.entries();
-  else for (const { offset, path } of readList(list.path, list.separator)) yield [offset, path];
+function* sourcesOf(sources: Sources): Generator<[number, PathBytes]> {
+  if (sources instanceof OpenList) for (const { offset, path } of sources.entries()) yield [offset, path];
+  else yield* sources.entries();
 }
 
-function sourceAt(list: SourceList, position: number): PathBytes {
-  return 'sources' in list ? (list.sources[position] ?? '') : readEntryAt(list.path, list.separator, position);
+function sourceAt(sources: Sources, position: number): PathBytes {
+  return sources.at(position) ?? '';
 }
 
 /** `flat` is `{name}.backup`, as in the tutorial; `tree` keeps the full path. */
@@ -101,13 +112,13 @@ class SeenTargets {
   duplicates = 0;
   private readonly positions = new SeenPaths();
 
-  constructor(private readonly list: SourceList) {}
+  constructor(private readonly sources: Sources) {}
 
   /** @throws StorageError `TargetCollision` */
   isDuplicate(source: PathBytes, target: PathBytes, position: number, layout: Layout): boolean {
     const earlier = this.positions.add(target, position);
     if (earlier === undefined) return false;
-    const other = sourceAt(this.list, earlier);
+    const other = sourceAt(this.sources, earlier);
     if (Buffer.from(other).equals(Buffer.from(source))) {
       this.duplicates += 1;
       return true;

@@ -1,52 +1,53 @@
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { parseJson } from '../../core/parse-json';
 import { syncDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
 import { removeTree } from '../remove-tree';
+import type { Shape } from '../records/shape';
+import { digestsText, planEntries, readPlanned, type PartDigests, type ProvedPlan } from './plan-digests';
 import { runDirectory, runEntries, runPath, type RunLocation } from './run-directory';
 import { inRun } from './run-mark';
 
-/** Written last into a plan's directory. */
-const PLANNED = 'planned.json';
+/** What the writer of a plan has written. */
+export interface WrittenPlan<Planned> {
+  readonly planned: Planned;
+  readonly parts: PartDigests;
+}
 
 /**
  * Writes the plan of a run, which gets its name when it is complete and synced. The first one counts: repeated, or late,
  * this answers what was planned then.
  * @param write fills an empty directory, syncs what it wrote, and answers what was planned in numbers
- * @throws StorageError `StagingRevoked`, errno names, what `write` throws
+ * @throws StorageError `StagingRevoked`, `RunAltered`, errno names, what `write` throws
  */
-export function planOnce<Planned>(location: RunLocation, write: (draft: string) => Planned): Planned {
-  return blaming('destination', runPath(location), () => inRun(location, (opened) => planIn(opened, write)));
+export function planOnce<Planned extends object>(location: RunLocation, shape: Shape<Planned>, write: (draft: string) => WrittenPlan<Planned>): ProvedPlan<Planned> {
+  return blaming('destination', runPath(location), () => inRun(location, (opened) => planIn(opened, shape, write)));
 }
 
-function planIn<Planned>(location: RunLocation, write: (draft: string) => Planned): Planned {
+function planIn<Planned extends object>(location: RunLocation, shape: Shape<Planned>, write: (draft: string) => WrittenPlan<Planned>): ProvedPlan<Planned> {
   const run = runDirectory(location);
   const name = `.${randomUUID()}`;
   const draft = join(run, name);
-  const earlier = readPlanned<Planned>(location);
+  const earlier = readPlanned(location, shape);
   if (earlier !== undefined) return earlier;
   fs.mkdirSync(draft, { mode: 0o700 });
   try {
-    fs.writeFileSync(join(draft, PLANNED), JSON.stringify(write(draft)), { mode: 0o600, flush: true });
+    const { planned, parts } = write(draft);
+    const numbers = JSON.stringify(planned);
+    writeSynced(join(draft, planEntries.planned), numbers);
+    writeSynced(join(draft, planEntries.digests), digestsText(parts, numbers));
     syncDirectory(draft);
     giveName(draft, join(run, runEntries.plan));
     syncDirectory(run);
   } finally {
     removeTree(run, name);
   }
-  return readPlanned<Planned>(location) ?? gone(location);
+  return readPlanned(location, shape) ?? gone(location);
 }
 
-/** What was planned, in numbers; undefined when there is no plan. */
-export function readPlanned<Planned>(location: RunLocation): Planned | undefined {
-  try {
-    return parseJson(fs.readFileSync(join(runDirectory(location), runEntries.plan, PLANNED), 'utf8')) as Planned;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  }
+function writeSynced(path: string, data: string): void {
+  fs.writeFileSync(path, data, { mode: 0o600, flag: 'wx', flush: true });
 }
 
 /** A directory is renamed over an empty one only: another attempt's plan stays. */

@@ -1,7 +1,10 @@
-import { parseJson } from '../../core/parse-json';
 import { fromJsonPath, toJsonPath, type JsonPath } from '../path-bytes';
 import type { PlannedFile } from './chunk';
-import { readChunkLines } from './chunked-lines';
+import { readChunkLines } from './read-chunk-lines';
+import { alteredRun } from './run-proof';
+import { parseOwn } from '../records/own-file';
+import { absoluteBelowRoot, inode, nanoseconds, relative, sha256 } from '../records/fields';
+import { objectOf, optional, wholeNumber } from '../records/shape';
 import type { RunLocation } from './run-directory';
 
 /** What an earlier run knows of a file: enough to tell that neither it nor its backup changed since. */
@@ -43,14 +46,18 @@ export interface PlannedChunk {
   readonly entries: readonly PlanEntry[];
 }
 
-/** Reads one chunk by its number, without touching the rest. */
+export const knownState = objectOf<KnownState>({ sizeBytes: wholeNumber(), mtimeNs: nanoseconds, ctimeNs: nanoseconds, inode, sha256, targetInode: inode, targetMtimeNs: nanoseconds });
+
+const planLineShape = objectOf<PlanLine>({ s: absoluteBelowRoot, t: optional(relative), z: wholeNumber(), k: optional(knownState) });
+
+/** Reads one chunk by its number, without touching the rest. @throws StorageError `RunAltered`, errno names */
 export function readChunk(location: RunLocation, chunk: number): PlannedChunk {
-  const { sizeBytes, lines } = readChunkLines(location, chunk);
-  return { sizeBytes, entries: lines.map(parseLine) };
+  const { sizeBytes, lines, path } = readChunkLines(location, chunk);
+  return { sizeBytes, entries: lines.map((line) => parseLine(line, path)) };
 }
 
-function parseLine(line: string): PlanEntry {
-  const { s, t, z, k } = parseJson(line) as PlanLine;
+function parseLine(json: string, path: string): PlanEntry {
+  const { s, t, z, k } = parseOwn(json, planLineShape, (why) => alteredRun(path, `${why} in a line`));
   const source = fromJsonPath(s);
   return { source, target: t === undefined ? source.slice(1) : fromJsonPath(t), sizeBytes: z, known: k };
 }

@@ -10,13 +10,15 @@ import { attemptDirectory, attemptsAt, discardAttempt, isStagedBy } from './atte
 import type { ChunkTask, RunSettings } from './chunk';
 import type { ChunkFile } from './chunk-file';
 import { requireSynced } from './group-sync';
-import { failedEntries, journalBody, readReport, writeJournal, type ChunkReport } from './journal';
+import { failedEntries, readReport, type ChunkReport } from './journal';
+import { chunkOutcome } from './journal-shape';
 import { keepPrevious, keptDirectory, keptName } from './kept-files';
 import { requireRun } from './open-run';
 import { inTask } from './run-mark';
 import { OpenDirectories } from './open-directories';
 import { outcomeOf } from './outcome';
 import type { StagedChunk } from './stage-files';
+import { journalBody, writeJournal } from './write-journal';
 
 interface Publication {
   readonly task: ChunkTask<RunSettings>;
@@ -55,10 +57,11 @@ function publishIn(task: ChunkTask<RunSettings>, { files }: StagedChunk, control
     }
     const entries = files.map((file) => file.journalEntry());
     const outcome = outcomeOf(task.pass, entries, publication.readFrom);
-    const isFirst = writePublished(publication, () => writeJournal(settings.location, task.chunk, outcome, journalBody(entries), settings.syncEach ? undefined : () => requireSynced(settings.location, control)));
+    const journal = { outcome, shape: chunkOutcome, body: journalBody(entries) };
+    const { isFirst, tag } = writePublished(publication, () => writeJournal(settings.location, task.chunk, journal, settings.syncEach ? undefined : () => requireSynced(settings.location, control)));
     discardAttempt(task);
-    if (!isFirst) return readReport(settings.location, task.chunk) ?? { ...outcome, failed: [] };
-    return { ...outcome, failed: failedEntries(entries) };
+    const own = { ...outcome, failed: failedEntries(entries), journalTag: tag };
+    return isFirst ? own : (readReport(settings.location, task.chunk) ?? own);
   } finally {
     targets.close();
   }

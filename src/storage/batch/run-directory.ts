@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { OWN_DIRECTORY } from '../../core/names';
+import type { RunProof } from './run-proof';
 
 /** Where a run of many files keeps its plan, its journal and what it stages: below the destination, named by the run. */
 export interface RunLocation {
@@ -11,6 +12,8 @@ export interface RunLocation {
   readonly runId: string;
   /** Snapshots are written apart from the records of batches. */
   readonly area?: 'incoming';
+  /** What its files are proved by, from history; absent until it is planned. */
+  readonly proof?: RunProof;
   /** Inside a step: a path by way of the open descriptor of the run's directory; see `inRun`. Never of an input. */
   readonly handle?: string;
 }

@@ -1,19 +1,14 @@
-import * as fs from 'node:fs';
-import { parseJson } from '../../core/parse-json';
 import { OpenDirectory, using } from '../directory';
-import { blaming, isErrno, StorageError } from '../errors';
+import { isErrno, StorageError } from '../errors';
 import { pathText } from '../path-bytes';
+import { readOwnRecord, type OwnRecord } from '../records/own-file';
+import { stagingOwner } from '../staging-shapes';
 import type { StagingOwner } from '../staging-mark';
 import type { ChunkTask, RunSettings } from './chunk';
 import { runEntries, runPath, type RunLocation } from './run-directory';
 
-const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
-
 /** Whose run it is: the workflow id stays the same through continue-as-new, the run id is the first one's. */
 export type RunOwner = StagingOwner;
-
-/** Some ids. */
-const MAX_MARK_BYTES = 64 * 1024;
 
 /**
  * Opens a run's directory, if it is the one that the run has made, and hands over the location by which everything in it
@@ -58,27 +53,20 @@ export function gone({ destination }: RunLocation, cause?: unknown): StorageErro
 export function requireMark(run: OpenDirectory, runId: string): boolean {
   const owner = readMark(run.entry(runEntries.owner));
   if (owner === undefined) return false;
-  if (owner?.runId === runId) return true;
+  if (owner.runId === runId) return true;
   const path = pathText(run.path);
   throw new StorageError('DestinationNotTrusted', 'destination', path, `${path} is not the directory of this run: its ${runEntries.owner} is another one's`);
 }
 
-/** The mark of a run's directory; undefined when there is none, null for what is no mark. */
-export function readMark(path: string): Partial<RunOwner> | null | undefined {
-  return blaming('destination', path, () => {
-    try {
-      const descriptor = fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-      try {
-        const stats = fs.fstatSync(descriptor);
-        return stats.isFile() && stats.size <= MAX_MARK_BYTES ? (parseJson(fs.readFileSync(descriptor, 'utf8')) as Partial<RunOwner> | null) : null;
-      } finally {
-        fs.closeSync(descriptor);
-      }
-    } catch (error) {
-      if (isErrno(error, 'ENOENT')) return undefined;
-      // Neither is a link what a run has written.
-      if (error instanceof SyntaxError || isErrno(error, 'ELOOP')) return null;
-      throw error;
-    }
-  });
+/** What cannot be read as an owner is nobody's. */
+const ownerRecord: OwnRecord<RunOwner> = {
+  side: 'destination',
+  maxBytes: 64 * 1024,
+  shape: stagingOwner,
+  refuse: (path, why, cause) => new StorageError('NotOwnRun', 'destination', path, `The run's owner ${path} is nobody: it ${why}`, {}, { cause }),
+};
+
+/** Whose run a directory is, as its mark says; undefined when it has none. @throws StorageError `NotOwnRun` for what is no mark */
+export function readMark(path: string): RunOwner | undefined {
+  return readOwnRecord(path, ownerRecord);
 }

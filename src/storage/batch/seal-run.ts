@@ -1,6 +1,5 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { parseJson } from '../../core/parse-json';
 import type { TransferControl } from '../control';
 import { inDirectory, syncDirectory, type OpenDirectory } from '../directory';
 import { blaming, isErrno } from '../errors';
@@ -11,9 +10,14 @@ import { removeRunIn } from './remove-run';
 import { runDirectory, runEntries, runPath, runsDirectory, type RunLocation } from './run-directory';
 import { inRun } from './run-mark';
 import { revokeRun } from './undo-chunk';
+import type { JournalSums } from '../../core/journal-sums';
 import type { ChunkOutcome, JournalEntry } from './chunk';
+import { JournalCheck } from './journal-check';
+import { readTaggedRecord, taggedRecord } from './tagged-record';
 import { toJsonPath } from '../path-bytes';
 import { namesIn, unlinkIfPresent } from '../entries';
+import { absoluteText, identifier, someText } from '../records/fields';
+import { mapOf, objectOf, oneOf, optional, text, wholeNumber, type Shape } from '../records/shape';
 import { removeTree } from '../remove-tree';
 
 /** What a run came to. Counts add up to its files. */
@@ -28,11 +32,30 @@ export interface RunSummary {
   readonly sizeBytes: number;
 }
 
+/** Facts of a run that go into its summary.json as they are. */
+export interface RunFacts {
+  readonly state?: string;
+  readonly operationId?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly backupDir?: string;
+  readonly layout?: string;
+  readonly workflowId?: string;
+  readonly startedAt?: string;
+  readonly endedAt?: string;
+}
+
+/** `summary.json`. */
+interface RunRecord extends RunFacts {
+  readonly formatVersion: 1;
+  readonly summary: RunSummary;
+}
+
 export interface SealRequest {
   readonly location: RunLocation;
   readonly chunks: number;
-  /** Facts of the run that go into summary.json as they are. */
-  readonly facts: Readonly<Record<string, unknown>>;
+  readonly facts: RunFacts;
+  /** What history knows of the run's journals; undefined for a run without a history. */
+  readonly known?: JournalSums;
   /** Old run records are removed, but for so many. */
   readonly keepRuns: number;
 }
@@ -40,6 +63,7 @@ export interface SealRequest {
 /**
  * Ends a run: fences it, writes manifest, failures and summary, removes the working files. Repeated, it answers the
  * summary that it wrote.
+ * @throws StorageError `RunAltered` when somebody else has changed plan or journals: no record is written then
  */
 export function sealRun(request: SealRequest, control: TransferControl): RunSummary {
   const { location } = request;
@@ -51,10 +75,11 @@ export function sealRun(request: SealRequest, control: TransferControl): RunSumm
 }
 
 function sealIn(request: SealRequest, control: TransferControl): RunSummary {
-  const run = runDirectory(request.location);
-  revokeRun(request.location);
+  const { location } = request;
+  const run = runDirectory(location);
+  revokeRun(location);
   unlinkIfPresent(join(run, runEntries.reserve));
-  const summary = readSummary(run) ?? writeRecords(request, run, control);
+  const summary = readSummary(location) ?? writeRecords(request, run, control);
   const working = [runEntries.revoked, runEntries.journal, runEntries.plan, ...namesIn(run).filter(isDraft)];
   for (const name of working) removeTree(run, name);
   syncDirectory(run);
@@ -63,16 +88,26 @@ function sealIn(request: SealRequest, control: TransferControl): RunSummary {
 
 /** Sealed: what was published stays, and nothing is left to undo it by. */
 export function isCommitted(location: RunLocation): boolean {
-  return inRun(location, (opened) => readSummary(runDirectory(opened)) !== undefined);
+  return inRun(location, (opened) => readSummary(opened) !== undefined);
 }
 
-function readSummary(run: string): RunSummary | undefined {
-  try {
-    return (parseJson(fs.readFileSync(join(run, runEntries.summary), 'utf8')) as { summary: RunSummary }).summary;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  }
+const count = wholeNumber();
+
+const runRecord: Shape<RunRecord> = objectOf<RunRecord>({
+  formatVersion: oneOf(1),
+  state: optional(text(100)),
+  operationId: optional(identifier),
+  metadata: optional(mapOf(someText, 1000)),
+  backupDir: optional(absoluteText),
+  layout: optional(text(100)),
+  workflowId: optional(identifier),
+  startedAt: optional(text(40)),
+  endedAt: optional(text(40)),
+  summary: objectOf<RunSummary>({ files: count, backedUp: count, unchanged: count, failed: count, skipped: count, changed: count, sizeBytes: count }),
+});
+
+function readSummary(location: RunLocation): RunSummary | undefined {
+  return readTaggedRecord(location, runEntries.summary, runRecord)?.summary;
 }
 
 function writeRecords(request: SealRequest, run: string, control: TransferControl): RunSummary {
@@ -81,16 +116,18 @@ function writeRecords(request: SealRequest, run: string, control: TransferContro
       const sums = writeEntries(request, { manifest, failures }, control);
       manifest.close();
       failures.close();
-      withDraft(run, runEntries.summary, (summary) => summary.write({ formatVersion: 1, ...request.facts, summary: sums }));
+      withDraft(run, runEntries.summary, (summary) => summary.write(taggedRecord(request.location, runEntries.summary, { formatVersion: 1, ...request.facts, summary: sums })));
       return sums;
     }),
   );
 }
 
-function writeEntries({ location, chunks }: SealRequest, { manifest, failures }: Readonly<Record<'manifest' | 'failures', Draft>>, control: TransferControl): RunSummary {
+function writeEntries({ location, chunks, known }: SealRequest, { manifest, failures }: Readonly<Record<'manifest' | 'failures', Draft>>, control: TransferControl): RunSummary {
   const sums = { files: 0, backedUp: 0, unchanged: 0, failed: 0, skipped: 0, changed: 0, sizeBytes: 0 };
+  const check = new JournalCheck(location, known, chunks);
   for (let chunk = 0; chunk < chunks; chunk += 1) {
     const journal = readLines(location, chunk);
+    check.pass(chunk, journal?.tag);
     if (journal === undefined) {
       for (const entry of skippedEntries(location, chunk)) {
         failures.add(entry);
@@ -98,11 +135,12 @@ function writeEntries({ location, chunks }: SealRequest, { manifest, failures }:
       }
     } else {
       if (journal.outcome.counts.failed === 0) manifest.append(journal.lines);
-      else for (const entry of parseLines(journal.lines)) (entry.state === 'failed' ? failures : manifest).add(entry);
+      else for (const entry of parseLines(journal)) (entry.state === 'failed' ? failures : manifest).add(entry);
       addUp(sums, journal.outcome);
     }
     control.moved(1);
   }
+  check.end();
   sums.files = sums.backedUp + sums.unchanged + sums.failed + sums.skipped;
   return sums;
 }

@@ -8,7 +8,7 @@ import type { ChunkTask, JournalEntry, PlannedFile, RunSettings } from './chunk'
 import { ChunkFile } from './chunk-file';
 import { noteCreatedDirectories } from './created-directories';
 import { isScarce } from './free-space';
-import { readEntries } from './journal';
+import { parseLines, readLines, requireJournal } from './journal';
 import { OpenDirectories } from './open-directories';
 import { requireRun } from './open-run';
 
@@ -48,13 +48,20 @@ export function stageFiles<Settings extends RunSettings, Entry extends PlannedFi
   const { location } = task.settings;
   const stage: Stage<Settings> = { task, sources: new OpenDirectories('source'), targets: new OpenDirectories('destination'), directory: makeAttemptDirectory(task), createdDirectories: new Set(), isScarce: isScarce(location.destination, sizeBytes), control };
   try {
-    const before = task.pass === 0 ? [] : readEntries(location, task.chunk);
+    const before = task.pass === 0 ? [] : entriesBefore(task);
     const files = entries.map((entry, index) => settled(task, entry, before[index], index) ?? stageOne(stage, new ChunkFile(entry), String(index), stageFile));
     return { files };
   } finally {
     stage.sources.close();
     stage.targets.close();
   }
+}
+
+/** What an earlier pass has made of the files. */
+function entriesBefore(task: ChunkTask<RunSettings>): JournalEntry[] {
+  const found = readLines(task.settings.location, task.chunk);
+  requireJournal(task, found);
+  return found === undefined ? [] : parseLines(found);
 }
 
 /** A file that an earlier pass has done with: nothing to publish. */

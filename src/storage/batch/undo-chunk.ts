@@ -39,15 +39,17 @@ function revokeIn(location: RunLocation): void {
  * Takes back what a chunk published: restores kept previous targets, removes targets that are new, and leaves what is
  * not ours by now. Goes by the journal, and by what attempts left that published without getting to it.
  * Repeated, it finds its work done.
+ * @param journalTag of the chunk's journal as a check has just found it, null for none; undefined where nothing is known
+ * @throws StorageError `RunAltered`, errno names
  */
-export function undoChunk(location: RunLocation, chunk: number): UndoneChunk {
-  return inRun(location, (opened) => undoIn(opened, chunk));
+export function undoChunk(location: RunLocation, chunk: number, journalTag?: string | null): UndoneChunk {
+  return inRun(location, (opened) => undoIn(opened, chunk, journalTag));
 }
 
-function undoIn(location: RunLocation, chunk: number): UndoneChunk {
+function undoIn(location: RunLocation, chunk: number, journalTag: string | null | undefined): UndoneChunk {
   const undo = new Undo(location);
   try {
-    for (const trace of tracesOf(location, chunk)) undo.one(trace);
+    for (const trace of tracesOf(location, chunk, journalTag)) undo.one(trace);
     undo.sync();
     return undo.counts;
   } finally {

@@ -4,10 +4,11 @@ import { lstatIfPresent } from '../file-stat';
 import { fromJsonPath, type PathBytes } from '../path-bytes';
 import { namesIn } from '../staging';
 import type { JournalEntry } from './chunk';
-import { readEntries } from './journal';
+import { journalPath, parseLines, readLines } from './journal';
 import { keptDirectory, oursName, parseKeptName } from './kept-files';
 import { readChunk } from './plan';
 import { runDirectory, runEntries, type RunLocation } from './run-directory';
+import { alteredRun } from './run-proof';
 
 /** What tells a target that this run published from anybody else's. */
 export interface Published {
@@ -34,9 +35,11 @@ export interface Trace {
  * The traces of a chunk: what its journal says, and what is left of attempts. Attempts may have published and died before
  * the journal was written, the first time or in a later pass, and the next one took their files for previous targets.
  */
-export function tracesOf(location: RunLocation, chunk: number): Trace[] {
+export function tracesOf(location: RunLocation, chunk: number, journalTag?: string | null): Trace[] {
   const revoked = join(runDirectory(location), runEntries.revoked);
-  const entries = readEntries(location, chunk);
+  const journal = readLines(location, chunk);
+  if (journalTag !== undefined && journalTag !== (journal?.tag ?? null)) throw alteredRun(journalPath(location, chunk), 'was exchanged');
+  const entries = journal === undefined ? [] : parseLines(journal);
   const traces = tracesFor(entries.length > 0 ? entries.map(({ target }) => fromJsonPath(target)) : plannedTargets(location, chunk));
   entries.forEach((entry, index) => addJournaled(traces[index], entry));
   for (const attempt of namesIn(revoked).filter((name) => name.startsWith(`${chunk}-`))) {

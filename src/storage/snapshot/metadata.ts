@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
-import { join } from 'node:path';
-import { parseJson } from '../../core/parse-json';
-import { blaming, StorageError } from '../errors';
-import { splitLines } from '../batch/lines';
-import { fromJsonPath, isJsonPath, type PathBytes } from '../path-bytes';
+import { basename, dirname, join } from 'node:path';
+import { inDirectory } from '../directory';
+import { blaming } from '../errors';
+import { openOwnFile, ownLines, type OwnRecord } from '../records/own-file';
+import { fromJsonPath, type PathBytes } from '../path-bytes';
 import type { SnapshotEntry } from './entry';
 import { orderKey } from './entry-order';
-import { readRecord, snapshotEntries, type SnapshotRecord } from './snapshot-record';
+import { snapshotEntry } from './entry-shape';
+import { damagedRecord, readRecord, snapshotEntries, type SnapshotRecord } from './snapshot-record';
+import { SoundOrder } from './sound-order';
 
 /** An entry of a published snapshot with its path as bytes. */
 export interface ReadEntry {
@@ -26,7 +28,7 @@ export interface OpenSnapshot {
   readonly record: SnapshotRecord;
   /** Absolute path of the snapshot's directory. */
   readonly directory: string;
-  entries(): Generator<ReadEntry>;
+  entries(): Generator<ReadEntry, undefined>;
 }
 
 /**
@@ -38,28 +40,33 @@ export function openSnapshot(repository: string, name: string): OpenSnapshot {
   const record = readRecord(repository, name);
   const directory = join(repository, name);
   const path = join(directory, snapshotEntries.metadata);
-  if (digestOf(path) !== record.metadataSha256) throw new StorageError('SnapshotDamaged', 'source', path, `${path} is damaged: it does not agree with its digest in ${snapshotEntries.record}`);
+  if (digestOf(path) !== record.metadataSha256) throw damagedRecord(path, `does not agree with its digest in ${snapshotEntries.record}`);
   return { repository, name, record, directory, entries: () => readEntries(path) };
 }
 
 function digestOf(path: string): string {
-  return withFile(path, (descriptor) => {
-    const hash = createHash('sha256');
-    const buffer = Buffer.allocUnsafe(1024 * 1024);
-    for (let count = fs.readSync(descriptor, buffer); count > 0; count = fs.readSync(descriptor, buffer)) hash.update(buffer.subarray(0, count));
-    return hash.digest('hex');
-  });
+  const descriptor = openMetadata(path);
+  try {
+    return blaming('source', path, () => {
+      const hash = createHash('sha256');
+      const buffer = Buffer.allocUnsafe(1024 * 1024);
+      for (let count = fs.readSync(descriptor, buffer); count > 0; count = fs.readSync(descriptor, buffer)) hash.update(buffer.subarray(0, count));
+      return hash.digest('hex');
+    });
+  } finally {
+    fs.closeSync(descriptor);
+  }
 }
 
-function withFile<T>(path: string, calls: (descriptor: number) => T): T {
-  return blaming('source', path, () => {
-    const descriptor = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
-    try {
-      return calls(descriptor);
-    } finally {
-      fs.closeSync(descriptor);
-    }
-  });
+/** A billion entries have less. */
+const MAX_METADATA_BYTES = 2 ** 40;
+
+const metadata: OwnRecord<SnapshotEntry> = { side: 'source', maxBytes: MAX_METADATA_BYTES, shape: snapshotEntry, refuse: damagedRecord };
+
+/** Not through a link, of itself or of the snapshot's directory: a repository is not to be trusted. */
+function openMetadata(path: string): number {
+  const directory = dirname(path);
+  return inDirectory(dirname(directory), directory, 'source', (snapshot) => openOwnFile(snapshot.entry(basename(path)), metadata, path).descriptor);
 }
 
 /** Lines of a metadata file from one offset to before another. */
@@ -70,37 +77,21 @@ export interface MetadataRange {
 
 /**
  * Entries of a `metadata.ndjson` in their order, as a stream.
- * @throws StorageError `SnapshotDamaged` for a path that leads elsewhere, or lines that are out of order
+ * @throws StorageError `SnapshotDamaged` for a line that is none, a path that leads elsewhere, and entries out of order or
+ *   below what is no directory
  */
-export function* readEntries(file: string, range: MetadataRange = { start: 0, end: Infinity }): Generator<ReadEntry> {
-  const descriptor = blaming('source', file, () => fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK));
-  let last = '';
+export function* readEntries(file: string, range: MetadataRange = { start: 0, end: Infinity }): Generator<ReadEntry, undefined> {
+  const descriptor = openMetadata(file);
+  const order = new SoundOrder();
   try {
-    for (const { line, offset } of splitLines(descriptor, range.start)) {
+    for (const { value: entry, offset } of ownLines(descriptor, file, metadata, range.start)) {
       if (offset >= range.end) return;
-      const read = readLine(line, offset, file);
-      if (read.key <= last) throw new StorageError('SnapshotDamaged', 'source', file, `${file} is damaged: its lines are not in order`);
-      last = read.key;
-      yield read;
+      const path = fromJsonPath(entry.path);
+      const key = orderKey(path);
+      if (!order.accepts(key, entry.type === 'directory' || entry.state === 'failed')) throw damagedRecord(file, `has entries out of order in the line at byte ${offset}`);
+      yield { path, key, offset, entry };
     }
   } finally {
     fs.closeSync(descriptor);
   }
-}
-
-function readLine(line: string, offset: number, file: string): ReadEntry {
-  try {
-    const entry = parseJson(line) as SnapshotEntry;
-    const path = isJsonPath(entry.path) ? fromJsonPath(entry.path) : '';
-    const key = orderKey(path);
-    if (!path.includes('\0') && isInside(key)) return { path, key, offset, entry };
-  } catch (error) {
-    if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
-  }
-  throw new StorageError('SnapshotDamaged', 'source', file, `${file} is damaged: its line at byte ${offset} is no entry of a snapshot`);
-}
-
-/** Absolute, and without parts that lead elsewhere. The key has NUL where the path has a slash, and a path has no NUL. */
-function isInside(key: string): boolean {
-  return key === '\0' || (key.startsWith('\0') && !key.includes('\0\0') && !key.endsWith('\0') && !key.includes('\0.\0') && !key.includes('\0..\0') && !key.endsWith('\0.') && !key.endsWith('\0..'));
 }

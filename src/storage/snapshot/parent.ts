@@ -1,7 +1,7 @@
 import type { FileEntry } from './entry';
 import type { Found } from './walk';
 import { openSnapshot, type ReadEntry } from './metadata';
-import { StorageError } from '../errors';
+import { isErrno } from '../errors';
 import { readRecord, snapshotNames } from './snapshot-record';
 
 /** Whose snapshots belong together: the parent of a snapshot is one of the same host and sources. */
@@ -15,7 +15,7 @@ export interface SnapshotGroup {
  * failed in it has no digest, and so cannot pass for unchanged.
  */
 export class Parent {
-  private readonly entries: Generator<ReadEntry>;
+  private readonly entries: Generator<ReadEntry, undefined>;
   private current: ReadEntry | undefined;
 
   private constructor(
@@ -33,8 +33,7 @@ export class Parent {
         const { host, sources } = readRecord(repository, name);
         if (host === group.host && JSON.stringify(sources) === JSON.stringify(group.sources)) return new Parent(name, repository);
       } catch (error) {
-        // One that is damaged is no help, and its removal since the names were read no harm.
-        if (!(error instanceof StorageError) || !['SnapshotDamaged', 'SnapshotNotFound', 'ENOENT'].includes(error.code)) throw error;
+        if (!isNoHelp(error)) throw error;
       }
     }
     return undefined;
@@ -53,9 +52,18 @@ export class Parent {
   }
 
   private advance(): void {
-    const next = this.entries.next();
-    this.current = next.done === true ? undefined : next.value;
+    try {
+      this.current = this.entries.next().value;
+    } catch (error) {
+      if (!isNoHelp(error)) throw error;
+      this.current = undefined;
+    }
   }
+}
+
+/** One that is damaged says nothing of the files to come, and its removal since the names were read is no harm: the sources are there. */
+function isNoHelp(error: unknown): boolean {
+  return isErrno(error, 'SnapshotDamaged', 'SnapshotNotFound', 'RepositoryUnsupported', 'SourceNotCanonical', 'ENOENT');
 }
 
 /**

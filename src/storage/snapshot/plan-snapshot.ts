@@ -1,15 +1,16 @@
 import { ChunkedLinesWriter } from '../batch/chunked-lines';
-import { Draft } from '../batch/draft';
-import { planOnce } from '../batch/plan-once';
+import type { ProvedPlan } from '../batch/plan-digests';
+import { planOnce, type WrittenPlan } from '../batch/plan-once';
 import type { RunLocation } from '../batch/run-directory';
 import type { TransferControl } from '../control';
 import { StorageError, type Side } from '../errors';
 import { pathText, toJsonPath, type PathBytes } from '../path-bytes';
-import { modeText, type FailedEntry } from './entry';
+import { modeText } from './entry';
 import { orderKey } from './entry-order';
 import { dataDirectory, makeDataDirectories } from './incoming-data';
 import { isUnchanged, Parent } from './parent';
-import { fileLine, TREE, type TreeEntry } from './snapshot-plan';
+import { plannedSnapshot, type PlanFailure, type PlannedSnapshot } from './planned-snapshot';
+import { fileLine, type TreeEntry } from './snapshot-plan';
 import { distinctSources, isVanished, walk, type Found, type LeftOut, type NotFound, type WalkRequest } from './walk';
 
 export interface SnapshotPlanRequest extends WalkRequest {
@@ -17,31 +18,6 @@ export interface SnapshotPlanRequest extends WalkRequest {
   readonly host: string;
   /** Read every file, whatever the parent knows of it. */
   readonly rehash: boolean;
-}
-
-/** A failure for people, and for telling its type. */
-export interface PlanFailure {
-  readonly path: string;
-  readonly failure: FailedEntry['failure'];
-}
-
-/** What a plan came to; kept beside it. */
-export interface PlannedSnapshot {
-  /** Of these there are lines in chunks. */
-  readonly files: number;
-  readonly sizeBytes: number;
-  readonly chunks: number;
-  readonly failed: number;
-  /** How many of which. */
-  readonly failureCounts: readonly { readonly code: string; readonly side: Side; readonly count: number }[];
-  /** The first few. */
-  readonly failures: readonly PlanFailure[];
-  readonly vanished: number;
-  readonly excluded: number;
-  readonly leftOut: readonly string[];
-  readonly parent: string | null;
-  /** As they were walked through: none below another. */
-  readonly sources: readonly string[];
 }
 
 /** An unchanged file is a link and a line of metadata: a tenth of a copy or less. */
@@ -59,14 +35,14 @@ const MOST_LEFT_OUT = 20;
  * it, and everything else in a list of its own; then makes the directories for the copies. The first plan counts.
  * @throws StorageError `SourceNotFound` when none of the sources is there, `StagingRevoked`, `Cancelled`, errno names
  */
-export function planSnapshot(request: SnapshotPlanRequest, control: TransferControl): PlannedSnapshot {
+export function planSnapshot(request: SnapshotPlanRequest, control: TransferControl): ProvedPlan<PlannedSnapshot> {
   const { location } = request;
-  const planned = planOnce(location, (draft) => writePlan({ ...request, sources: distinctSources(request.sources) }, draft, control));
+  const planned = planOnce(location, plannedSnapshot, (draft) => writePlan({ ...request, sources: distinctSources(request.sources) }, draft, control));
   makeDataDirectories(location, control);
   return planned;
 }
 
-function writePlan(request: SnapshotPlanRequest, draft: string, control: TransferControl): PlannedSnapshot {
+function writePlan(request: SnapshotPlanRequest, draft: string, control: TransferControl): WrittenPlan<PlannedSnapshot> {
   const sources = request.sources.map(({ path }) => path);
   const parent = Parent.find(request.location.destination, { host: request.host, sources });
   const writer = new SnapshotPlanWriter(draft, parent, request.rehash, Buffer.byteLength(dataDirectory({ ...request.location, handle: undefined })));
@@ -77,7 +53,8 @@ function writePlan(request: SnapshotPlanRequest, draft: string, control: Transfe
       control.finishFile();
     }
     if (writer.isEmpty) throw new StorageError('ENOENT', 'source', sources.join(', '), `There is nothing to back up: none of ${sources.map(pathText).join(', ')} can be read`);
-    return { ...writer.close(), excluded: leftOut.excluded, leftOut: leftOut.paths.slice(0, MOST_LEFT_OUT), parent: parent?.name ?? null, sources };
+    const { parts, ...counts } = writer.close();
+    return { planned: { ...counts, excluded: leftOut.excluded, leftOut: leftOut.paths.slice(0, MOST_LEFT_OUT), parent: parent?.name ?? null, sources }, parts };
   } finally {
     writer.abandon();
     parent?.close();
@@ -86,7 +63,7 @@ function writePlan(request: SnapshotPlanRequest, draft: string, control: Transfe
 
 class SnapshotPlanWriter {
   private readonly files: ChunkedLinesWriter;
-  private readonly tree: Draft;
+  private readonly tree: ChunkedLinesWriter;
   private readonly firstNames = new Map<string, { readonly path: PathBytes; readonly file: number }>();
   private readonly failures: PlanFailure[] = [];
   private readonly failureCounts = new Map<string, { code: string; side: Side; count: number }>();
@@ -101,7 +78,7 @@ class SnapshotPlanWriter {
     private readonly prefixBytes: number,
   ) {
     this.files = new ChunkedLinesWriter(directory);
-    this.tree = new Draft(directory, TREE);
+    this.tree = new ChunkedLinesWriter(directory, 'tree');
   }
 
   /** Nothing was found but what could not be looked at, and the directories above. */
@@ -116,14 +93,15 @@ class SnapshotPlanWriter {
     else this.addOther(found);
   }
 
-  close(): Pick<PlannedSnapshot, 'files' | 'sizeBytes' | 'chunks' | 'failed' | 'failureCounts' | 'failures' | 'vanished'> {
-    this.tree.close();
-    return { ...this.counts, failures: this.failures, failureCounts: [...this.failureCounts.values()], chunks: this.files.close() };
+  close(): Pick<PlannedSnapshot, 'files' | 'sizeBytes' | 'chunks' | 'failed' | 'failureCounts' | 'failures' | 'vanished'> & Pick<WrittenPlan<PlannedSnapshot>, 'parts'> {
+    const tree = this.tree.close();
+    const files = this.files.close();
+    return { ...this.counts, failures: this.failures, failureCounts: [...this.failureCounts.values()], chunks: files.chunks, parts: { plan: files.sha256, tree: tree.sha256 } };
   }
 
   abandon(): void {
     this.files.abandon();
-    this.tree.discard();
+    this.tree.abandon();
   }
 
   private addFile(found: Found): void {
@@ -169,7 +147,7 @@ class SnapshotPlanWriter {
   }
 
   private addLine(line: TreeEntry): void {
-    this.tree.add({ at: this.counts.files, ...line });
+    this.tree.add(JSON.stringify({ at: this.counts.files, ...line }), 0);
   }
 }
 

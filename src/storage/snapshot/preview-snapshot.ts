@@ -2,7 +2,7 @@ import type { TransferControl } from '../control';
 import { pathText } from '../path-bytes';
 import { orderKey } from './entry-order';
 import { isUnchanged, Parent } from './parent';
-import type { PlanFailure } from './plan-snapshot';
+import type { PlanFailure } from './planned-snapshot';
 import { distinctSources, isVanished, walk, type Found, type LeftOut, type NotFound, type WalkRequest } from './walk';
 
 export interface PreviewRequest extends WalkRequest {

@@ -2,12 +2,13 @@ import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { OWN_DIRECTORY } from '../../core/names';
-import { parseJson } from '../../core/parse-json';
 import { inParent, OpenDirectory, using } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
 import { lstatIfPresent } from '../file-stat';
 import { MARK_NAME, markOf, refuseNested } from '../inside-repository';
 import { makeOwnDirectory, makeTrusted } from '../make-directory';
+import { parseRecord, readOwnFile, type OwnRecord } from '../records/own-file';
+import { objectOf, oneOf, text } from '../records/shape';
 
 /** The mark of a repository, in `.file-backup/repository.json`. */
 export interface Repository {
@@ -22,6 +23,14 @@ export const FORMAT_VERSION = 1;
 /** Names in a repository's own directory. */
 const INCOMING = 'incoming';
 const REMOVED = 'removed';
+
+const mark: OwnRecord<Repository> = {
+  side: 'destination',
+  maxBytes: 64 * 1024,
+  shape: objectOf<Repository>({ formatVersion: oneOf(FORMAT_VERSION), id: text(100), createdAt: text(40) }),
+  refuse: (path, why) => new StorageError('RepositoryUnsupported', 'destination', path, `The mark of a repository, ${path}, cannot be read: it ${why}`),
+  format: { version: FORMAT_VERSION, refuse: (path, found) => new StorageError('RepositoryUnsupported', 'destination', path, `The repository of ${path} has format version ${found}; this program knows ${FORMAT_VERSION}`) },
+};
 
 /** Where snapshots are written before they are published. */
 export function incomingDirectory(repository: string): string {
@@ -70,20 +79,19 @@ function requireEmpty(directory: OpenDirectory, path: string): void {
 
 /** @throws StorageError `RepositoryNotFound`, `RepositoryUnsupported`, errno names */
 export function readRepository(path: string): Repository {
-  const mark = blaming('destination', path, () => readMark(path));
-  if (mark === undefined) {
-    throw new StorageError('RepositoryNotFound', 'destination', path, `There is no repository in ${path}`);
-  }
-  if (mark.formatVersion === FORMAT_VERSION) return mark;
-  throw new StorageError('RepositoryUnsupported', 'destination', path, `Repository ${path} has ${Number.isInteger(mark.formatVersion) ? `format version ${mark.formatVersion}` : 'no format version'}; this program knows ${FORMAT_VERSION}`);
+  const found = readMark(path);
+  if (found === undefined) throw new StorageError('RepositoryNotFound', 'destination', path, `There is no repository in ${path}`);
+  return found;
 }
 
+/** Nothing on the way to it may be a link: what it says must be said here. */
 function readMark(path: string): Repository | undefined {
+  const directory = join(path, OWN_DIRECTORY);
   try {
-    return parseJson(fs.readFileSync(markOf(path), 'utf8')) as Repository;
+    const data = using(OpenDirectory.look(path, directory, 'destination'), (own) => readOwnFile(own.entry(MARK_NAME), mark, markOf(path)));
+    return data && parseRecord(data.toString('utf8'), markOf(path), mark);
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    if (error instanceof SyntaxError) throw new StorageError('RepositoryUnsupported', 'destination', path, `The mark of repository ${path} cannot be read: ${error.message}`, {}, { cause: error });
     throw error;
   }
 }

@@ -1,9 +1,10 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import type { JournalSums } from '../../core/journal-sums';
 import { withDraft } from '../batch/draft';
 import { requireSynced } from '../batch/group-sync';
 import { requireOwner, type RunOwner } from '../batch/open-run';
-import { readPlanned } from '../batch/plan-once';
+import { readPlanned } from '../batch/plan-digests';
 import { removeRun } from '../batch/remove-run';
 import { runDirectory, type RunLocation } from '../batch/run-directory';
 import { inRun } from '../batch/run-mark';
@@ -11,7 +12,7 @@ import type { TransferControl } from '../control';
 import { inDirectory, syncDirectory, type OpenDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
 import { dataDirectory, incomingSnapshot } from './incoming-data';
-import type { PlannedSnapshot } from './plan-snapshot';
+import { plannedSnapshot } from './planned-snapshot';
 import { FORMAT_VERSION, incomingDirectory } from './repository';
 import { writeEntries } from './write-entries';
 import { readRecord, recordText, snapshotEntries, type SnapshotRecord } from './snapshot-record';
@@ -23,6 +24,8 @@ export interface SealSnapshotRequest {
   readonly location: RunLocation;
   readonly owner: RunOwner;
   readonly facts: SnapshotFacts;
+  /** What history knows of the run's journals. */
+  readonly known?: JournalSums;
   /** Sync each directory by itself: where syncing the file system at once cannot be trusted. */
   readonly syncEach: boolean;
   readonly isVerified: boolean;
@@ -31,8 +34,8 @@ export interface SealSnapshotRequest {
 /**
  * Completes a snapshot whose chunks are all done: everything that is no file, metadata, checksums and record; makes it
  * durable, and publishes it by one rename. Repeated, it answers what was published.
- * @throws StorageError `NotOwnRun`, `DestinationGone`,
- *   `DestinationError`, `Cancelled`, errno names
+ * @throws StorageError `PermissionDenied` unless the run belongs to the workflow of the facts, `DestinationGone`,
+ *   `DestinationError`, `RunAltered`, `Cancelled`, errno names
  */
 export function sealSnapshot(request: SealSnapshotRequest, control: TransferControl): SnapshotRecord {
   const { location } = request;
@@ -86,7 +89,7 @@ function writeRecord(request: SealSnapshotRequest, control: TransferControl): Sn
   const { location, owner, facts, isVerified } = request;
   const run = runDirectory(location);
   requireOwner(location, owner);
-  const planned = readPlanned<PlannedSnapshot>(location);
+  const planned = readPlanned(location, plannedSnapshot);
   if (planned === undefined) throw new StorageError('StagingRevoked', 'destination', location.destination, `The plan of the run in ${location.destination} is gone`);
   const { sums, ...written } = writeEntries(request, planned, control);
   const { sources, parent, leftOut } = planned;

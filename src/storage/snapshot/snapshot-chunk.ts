@@ -4,12 +4,13 @@ import { giveUpIfIll } from '../batch/backup-chunk';
 import type { ChunkTask } from '../batch/chunk';
 import { isScarce } from '../batch/free-space';
 import { requireSynced } from '../batch/group-sync';
-import { journalBody, writeJournal, type ChunkReport } from '../batch/journal';
+import { journalPath, requireJournal, type ChunkReport } from '../batch/journal';
 import { OpenDirectories } from '../batch/open-directories';
 import { requireOwner } from '../batch/open-run';
-import { readPlanned } from '../batch/plan-once';
+import { readPlanned } from '../batch/plan-digests';
 import { runDirectory, runEntries, type RunLocation } from '../batch/run-directory';
 import { inTask } from '../batch/run-mark';
+import { journalBody, writeJournal } from '../batch/write-journal';
 import type { TransferControl } from '../control';
 import { blaming, isErrno, StorageError } from '../errors';
 import { fromJsonPath, pathText } from '../path-bytes';
@@ -17,9 +18,9 @@ import { readBackFrom, whereToRead, type ReadFrom } from '../read-back';
 import { namesIn } from '../entries';
 import { removeFlat } from '../remove-tree';
 import { dataDirectory, dataPath } from './incoming-data';
-import type { PlannedSnapshot } from './plan-snapshot';
+import { plannedSnapshot } from './planned-snapshot';
 import { SnapshotFile } from './snapshot-file';
-import { checksumsOf, journalEntries, readSnapshotJournal, snapshotReport, type SnapshotJournal, type SnapshotJournalEntry, type SnapshotOutcome } from './snapshot-journal';
+import { checksumsOf, journalEntries, readSnapshotJournal, snapshotOutcome, snapshotReport, type SnapshotJournal, type SnapshotJournalEntry, type SnapshotOutcome } from './snapshot-journal';
 import { readPlannedFiles } from './snapshot-plan';
 import { snapshotEntries } from './snapshot-record';
 import { stageFileOfSnapshot, type SnapshotStage } from './stage-file-of-snapshot';
@@ -28,7 +29,7 @@ import { stageFileOfSnapshot, type SnapshotStage } from './stage-file-of-snapsho
  * Takes one chunk of files into a snapshot that is being made: links what is unchanged, copies the rest aside, makes it
  * durable at once, reads it back, and writes the journal. Only what the journal names gets into its place, so that of two
  * attempts at once one alone counts; what is missing there after a crash is put there by whoever comes next.
- * @throws StorageError `NotOwnRun`, `StagingRevoked`, `Cancelled`, what made the destination ill, errno names of the run's own files
+ * @throws StorageError `NotOwnRun`, `StagingRevoked`, `RunAltered`, `Cancelled`, what made the destination ill, errno names of the run's own files
  */
 export function snapshotChunk(task: ChunkTask, control: TransferControl): ChunkReport {
   return inTask(task, (opened) => takeIn(opened, control));
@@ -38,6 +39,7 @@ function takeIn(task: ChunkTask, control: TransferControl): ChunkReport {
   const { location, syncEach } = task.settings;
   requireOwner(location, task.owner);
   const before = readSnapshotJournal(location, task.chunk);
+  requireJournal(task, before);
   if (before !== undefined) putInPlace(location, before);
   if (before !== undefined && before.outcome.pass >= task.pass) return snapshotReport(before);
   const files = readPlannedFiles(location, task.chunk).map((planned) => new SnapshotFile(planned));
@@ -46,8 +48,8 @@ function takeIn(task: ChunkTask, control: TransferControl): ChunkReport {
   if (!syncEach && files.some(({ staged }) => staged !== undefined)) requireSynced(location, control);
   const verifiedFrom = verifyAll(task, files, control);
   const own = journalOf(task, files, verifiedFrom, [...notKept]);
-  const isFirst = writeJournal(location, task.chunk, own.outcome, Buffer.concat([own.lines, own.checksums]));
-  const journal = isFirst ? own : readSnapshotJournal(location, task.chunk);
+  const { isFirst, tag } = writeJournal(location, task.chunk, { outcome: own.outcome, shape: snapshotOutcome, body: Buffer.concat([own.lines, own.checksums]) });
+  const journal = isFirst ? { ...own, tag } : readSnapshotJournal(location, task.chunk);
   if (!isFirst) discardAttempt(task);
   if (journal === undefined) throw new StorageError('StagingRevoked', 'destination', location.destination, `The journal of the run in ${location.destination} is gone`);
   putInPlace(location, journal);
@@ -56,7 +58,7 @@ function takeIn(task: ChunkTask, control: TransferControl): ChunkReport {
 
 function stageAll(task: ChunkTask, files: readonly SnapshotFile[], before: SnapshotJournal | undefined, control: TransferControl): Set<string> {
   const { location } = task.settings;
-  const { parent } = readPlanned<PlannedSnapshot>(location) ?? { parent: null };
+  const { parent } = readPlanned(location, plannedSnapshot) ?? { parent: null };
   const stage: SnapshotStage = {
     task,
     data: dataDirectory(location),
@@ -102,9 +104,10 @@ function verifyAll(task: ChunkTask, files: readonly SnapshotFile[], control: Tra
 }
 
 function journalOf(task: ChunkTask, files: readonly SnapshotFile[], verifiedFrom: ReadFrom | null, notKept: readonly string[]): SnapshotJournal {
+  const { location } = task.settings;
   const entries = files.map((file) => file.journalEntry());
   const lines = journalBody(entries);
-  return { outcome: { ...outcomeOf(task, files, entries), verifiedFrom, notKept, attemptName: task.attemptName, entriesBytes: lines.length }, lines, checksums: checksumsOf(entries) };
+  return { outcome: { ...outcomeOf(task, files, entries), verifiedFrom, notKept, attemptName: task.attemptName, entriesBytes: lines.length }, lines, checksums: checksumsOf(entries), tag: undefined, path: journalPath(location, task.chunk) };
 }
 
 function outcomeOf(task: ChunkTask, files: readonly SnapshotFile[], entries: readonly SnapshotJournalEntry[]): Omit<SnapshotOutcome, 'verifiedFrom' | 'notKept' | 'attemptName' | 'entriesBytes'> {

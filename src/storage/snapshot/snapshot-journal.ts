@@ -1,10 +1,14 @@
-import { parseJson } from '../../core/parse-json';
 import type { ChunkOutcome } from '../batch/chunk';
-import { readLines, type ChunkReport, type FailedEntry as ReportedFailure } from '../batch/journal';
+import { parseEach, readJournal, type ChunkReport, type FailedEntry as ReportedFailure } from '../batch/journal';
+import { outcomeFields } from '../batch/journal-shape';
 import type { RunLocation } from '../batch/run-directory';
+import { alteredRun } from '../batch/run-proof';
 import { fromJsonPath, pathText, type JsonPath } from '../path-bytes';
+import { absoluteBelowRoot } from '../records/fields';
+import { arrayOf, objectOf, oneOf, text, wholeNumber, type Shape } from '../records/shape';
 import { checksumLine } from './checksum-line';
 import type { FailedEntry, FileEntry } from './entry';
+import { failedEntry, fileEntry } from './entry-shape';
 import { dataPath } from './incoming-data';
 import { snapshotEntries } from './snapshot-record';
 
@@ -34,23 +38,43 @@ export interface SnapshotJournal {
   readonly outcome: SnapshotOutcome;
   readonly lines: Buffer;
   readonly checksums: Buffer;
+  /** What proves it; undefined in a run that has no proof. */
+  readonly tag: string | undefined;
+  readonly path: string;
 }
 
-/** Undefined when the chunk is not done. */
+/** Copies are looked for in the attempt's directory, which is removed then: a name, and nothing that leads elsewhere. */
+const attemptName = text(1100, /^[\w-]+$/);
+
+export const snapshotOutcome: Shape<SnapshotOutcome> = objectOf<SnapshotOutcome>({
+  ...outcomeFields,
+  attemptName,
+  entriesBytes: wholeNumber(),
+  newFiles: wholeNumber(),
+  vanished: wholeNumber(),
+  notKept: arrayOf(text(100), 100),
+});
+
+const vanishedEntry = objectOf<VanishedEntry>({ path: absoluteBelowRoot, type: oneOf('file'), state: oneOf('vanished') });
+
+const entryOfJournal: Shape<SnapshotJournalEntry> = (value) => {
+  const { state } = (value ?? {}) as Partial<SnapshotJournalEntry>;
+  if (state === 'failed') return failedEntry(value);
+  return state === 'vanished' ? vanishedEntry(value) : fileEntry(value);
+};
+
+/** Undefined when the chunk is not done. @throws StorageError `RunAltered` for one that this run has not written, errno names */
 export function readSnapshotJournal(location: RunLocation, chunk: number): SnapshotJournal | undefined {
-  const found = readLines(location, chunk);
+  const found = readJournal(location, chunk, snapshotOutcome);
   if (found === undefined) return undefined;
-  const outcome = found.outcome as SnapshotOutcome;
-  return { outcome, lines: found.lines.subarray(0, outcome.entriesBytes), checksums: found.lines.subarray(outcome.entriesBytes) };
+  const { outcome, lines, tag, path } = found;
+  if (outcome.entriesBytes > lines.length) throw alteredRun(path, 'breaks off');
+  return { outcome, lines: lines.subarray(0, outcome.entriesBytes), checksums: lines.subarray(outcome.entriesBytes), tag, path };
 }
 
-/** The entries of a chunk, in the order of its plan. */
-export function journalEntries({ lines }: SnapshotJournal): SnapshotJournalEntry[] {
-  return lines
-    .toString('utf8')
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => parseJson(line) as SnapshotJournalEntry);
+/** The entries of a chunk, in the order of its plan. @throws StorageError `RunAltered` */
+export function journalEntries({ lines, path }: Pick<SnapshotJournal, 'lines' | 'path'>): SnapshotJournalEntry[] {
+  return parseEach(lines, path, entryOfJournal);
 }
 
 /** Of files that are in the snapshot. */
@@ -60,8 +84,8 @@ export function checksumsOf(entries: readonly SnapshotJournalEntry[]): Buffer {
 
 /** A chunk's journal as activities report it. */
 export function snapshotReport(journal: SnapshotJournal): ChunkReport {
-  const { outcome } = journal;
-  return { ...outcome, failed: outcome.counts.failed === 0 ? [] : journalEntries(journal).flatMap(failureAt) };
+  const { outcome, tag } = journal;
+  return { ...outcome, failed: outcome.counts.failed === 0 ? [] : journalEntries(journal).flatMap(failureAt), journalTag: tag };
 }
 
 function failureAt(entry: SnapshotJournalEntry, index: number): ReportedFailure[] {

@@ -1,11 +1,14 @@
-import * as fs from 'node:fs';
-import { join } from 'node:path';
-import { parseJson } from '../../core/parse-json';
-import { splitLines } from '../batch/lines';
-import { readChunkLines } from '../batch/chunked-lines';
-import { runDirectory, runEntries, type RunLocation } from '../batch/run-directory';
+import { readAllLines, readChunkLines } from '../batch/read-chunk-lines';
+import { alteredRun } from '../batch/run-proof';
+import type { RunLocation } from '../batch/run-directory';
 import { fromJsonPath, toJsonPath, type JsonPath, type PathBytes } from '../path-bytes';
+import { absoluteBelowRoot } from '../records/fields';
+import { parseOwn } from '../records/own-file';
+import { objectOf, oneOf, optional, wholeNumber, type Shape } from '../records/shape';
 import type { FailedEntry, FileEntry, PresentEntry } from './entry';
+import { orderKey } from './entry-order';
+import { fileEntry, otherEntry } from './entry-shape';
+import { SoundOrder } from './sound-order';
 
 /** A file of a snapshot's plan. */
 export interface PlannedFile {
@@ -27,28 +30,55 @@ export function fileLine({ path, known, isUnchanged }: PlannedFile): string {
   return JSON.stringify(line);
 }
 
-/** The files of one chunk. */
+const fileLineShape = objectOf<FileLine>({ p: absoluteBelowRoot, k: optional(fileEntry), u: optional(oneOf(true)) });
+
+/** The files of one chunk. @throws StorageError `RunAltered`, errno names */
 export function readPlannedFiles(location: RunLocation, chunk: number): PlannedFile[] {
-  return readChunkLines(location, chunk).lines.map((line) => {
-    const { p, k, u } = parseJson(line) as FileLine;
+  const { lines, path } = readChunkLines(location, chunk);
+  return lines.map((line) => {
+    const { p, k, u } = parseOwn(line, fileLineShape, (why) => alteredRun(path, `${why} in a line`));
     return { path: fromJsonPath(p), known: k, isUnchanged: u === true };
   });
 }
 
-/** What has no bytes of its own: entries that are no files, and further names of files that have several, with the number of the file. */
-export type TreeEntry = { readonly entry: Exclude<PresentEntry, FileEntry> | FailedEntry } | { readonly name: JsonPath; readonly first: JsonPath; readonly firstFile: number };
+interface OtherEntry {
+  readonly entry: Exclude<PresentEntry, FileEntry> | FailedEntry;
+}
 
-/** A line of `tree.ndjson`, in the order of the walk, with the number of files before it. */
+interface FurtherName {
+  readonly name: JsonPath;
+  readonly first: JsonPath;
+  readonly firstFile: number;
+}
+
+/** What has no bytes of its own: entries that are no files, and further names of files that have several, with the number of the file. */
+export type TreeEntry = OtherEntry | FurtherName;
+
+/** A line of the plan's tree, in the order of the walk, with the number of files before it. */
 export type TreeLine = TreeEntry & { readonly at: number };
 
-/** Name of that list beside the plan of the files. */
-export const TREE = 'tree.ndjson';
+const at = wholeNumber();
+const otherLine: Shape<TreeLine> = objectOf<OtherEntry & { readonly at: number }>({ at, entry: otherEntry });
+const furtherLine: Shape<TreeLine> = objectOf<FurtherName & { readonly at: number }>({ at, name: absoluteBelowRoot, first: absoluteBelowRoot, firstFile: wholeNumber() });
 
-export function* readTree(location: RunLocation): Generator<TreeLine> {
-  const descriptor = fs.openSync(join(runDirectory(location), runEntries.plan, TREE), 'r');
-  try {
-    for (const { line } of splitLines(descriptor)) yield parseJson(line) as TreeLine;
-  } finally {
-    fs.closeSync(descriptor);
+const treeLine: Shape<TreeLine> = (value) => (typeof value === 'object' && value !== null && 'entry' in value ? otherLine : furtherLine)(value);
+
+/**
+ * What the walk met beside files, in its order.
+ * @throws StorageError `RunAltered` also for entries out of order or below what is no directory: what is made of the tree
+ *   goes by paths
+ */
+export function* readTree(location: RunLocation): Generator<TreeLine, undefined> {
+  const order = new SoundOrder();
+  let files = 0;
+  for (const { lines, path } of readAllLines(location, 'tree')) {
+    for (const json of lines) {
+      const line = parseOwn(json, treeLine, (why) => alteredRun(path, `${why} in a line`));
+      const isDirectory = 'entry' in line && (line.entry.type === 'directory' || line.entry.state === 'failed');
+      const key = orderKey(fromJsonPath('entry' in line ? line.entry.path : line.name));
+      if (line.at < files || !order.accepts(key, isDirectory)) throw alteredRun(path, 'has entries out of order');
+      files = line.at;
+      yield line;
+    }
   }
 }

@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { parseJson } from '../../core/parse-json';
 import { parseSnapshotName } from '../../core/snapshot-name';
+import { inDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
+import { parseRecord, readOwnFile, type OwnRecord } from '../records/own-file';
+import { FORMAT_VERSION } from './repository';
+import { snapshotRecord, type SelfDigested } from './record-shape';
 
 /** Names inside a published snapshot. Nothing else is in one. */
 export const snapshotEntries = { data: 'data', checksums: 'SHA256SUMS', metadata: 'metadata.ndjson', record: 'snapshot.json' } as const;
@@ -73,39 +76,43 @@ export function recordText(record: SnapshotRecord): string {
   return `${JSON.stringify({ ...record, sha256 }, null, 2)}\n`;
 }
 
+/** A file that says what is in a snapshot is not as it was written. */
+export function damagedRecord(path: string, why: string, cause?: unknown): StorageError {
+  return new StorageError('SnapshotDamaged', 'source', path, `${path} is damaged: it ${why}`, {}, { cause });
+}
+
+const record: OwnRecord<SelfDigested> = {
+  side: 'source',
+  maxBytes: 16 * 1024 * 1024,
+  shape: snapshotRecord,
+  refuse: damagedRecord,
+  format: { version: FORMAT_VERSION, refuse: (path, found) => new StorageError('RepositoryUnsupported', 'source', path, `Snapshot ${path} has format version ${found}; this program knows ${FORMAT_VERSION}`) },
+};
+
 /**
  * Reads the record of a published snapshot.
- * @throws StorageError `SnapshotNotFound`, `SnapshotDamaged` when it does not agree with its own digest, errno names
+ * @throws StorageError `SnapshotNotFound`, `SnapshotDamaged` when it is ill-typed or does not agree with its own digest,
+ *   `RepositoryUnsupported` for a later format, `SourceNotCanonical` for a link in place of the snapshot, errno names
  */
 export function readRecord(repository: string, name: string): SnapshotRecord {
-  const path = join(repository, name, snapshotEntries.record);
-  return blaming('source', path, () => parseRecord(readText(path), path, name));
+  const directory = join(repository, name);
+  const path = join(directory, snapshotEntries.record);
+  const data = ifPresent(() => inDirectory(repository, directory, 'source', (snapshot) => readOwnFile(snapshot.entry(snapshotEntries.record), record, path)));
+  if (data === undefined) throw new StorageError('SnapshotNotFound', 'source', path, `There is no snapshot at ${path}`);
+  const written = data.toString('utf8');
+  const found: SnapshotRecord & { sha256?: string } = parseRecord(written, path, record);
+  delete found.sha256;
+  if (recordText(found) !== written || found.name !== name) throw damagedRecord(path, 'does not agree with its own digest');
+  return found;
 }
 
-function readText(path: string): string {
+function ifPresent<T>(calls: () => T): T | undefined {
   try {
-    // Not through a link: a repository is not to be trusted.
-    const descriptor = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
-    try {
-      return fs.readFileSync(descriptor, 'utf8');
-    } finally {
-      fs.closeSync(descriptor);
-    }
+    return calls();
   } catch (error) {
-    if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
-    throw new StorageError('SnapshotNotFound', 'source', path, `There is no snapshot at ${path}`, {}, { cause: error });
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw error;
   }
-}
-
-function parseRecord(text: string, path: string, name: string): SnapshotRecord {
-  try {
-    const record = parseJson(text) as SnapshotRecord & { sha256?: string };
-    delete record.sha256;
-    if (recordText(record) === text && record.name === name) return record;
-  } catch (error) {
-    if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
-  }
-  throw new StorageError('SnapshotDamaged', 'source', path, `${path} is damaged: it does not agree with its own digest`);
 }
 
 /** Names of all published snapshots, oldest first. */

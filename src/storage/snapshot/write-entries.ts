@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import type { JournalSums } from '../../core/journal-sums';
+import { JournalCheck } from '../batch/journal-check';
 import { runDirectory, type RunLocation } from '../batch/run-directory';
 import type { TransferControl } from '../control';
 import { StorageError } from '../errors';
@@ -8,7 +10,7 @@ import { withDigestedDrafts, type DigestedDraft } from './digested-draft';
 import type { FileEntry, SnapshotEntry } from './entry';
 import { dataDirectory, dataPath } from './incoming-data';
 import { EntryPlacer } from './place-entries';
-import type { PlannedSnapshot } from './plan-snapshot';
+import type { PlannedSnapshot } from './planned-snapshot';
 import { putInPlace } from './snapshot-chunk';
 import { readSnapshotJournal, type SnapshotJournal, type SnapshotOutcome } from './snapshot-journal';
 import { ChunkLines, LinkedFiles, treeEntry } from './snapshot-lines';
@@ -18,14 +20,18 @@ import { snapshotEntries, type SnapshotCounts, type SnapshotRecord } from './sna
 export interface WriteRequest {
   readonly location: RunLocation;
   readonly syncEach: boolean;
+  /** What history knows of the run's journals. */
+  readonly known?: JournalSums;
 }
 
 /**
  * Writes the metadata and checksums of a snapshot whose chunks are done, from their journals and the plan's tree, as a
  * stream; makes what no chunk makes; and does what an interrupted attempt at a chunk has left undone.
+ * @throws StorageError `RunAltered` when plan or journals are not the run's, errno names
  */
-export function writeEntries({ location, syncEach }: WriteRequest, planned: PlannedSnapshot, control: TransferControl) {
+export function writeEntries({ location, syncEach, known }: WriteRequest, planned: PlannedSnapshot, control: TransferControl) {
   const sums = new SnapshotSums(planned);
+  const check = new JournalCheck(location, known, planned.chunks);
   const names = [snapshotEntries.metadata, snapshotEntries.checksums].map((name) => join('snapshot', name)) as [string, string];
   const digests = withDigestedDrafts(runDirectory(location), names, (metadata, checksums) => {
     const merge = new EntryMerge(location, new EntryPlacer(dataDirectory(location), syncEach), sums, metadata, checksums);
@@ -33,11 +39,13 @@ export function writeEntries({ location, syncEach }: WriteRequest, planned: Plan
       control.throwIfCancelled();
       const journal = readSnapshotJournal(location, chunk);
       if (journal === undefined) throw new StorageError('DestinationError', 'destination', location.destination, `The journal of chunk ${chunk + 1} of the run in ${location.destination} is gone`);
+      check.pass(chunk, journal.tag);
       putInPlace(location, journal);
       sums.addChunk(journal.outcome);
       merge.addChunk(journal);
       control.moved(1);
     }
+    check.end();
     merge.close();
     // GNU sha256sum takes an empty list for an error.
     return { metadataSha256: metadata.close(), checksumsSha256: checksums.isEmpty ? null : checksums.close() };

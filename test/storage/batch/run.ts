@@ -38,10 +38,10 @@ export class Run {
     return { clusterId: 'cluster', namespace: 'default', workflowId: WORKFLOW_ID, runId: this.location.runId };
   }
 
-  plan(sources: readonly string[], layout: Layout = 'flat'): void {
+  plan(sources: readonly string[], layout: Layout = 'flat'): string | undefined {
     const { owner } = this;
     openRun({ location: this.location, owner, ground: inspectRun(this.location), needsHardLinks: this.rollBack });
-    planBatch({ location: this.location, owner, list: { sources }, layout, rehash: false }, this.control);
+    return planBatch({ location: this.location, owner, list: { sources }, layout, rehash: false }, this.control).planSha256;
   }
 
   /** A further attempt at the chunk, in the first pass or a later one. */

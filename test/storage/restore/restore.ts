@@ -2,13 +2,15 @@ import { createHash, randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import type { ChunkTask } from '../../../src/storage/batch/chunk';
+import type { ProvedPlan } from '../../../src/storage/batch/plan-digests';
 import type { ChunkReport } from '../../../src/storage/batch/journal';
 import { inspectRun, openRun, type RunGround, type RunOwner } from '../../../src/storage/batch/open-run';
 import type { RunLocation } from '../../../src/storage/batch/run-directory';
 import { TransferControl } from '../../../src/storage/control';
 import type { SnapshotEntry } from '../../../src/storage/snapshot/entry';
 import { closeRestore } from '../../../src/storage/snapshot/restore/close-restore';
-import { finishRestore, type FinishedRestore } from '../../../src/storage/snapshot/restore/finish-restore';
+import { finishRestore } from '../../../src/storage/snapshot/restore/finish-restore';
+import type { FinishedRestore } from '../../../src/storage/snapshot/restore/finished-restore';
 import { planRestore, type PlannedRestore } from '../../../src/storage/snapshot/restore/plan-restore';
 import { previewRestore } from '../../../src/storage/snapshot/restore/preview-restore';
 import type { Overwrite, RestoreSettings } from '../../../src/storage/snapshot/restore/request';
@@ -56,10 +58,11 @@ export class Restore {
     openRun({ location: this.location, owner: this.owner, ground: this.ground, needsHardLinks: false });
   }
 
-  plan(): PlannedRestore {
+  plan(): ProvedPlan<PlannedRestore> {
     const { location, repository, overwrite, options } = this;
-    this.planned = planRestore({ location, repositoryRoot: this.folder, repository, snapshot: options.snapshot ?? 'latest', paths: options.paths ?? [], overwrite, withOwners: options.withOwners ?? false }, this.control);
-    return this.planned;
+    const planned = planRestore({ location, repositoryRoot: this.folder, repository, snapshot: options.snapshot ?? 'latest', paths: options.paths ?? [], overwrite, withOwners: options.withOwners ?? false }, this.control);
+    this.planned = planned;
+    return planned;
   }
 
   settings(): RestoreSettings {

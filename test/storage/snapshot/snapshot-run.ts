@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { snapshotName } from '../../../src/core/snapshot-name';
 import type { ChunkTask } from '../../../src/storage/batch/chunk';
+import type { ProvedPlan } from '../../../src/storage/batch/plan-digests';
 import type { ChunkReport } from '../../../src/storage/batch/journal';
 import { inspectRun, openRun, type RunOwner } from '../../../src/storage/batch/open-run';
 import { runDirectory, type RunLocation } from '../../../src/storage/batch/run-directory';
@@ -9,7 +10,8 @@ import { TransferControl } from '../../../src/storage/control';
 import { discardSnapshot } from '../../../src/storage/snapshot/discard-snapshot';
 import type { ExcludeRules } from '../../../src/storage/snapshot/excludes';
 import { openSnapshot, type OpenSnapshot } from '../../../src/storage/snapshot/metadata';
-import { planSnapshot, type PlannedSnapshot } from '../../../src/storage/snapshot/plan-snapshot';
+import { planSnapshot } from '../../../src/storage/snapshot/plan-snapshot';
+import type { PlannedSnapshot } from '../../../src/storage/snapshot/planned-snapshot';
 import { sealSnapshot } from '../../../src/storage/snapshot/seal-snapshot';
 import { snapshotChunk } from '../../../src/storage/snapshot/snapshot-chunk';
 import type { SnapshotRecord } from '../../../src/storage/snapshot/snapshot-record';
@@ -63,7 +65,7 @@ export class SnapshotRun {
     return { clusterId: 'cluster', namespace: 'default', workflowId: WORKFLOW_ID, runId: this.location.runId };
   }
 
-  plan(): PlannedSnapshot {
+  plan(): ProvedPlan<PlannedSnapshot> {
     const { location, root, repository, options } = this;
     const { owner } = this;
     openRun({ location, owner, ground: inspectRun(location), needsHardLinks: false });

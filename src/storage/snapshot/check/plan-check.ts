@@ -81,6 +81,7 @@ function trying<T>(report: Report, directory: string, calls: () => T): T | undef
     if (!(error instanceof StorageError) || error.code === 'Cancelled') throw error;
     const path = relative(directory, error.path) || '.';
     if (error.code === 'SnapshotDamaged') report('badRecord', path, 'what its digest says', `other bytes${END}`);
+    else if (error.code === 'RepositoryUnsupported') report('badRecord', path, 'a format that this program knows', `another one${END}`);
     else if (error.code === 'SnapshotNotFound' || error.code === 'ENOENT') report('badRecord', path, 'a regular file', `nothing${END}`);
     else report('unreadable', path, 'a regular file', error.code);
     return undefined;

@@ -1,16 +1,17 @@
 import { dirname } from 'node:path';
 import type { RunGround } from '../../batch/open-run';
-import { readPlanned } from '../../batch/plan-once';
+import { planEntries, planPath, readPlanned } from '../../batch/plan-digests';
 import { emptyRun, removeRun, type RunToRemove } from '../../batch/remove-run';
 import { runEntries, runsDirectory, type RunLocation } from '../../batch/run-directory';
 import { inRun, type RunOwner } from '../../batch/run-mark';
 import { inDirectory, type OpenDirectory } from '../../directory';
 import { blaming, isErrno } from '../../errors';
+import { lstatIfPresent } from '../../file-stat';
 import { removeEmptyParents } from '../../parents';
 import { setTimes } from '../../posix';
 import { requireDestination } from '../../staging';
 import { applyAttributes, type Attributes } from './attributes';
-import type { PlannedRestore } from './plan-restore';
+import { plannedRestore } from './plan-restore';
 
 export interface CloseRequest {
   readonly location: RunLocation;
@@ -46,10 +47,13 @@ export function closeRestore({ location, owner, ground, failuresPath, rootAttrib
   });
 }
 
-/** Undefined when an earlier attempt has removed the plan. */
+/** Undefined where an earlier attempt has removed the plan, or has begun to. @throws StorageError `RunAltered` */
 function plannedAttributes(location: RunLocation): Attributes | null | undefined {
   try {
-    return inRun(location, (opened) => readPlanned<PlannedRestore>(opened)?.rootAttributes);
+    return inRun(location, (opened) => {
+      const isThere = Object.values(planEntries).every((name) => lstatIfPresent(planPath(opened, name)) !== undefined);
+      return isThere ? readPlanned(opened, plannedRestore)?.rootAttributes : undefined;
+    });
   } catch (error) {
     if (isErrno(error, 'DestinationGone')) return undefined;
     throw error;

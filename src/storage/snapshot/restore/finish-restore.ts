@@ -1,36 +1,36 @@
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { parseJson } from '../../../core/parse-json';
+import type { JournalSums } from '../../../core/journal-sums';
 import { isForgotten } from '../../batch/discard-run';
 import { withDraft } from '../../batch/draft';
 import { requireSynced } from '../../batch/group-sync';
 import { requireOwner, type RunGround } from '../../batch/open-run';
-import { runDirectory, runEntries, runPath, type RunLocation } from '../../batch/run-directory';
+import { runDirectory, runEntries, runPath } from '../../batch/run-directory';
 import { inRun, type RunOwner } from '../../batch/run-mark';
+import { readTaggedRecord, taggedRecord } from '../../batch/tagged-record';
 import { revokeRun } from '../../batch/undo-chunk';
 import type { TransferControl } from '../../control';
 import { syncDirectory } from '../../directory';
 import { unlinkIfPresent } from '../../entries';
-import { blaming, isErrno, StorageError } from '../../errors';
+import { blaming, StorageError } from '../../errors';
 import { removeTree } from '../../remove-tree';
 import type { RestoreSettings } from './request';
-import { RestoreTally, SAMPLE, type RestoreSummary } from './restore-tally';
+import { finishedRestore, type FinishedRestore } from './finished-restore';
+import { RestoreTally, SAMPLE } from './restore-tally';
 import { TreeRestorer } from './restore-tree';
-import { countFiles, FirstNames, treeItems } from './restored-files';
+import { treeItems } from './read-items';
+import { countFiles, FirstNames } from './restored-files';
 
 export interface FinishRequest {
   readonly settings: RestoreSettings;
   readonly owner: RunOwner;
   readonly ground: RunGround;
   readonly chunks: number;
+  /** What history knows of the run's journals. */
+  readonly known?: JournalSums;
   /** Nothing more is made; what is there is put right, and all else counts as skipped. */
   readonly cancelled: boolean;
-}
-
-export interface FinishedRestore extends RestoreSummary {
-  /** Names all that failed, where that is more than the sample; it stays when the run's directory is removed. */
-  readonly failuresPath: string | null;
 }
 
 /**
@@ -54,32 +54,23 @@ function finishIn(request: FinishRequest, control: TransferControl): FinishedRes
   revokeRun(location);
   // The directories and links to come may be what it was kept for.
   unlinkIfPresent(join(run, runEntries.reserve));
-  return readSummary(location) ?? withDraft(run, runEntries.failures, (failures) => {
+  return readTaggedRecord(location, runEntries.summary, finishedRestore) ?? withDraft(run, runEntries.failures, (failures) => {
     const tally = new RestoreTally(failures);
     restoreTree(request, tally, control);
     if (!syncEach) requireSynced(location, control);
     failures.close();
     const summary = tally.summary();
     const finished = { ...summary, failuresPath: summary.failed > SAMPLE ? join(runPath(location), runEntries.failures) : null };
-    withDraft(run, runEntries.summary, (draft) => draft.write(finished));
+    withDraft(run, runEntries.summary, (draft) => draft.write(taggedRecord(location, runEntries.summary, finished)));
     syncDirectory(run);
     return finished;
   });
 }
 
-function readSummary(location: RunLocation): FinishedRestore | undefined {
-  try {
-    return parseJson(fs.readFileSync(join(runDirectory(location), runEntries.summary), 'utf8')) as FinishedRestore;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  }
-}
-
-function restoreTree({ settings, chunks, cancelled }: FinishRequest, tally: RestoreTally, control: TransferControl): void {
+function restoreTree({ settings, chunks, known, cancelled }: FinishRequest, tally: RestoreTally, control: TransferControl): void {
   const { location, overwrite } = settings;
   const firstNames = new FirstNames(treeItems(location));
-  countFiles({ location, chunks, overwrite }, firstNames, tally, control);
+  countFiles({ location, chunks, overwrite, known }, firstNames, tally, control);
   const run = runDirectory(location);
   const name = `.${randomUUID()}`;
   const staging = join(run, name);

@@ -1,12 +1,12 @@
-import { join } from 'node:path';
 import { ChunkedLinesWriter } from '../../batch/chunked-lines';
-import { withDraft } from '../../batch/draft';
-import { planOnce } from '../../batch/plan-once';
-import { runDirectory, runEntries, type RunLocation } from '../../batch/run-directory';
+import type { ProvedPlan } from '../../batch/plan-digests';
+import { planOnce, type WrittenPlan } from '../../batch/plan-once';
 import type { TransferControl } from '../../control';
 import { StorageError } from '../../errors';
+import { nullable, objectOf, optional, text, wholeNumber, type Shape } from '../../records/shape';
 import { openWanted } from './open-source';
 import { areRightsLeftOut, type Attributes } from './attributes';
+import { restoredAttributes } from './attributes-shape';
 import { outsideRepositories } from './outside-repositories';
 import type { RestoreRequest } from './request';
 import { itemLine, type DirectoryItem, type TreeItem } from './restore-item';
@@ -35,12 +35,22 @@ export interface PlannedRestore {
   readonly rightsLeftOut: number;
 }
 
-const TREE = 'tree.ndjson';
+const count = wholeNumber();
 
-/** Where a plan has what is no file of its own. */
-export function treePath(location: RunLocation): string {
-  return join(runDirectory(location), runEntries.plan, TREE);
-}
+export const plannedRestore = objectOf<PlannedRestore>({
+  snapshot: text(40, /^[\w-]+$/),
+  files: count,
+  sizeBytes: count,
+  chunks: count,
+  directories: count,
+  symlinks: count,
+  fifos: count,
+  hardLinks: count,
+  skipped: count,
+  rootAttributes: nullable(restoredAttributes),
+  // Plans of earlier programs do not say it.
+  rightsLeftOut: optional(count) as Shape<number>,
+});
 
 /**
  * Plans a restore: files in chunks, and beside them everything else in the snapshot's order. Nothing else is written. The
@@ -48,8 +58,8 @@ export function treePath(location: RunLocation): string {
  * @throws StorageError `SnapshotNotFound`, `SnapshotDamaged`, `RepositoryNotFound`, `RepositoryNotTrusted`,
  *   `InvalidInput` for a path that is not in the snapshot, errno names
  */
-export function planRestore(request: RestoreRequest, control: TransferControl): PlannedRestore {
-  return planOnce(request.location, (draft) => withDraft(draft, TREE, (tree) => new Planning(request, draft, (item) => tree.add(itemLine(item)), () => tree.close()).plan(control)));
+export function planRestore(request: RestoreRequest, control: TransferControl): ProvedPlan<PlannedRestore> {
+  return planOnce(request.location, plannedRestore, (draft) => new Planning(request, draft).plan(control));
 }
 
 type Counts = { -readonly [Key in keyof PlannedRestore]: PlannedRestore[Key] };
@@ -57,17 +67,17 @@ type Counts = { -readonly [Key in keyof PlannedRestore]: PlannedRestore[Key] };
 class Planning {
   private readonly counts: Counts = { snapshot: '', files: 0, sizeBytes: 0, chunks: 0, directories: 0, symlinks: 0, fifos: 0, hardLinks: 0, skipped: 0, rootAttributes: null, rightsLeftOut: 0 };
   private readonly writer: ChunkedLinesWriter;
+  private readonly tree: ChunkedLinesWriter;
 
   constructor(
     private readonly request: RestoreRequest,
     draft: string,
-    private readonly addToTree: (item: TreeItem) => void,
-    private readonly closeTree: () => void,
   ) {
     this.writer = new ChunkedLinesWriter(draft);
+    this.tree = new ChunkedLinesWriter(draft, 'tree');
   }
 
-  plan(control: TransferControl): PlannedRestore {
+  plan(control: TransferControl): WrittenPlan<PlannedRestore> {
     const finder = new TargetFinder(this.request.location);
     try {
       const snapshot = openWanted(this.request);
@@ -86,10 +96,12 @@ class Planning {
           this.add(item);
         }
       }
-      this.closeTree();
-      return { ...this.counts, chunks: this.writer.close() };
+      const tree = this.tree.close();
+      const files = this.writer.close();
+      return { planned: { ...this.counts, chunks: files.chunks }, parts: { plan: files.sha256, tree: tree.sha256 } };
     } finally {
       this.writer.abandon();
+      this.tree.abandon();
       finder.close();
     }
   }
@@ -108,7 +120,7 @@ class Planning {
 
   private add(item: TreeItem): void {
     this.counts[countOf[item.type]] += 1;
-    this.addToTree(item);
+    this.tree.add(JSON.stringify(itemLine(item)), 0);
   }
 }
 

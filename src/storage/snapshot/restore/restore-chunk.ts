@@ -2,7 +2,6 @@ import { attemptsAt, isStagedBy } from '../../batch/attempt-directory';
 import { workOff } from '../../batch/backup-chunk';
 import type { ChunkTask, PlannedFile } from '../../batch/chunk';
 import type { ChunkFile } from '../../batch/chunk-file';
-import { readChunkLines } from '../../batch/chunked-lines';
 import { requireSpace } from '../../batch/free-space';
 import type { ChunkReport } from '../../batch/journal';
 import { openOrCreate, stageFiles, type Stage, type StagedChunk } from '../../batch/stage-files';
@@ -15,7 +14,8 @@ import { copyItem } from './copy-item';
 import { decide, type Decision, type Found } from './decide';
 import { withCopy } from './open-source';
 import type { RestoreSettings } from './request';
-import { parseItem, type FileItem } from './restore-item';
+import { readFileItems } from './read-items';
+import type { FileItem } from './restore-item';
 import { targetOf } from './target-finder';
 
 /** A file of a restore's plan, as the path of a chunk knows it. */
@@ -41,11 +41,8 @@ export function restoreChunk(task: ChunkTask<RestoreSettings>, control: Transfer
 }
 
 function stageRestore(task: ChunkTask<RestoreSettings>, control: TransferControl): StagedChunk {
-  const { sizeBytes, lines } = readChunkLines(task.settings.location, task.chunk);
-  const entries = lines.map((line): RestoreFile => {
-    const item = parseItem(line) as FileItem;
-    return { item, source: item.path, target: item.path.slice(1) };
-  });
+  const { sizeBytes, items } = readFileItems(task.settings.location, task.chunk);
+  const entries = items.map((item): RestoreFile => ({ item, source: item.path, target: item.path.slice(1) }));
   const chunk: Chunk = { earlier: attemptsAt(task), near: new WeakSet() };
   return stageFiles<RestoreSettings, RestoreFile>(task, { entries, sizeBytes }, (stage, file, name) => restoreOne(stage, file, name, chunk), control);
 }

@@ -1,5 +1,4 @@
-import { parseJson } from '../../../core/parse-json';
-import { fromJsonPath, toJsonPath, type JsonPath, type PathBytes } from '../../path-bytes';
+import { toJsonPath, type PathBytes } from '../../path-bytes';
 import type { EntryType } from '../entry';
 import type { Attributes } from './attributes';
 import type { SkipReason } from './request';
@@ -57,8 +56,6 @@ export type TreeItem = HardLinkItem | DirectoryItem | SymlinkItem | FifoItem | S
 /** One entry of a snapshot, as a restore sees it. */
 export type RestoreItem = FileItem | TreeItem;
 
-type Line = Omit<RestoreItem, 'path'> & { readonly path: JsonPath; readonly first?: JsonPath; readonly linkTarget?: JsonPath };
-
 /** As it stands in a plan, ready for JSON. */
 export function itemLine(item: RestoreItem): unknown {
   return {
@@ -67,14 +64,4 @@ export function itemLine(item: RestoreItem): unknown {
     first: item.type === 'hardLink' ? toJsonPath(item.first) : undefined,
     linkTarget: item.type === 'symlink' ? toJsonPath(item.linkTarget) : undefined,
   };
-}
-
-export function parseItem(line: string): RestoreItem {
-  const { path, first, linkTarget, ...rest } = parseJson(line) as Line;
-  return {
-    ...rest,
-    path: fromJsonPath(path),
-    ...(first === undefined ? {} : { first: fromJsonPath(first) }),
-    ...(linkTarget === undefined ? {} : { linkTarget: fromJsonPath(linkTarget) }),
-  } as RestoreItem;
 }

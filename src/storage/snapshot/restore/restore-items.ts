@@ -7,7 +7,6 @@ import type { Attributes } from './attributes';
 import { KeySet } from './key-set';
 import type { RestoreSelection, SkipReason } from './request';
 import type { FileItem, HardLinkItem, RestoreItem } from './restore-item';
-import { isSound } from './sound-entry';
 
 /** Directly below its target a restore keeps its own files. */
 const OWN_KEY = `${ROOT_KEY}.file-backup`;
@@ -22,9 +21,9 @@ const skippedTypes: Partial<Record<string, SkipReason>> = { socket: 'socket', bl
  */
 export function* restoreItems(snapshot: OpenSnapshot, { paths, withOwners }: Pick<RestoreSelection, 'paths' | 'withOwners'>): Generator<RestoreItem> {
   const wanted = new KeySet(paths.length === 0 ? ['/'] : paths.map(checkedPath));
-  const sources = new KeySet(soundSources(snapshot));
+  const sources = new KeySet(snapshot.record.sources);
   const links = new HardLinks(wanted, withOwners);
-  for (const read of soundEntries(snapshot)) {
+  for (const read of snapshot.entries()) {
     const isDirectory = read.entry.type === 'directory';
     const isWanted = wanted.has(read.key);
     if (!isWanted && !(isDirectory && wanted.leadsTo(read.key))) continue;
@@ -37,28 +36,6 @@ export function* restoreItems(snapshot: OpenSnapshot, { paths, withOwners }: Pic
 function checkedPath(path: string): string {
   if (path === '/' || (path.startsWith('/') && path.slice(1).split('/').every((name) => name !== '' && name !== '.' && name !== '..'))) return path;
   throw new StorageError('InvalidInput', 'source', path, `${JSON.stringify(path)} is no absolute path of an entry`);
-}
-
-function soundSources({ record, directory }: OpenSnapshot): readonly string[] {
-  const sources: unknown = record.sources;
-  if (Array.isArray(sources) && sources.every((source) => typeof source === 'string')) return sources;
-  throw damagedMetadata(directory, 'it names no sources');
-}
-
-/** Entries as their types say, none of them below something that is no directory. */
-function* soundEntries(snapshot: OpenSnapshot): Generator<ReadEntry> {
-  let leaf: string | undefined;
-  for (const read of snapshot.entries()) {
-    const { key, entry } = read;
-    if (!isSound(entry) || (leaf !== undefined && isBelowKey(leaf, key))) throw damagedMetadata(snapshot.directory, JSON.stringify(entry).slice(0, 200));
-    // In their order, everything below an entry comes directly after it.
-    if (entry.type !== 'directory') leaf = key;
-    yield read;
-  }
-}
-
-function damagedMetadata(directory: string, why: string): StorageError {
-  return new StorageError('SnapshotDamaged', 'source', directory, `The metadata of ${directory} is damaged: ${why}`);
 }
 
 function itemOf({ path, key, entry }: ReadEntry, isDue: boolean, links: HardLinks, withOwners: boolean): RestoreItem {

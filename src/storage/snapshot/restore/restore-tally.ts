@@ -4,6 +4,7 @@ import type { Draft } from '../../batch/draft';
 import type { Side } from '../../errors';
 import { pathText, toJsonPath, type PathBytes } from '../../path-bytes';
 import type { ReadFrom } from '../../read-back';
+import type { FailureCount } from '../planned-snapshot';
 import { skipTexts, type SkipReason } from './request';
 
 /** A failed entry for people: text of bounded length. */
@@ -17,13 +18,6 @@ export interface SampledFailure {
 export interface SampledSkip {
   readonly path: string;
   readonly reason: SkipReason;
-}
-
-/** How often entries failed in one way. */
-export interface FailureCount {
-  readonly code: string;
-  readonly side: Side;
-  readonly count: number;
 }
 
 /** What a restore came to. `restored`, `unchanged`, `failed` and `skipped` add up to `entries`. */

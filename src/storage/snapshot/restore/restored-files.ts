@@ -1,26 +1,15 @@
-import * as fs from 'node:fs';
+import type { JournalSums } from '../../../core/journal-sums';
 import type { JournalEntry } from '../../batch/chunk';
-import { readChunkLines } from '../../batch/chunked-lines';
+import { readChunkLines } from '../../batch/read-chunk-lines';
 import { parseLines, readLines } from '../../batch/journal';
-import { splitLines } from '../../batch/lines';
+import { JournalCheck } from '../../batch/journal-check';
 import type { RunLocation } from '../../batch/run-directory';
 import type { TransferControl } from '../../control';
 import { fromJsonPath, type PathBytes } from '../../path-bytes';
 import { orderKey } from '../entry-order';
-import { treePath } from './plan-restore';
 import type { Overwrite } from './request';
-import { parseItem, type TreeItem } from './restore-item';
+import type { TreeItem } from './restore-item';
 import type { RestoreTally } from './restore-tally';
-
-/** What was planned beside the files, in the snapshot's order. */
-export function* treeItems(location: RunLocation): Generator<TreeItem> {
-  const descriptor = fs.openSync(treePath(location), 'r');
-  try {
-    for (const { line } of splitLines(descriptor)) yield parseItem(line) as TreeItem;
-  } finally {
-    fs.closeSync(descriptor);
-  }
-}
 
 /** Names that others are to be linked to, with the digest of what this run restored there. */
 export class FirstNames {
@@ -45,11 +34,13 @@ export class FirstNames {
   }
 }
 
-/** Adds up what became of the files in chunks. */
-export function countFiles({ location, chunks, overwrite }: { readonly location: RunLocation; readonly chunks: number; readonly overwrite: Overwrite }, firstNames: FirstNames, tally: RestoreTally, control: TransferControl): void {
+/** Adds up what became of the files in chunks. @throws StorageError `RunAltered` for journals that are not the run's */
+export function countFiles({ location, chunks, overwrite, known }: { readonly location: RunLocation; readonly chunks: number; readonly overwrite: Overwrite; readonly known: JournalSums | undefined }, firstNames: FirstNames, tally: RestoreTally, control: TransferControl): void {
+  const check = new JournalCheck(location, known, chunks);
   for (let chunk = 0; chunk < chunks; chunk += 1) {
     control.throwIfCancelled();
     const journal = readLines(location, chunk);
+    check.pass(chunk, journal?.tag);
     if (journal === undefined) {
       tally.skipMany(readChunkLines(location, chunk).lines.length, 'cancelled');
       continue;
@@ -59,8 +50,9 @@ export function countFiles({ location, chunks, overwrite }: { readonly location:
     if (overwrite === 'never') tally.skipMany(counts.unchanged, 'exists');
     else tally.unchanged(counts.unchanged, unchangedBytes);
     if (counts.backedUp > 0) tally.verified(verifiedFrom);
-    if (counts.failed > 0 || firstNames.size > 0) for (const entry of parseLines(journal.lines)) noteFile(entry, overwrite, firstNames, tally);
+    if (counts.failed > 0 || firstNames.size > 0) for (const entry of parseLines(journal)) noteFile(entry, overwrite, firstNames, tally);
   }
+  check.end();
 }
 
 function noteFile(entry: JournalEntry, overwrite: Overwrite, firstNames: FirstNames, tally: RestoreTally): void {
