@@ -244,8 +244,8 @@ describe('discarding', () => {
   test('removes staging that a late prepareStaging made after it was revoked', () => {
     const operation = ready();
     fs.renameSync(operation.stagingPath, operation.revokedPath);
-    fs.mkdirSync(operation.stagingPath);
-    fs.writeFileSync(join(operation.stagingPath, 'record.json'), JSON.stringify({ owner: operation.owner }));
+    fs.mkdirSync(operation.stagingPath, { mode: 0o700 });
+    fs.copyFileSync(join(operation.revokedPath, 'record.json'), join(operation.stagingPath, 'record.json'));
     operation.discard();
     expect(fs.readdirSync(folder())).toEqual(['source']);
   });

@@ -18,7 +18,19 @@ export type RunOwner = StagingOwner;
  */
 export function inRun<T>(location: RunLocation, calls: (location: RunLocation) => T): T {
   if (location.handle !== undefined) return calls(location);
-  return using(openRunDirectory(location), ({ handle }) => calls({ ...location, handle }));
+  return using(openRunDirectory(location), ({ handle }) => {
+    try {
+      return calls({ ...location, handle });
+    } catch (error) {
+      throw error instanceof StorageError ? named(error, handle, runPath(location)) : error;
+    }
+  });
+}
+
+/** Findings name files as people know them: the descriptor's path means nothing outside of this step. */
+function named(error: StorageError, handle: string, path: string): StorageError {
+  if (!error.message.includes(handle) && !error.path.includes(handle)) return error;
+  return new StorageError(error.code, error.side, error.path.replaceAll(handle, path), error.message.replaceAll(handle, path), error.found, { cause: error });
 }
 
 /** As `inRun`, of a task on one of the run's chunks. */

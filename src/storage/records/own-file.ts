@@ -71,7 +71,7 @@ function open(path: string, refuse: (why: string, cause: unknown) => StorageErro
 /** All of a file of ours; undefined when there is none. @throws as `withOwnFile` */
 export function readOwnFile(path: string, kind: OwnFile, name = path): Buffer | undefined {
   try {
-    return withOwnFile(path, kind, ({ descriptor, sizeBytes }) => blaming(kind.side, name, () => readRange(descriptor, 0, sizeBytes)), name);
+    return withOwnFile(path, kind, ({ descriptor, sizeBytes }) => (sizeBytes === 0 ? Buffer.alloc(0) : blaming(kind.side, name, () => fs.readFileSync(descriptor))), name);
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw error;
