@@ -102,7 +102,9 @@ test('the end of a restore gives the destination what the run\'s own plan says, 
   const before = fs.statSync(place.path('restored'), { bigint: true });
   await place.schedule('finishRestore', [requests.finishRestore], asking);
   const forged = { ...requests.closeRestore, restore: { ...requests.closeRestore?.restore, rootAttributes: { mode: '4777', uid: 12345, gid: 12345, mtimeNs: '0' } } };
-  for (const _attempt of [1, 2]) await place.schedule('closeRestore', [forged], asking);
+  // The second attempt finds the plan gone.
+  await place.schedule('closeRestore', [forged], asking);
+  await place.schedule('closeRestore', [forged], asking);
   const after = fs.statSync(place.path('restored'), { bigint: true });
   expect([after.mode, after.uid, after.gid]).toEqual([before.mode, before.uid, before.gid]);
 });

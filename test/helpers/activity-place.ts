@@ -75,7 +75,8 @@ export class ActivityPlace {
   async schedule(name: string, args: readonly unknown[], { workflowId, runId, firstRunId }: Asking, activityId = '1'): Promise<unknown> {
     this.firstRunIds.set(runId, firstRunId);
     const environment = new MockActivityEnvironment({ activityType: name, activityId, workflowExecution: { workflowId, runId } }, { logger: silent });
-    return environment.run(this.activities[name as ActivityName] as (...any: unknown[]) => Promise<unknown>, ...args);
+    const { [name as ActivityName]: activity } = this.activities;
+    return environment.run(activity as (...any: unknown[]) => Promise<unknown>, ...args);
   }
 
   async call<Name extends ActivityName>(name: Name, request: Parameters<Activities[Name]>[0], asking: Asking): Promise<Awaited<ReturnType<Activities[Name]>>> {
