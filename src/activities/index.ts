@@ -16,6 +16,7 @@ export { KEEP_RUNS } from './batch-closing-steps';
 export type { Batch } from './batch-steps';
 export type { ChunkResult, PassingFile } from './chunk-result';
 export type { ActivityDependencies, Operation, Staged } from './operation';
+export { proofInterceptor } from './proof-interceptor';
 export type { AllowedRoots } from './roots';
 export type { Checked, Pruned } from './repository-steps';
 export type { RestoreEnd, RestorePlan } from './restore-steps';

@@ -44,7 +44,7 @@ export async function runHere<Result>(job: Job<Result>): Promise<JobEnd<Result>>
   const storage = hostTaskQueue(hostname());
   const taskQueue = operationTaskQueue(storage, operationId);
   const serve = (queue: string): Promise<OwnWorker> => startOwnWorker({ server, connection, taskQueue: queue, roots, log });
-  const client = new Client({ connection, namespace: server.namespace, taskQueue, storage });
+  const client = new Client({ connection, namespace: server.namespace, taskQueue, storage, payloadKeys: server.payloadKeys });
   const [own, started] = await Promise.allSettled([serve(taskQueue), job.start(client)]);
   const workers = own.status === 'fulfilled' ? [own.value] : [];
   try {
@@ -65,7 +65,7 @@ export async function runThere<Result>(job: Job<Result>, taskQueue: string): Pro
   const { server } = job;
   const [{ Connection }, { BackupClient: Client }] = await Promise.all([import('@temporalio/client'), import('../client/backup-client.js')]);
   const connection = await connectTo(server, (options) => Connection.connect(options));
-  const client = new Client({ connection, namespace: server.namespace, taskQueue });
+  const client = new Client({ connection, namespace: server.namespace, taskQueue, payloadKeys: server.payloadKeys });
   const handle = await job.start(client);
   // The connection is left to the end of the process: closed amid a call, this client crashes on its own retry.
   return { handle, result: await followed(client, handle, job, [], taskQueue) };

@@ -23,8 +23,8 @@ const SHUTDOWN_GRACE_MS = 500;
 /** Serves one queue from inside the command. */
 export async function startOwnWorker({ server, connection, taskQueue, roots, log }: OwnWorkerOptions): Promise<OwnWorker> {
   const { createBackupWorker } = await import('../worker/create-worker.js');
-  const { namespace, stateDirectory } = server;
-  const worker: BackupWorker = await createBackupWorker({ connection, namespace, taskQueue, roots, stateDirectory, log, shutdownGraceMs: SHUTDOWN_GRACE_MS, workflowsOnMainThread: true });
+  const { namespace, stateDirectory, payloadKeys } = server;
+  const worker: BackupWorker = await createBackupWorker({ connection, namespace, taskQueue, roots, stateDirectory, payloadKeys, log, shutdownGraceMs: SHUTDOWN_GRACE_MS, workflowsOnMainThread: true });
   const ended = worker.run();
   ended.catch(() => undefined);
   return {

@@ -9,9 +9,14 @@ import { RestoreInput, RestoreOutput, type RestoreRequest } from '../restore-mod
 import { SnapshotInput, SnapshotOutput, type SnapshotRequest } from '../snapshot-models';
 import { batchProgress, type LiveBatchProgress } from './batch-progress';
 import { serverOrLocal, type ServerChoice } from './connect';
+import { choosePayloadKeys } from '../keys/choose-keys';
+import { signingConverter } from '../keys/data-converter';
+import type { PayloadKeys } from '../keys/payload-keys';
 import { TargetBusyError } from './errors';
-import { failedBatchOutput, failedOutput, failedRestoreOutput, failedSnapshotOutput, outputOf } from './output-of';
+import { failedBatchOutput, failedOutput, failedRestoreOutput, failedSnapshotOutput } from './failed-outputs';
+import { outputOf } from './output-of';
 import { fileProgress, type FileProgress } from './progress';
+import { askQuery } from './query';
 import { batchRequest, fileRequest, restoreRequest, snapshotRequest } from './run-requests';
 import { describeRun, listRuns, statistics, type BackupDescription, type BackupRun } from './runs';
 import { registerSearchAttributes, type Registration } from './search-attributes';
@@ -26,6 +31,13 @@ export interface BackupClientOptions {
   readonly taskQueue: string;
   /** Which storage the paths belong to, for the lock on targets; the queue unless workers of several queues share it. */
   readonly storage?: string;
+  /** Keys that requests are signed with, and that answers have to be signed with. Without any, every answer is believed. */
+  readonly payloadKeys?: PayloadKeys;
+}
+
+/** What `BackupClient.connect` goes by. */
+export interface ConnectOptions extends ServerChoice, Pick<BackupClientOptions, 'taskQueue' | 'storage'> {
+  readonly payloadKeys?: PayloadKeys | 'none';
 }
 
 /** A run that was started, or found running. */
@@ -50,15 +62,19 @@ export class BackupClient {
   private registration: Promise<Registration> | undefined;
 
   constructor(private readonly options: BackupClientOptions) {
-    this.client = new Client({ connection: options.connection, namespace: options.namespace });
+    const { connection, namespace, payloadKeys } = options;
+    this.client = new Client({ connection, namespace, ...(payloadKeys === undefined ? {} : { dataConverter: signingConverter({ keys: payloadKeys }) }) });
     this.schedules = new BackupSchedules({ client: this.client, taskQueue: options.taskQueue, storage: this.storage, searchAttributes: () => this.searchAttributes() });
   }
 
-  /** Connects as all Temporal tools do: options, environment, profile, else the local development server. */
-  static async connect(choice: ServerChoice & { readonly taskQueue: string; readonly storage?: string }): Promise<BackupClient> {
+  /**
+   * Connects as all Temporal tools do: options, environment, profile, else the local development server; with the keys
+   * that the commands of this user have, unless others are given, or `none`. @throws PayloadKeyError
+   */
+  static async connect({ taskQueue, storage, payloadKeys, ...choice }: ConnectOptions): Promise<BackupClient> {
+    const keys = payloadKeys === 'none' ? undefined : (payloadKeys ?? choosePayloadKeys());
     const { namespace, connectionOptions } = serverOrLocal(choice);
-    const connection = await Connection.connect(connectionOptions);
-    return new BackupClient({ connection, namespace, taskQueue: choice.taskQueue, storage: choice.storage });
+    return new BackupClient({ connection: await Connection.connect(connectionOptions), namespace, taskQueue, storage, payloadKeys: keys });
   }
 
   /**
@@ -175,7 +191,7 @@ export class BackupClient {
 
   /** What a live run waits for, in words, or null; asks the run's worker. @throws ServiceError when none answers soon */
   async waitingFor({ workflowId, runId }: Pick<FileBackupHandle, 'workflowId' | 'runId'>): Promise<string | null> {
-    const ask = () => this.client.workflow.getHandle(workflowId, runId).query<FileBackupStatus>(STATUS_QUERY);
+    const ask = () => askQuery<FileBackupStatus>(this.client, { workflowId, runId }, STATUS_QUERY);
     return (await this.client.withDeadline(Date.now() + ANSWER_WITHIN_MS, ask)).waitingFor;
   }
 

@@ -4,17 +4,8 @@ import { BACKUP_BATCH_WORKFLOW, BACKUP_FILE_WORKFLOW, BACKUP_SNAPSHOT_WORKFLOW, 
 import { summarize, type BackupStatistics, type BatchCounts } from '../core/statistics';
 import { bytesKey, stateKey } from '../search-attributes';
 import { RunNotFoundError } from './errors';
-
-/** What the client notes in every run's memo. */
-export interface RunMemo {
-  readonly operationId: string;
-  readonly fingerprint: string;
-  /** Of a batch the number of files, in words. */
-  readonly sourcePath: string;
-  /** Of a batch the directory of its targets. */
-  readonly backupPath: string;
-  readonly metadata: Readonly<Record<string, string>>;
-}
+import { pendingActivities } from './pending-steps';
+import { memoOf } from './run-memo';
 
 /** What a run does, as people say it. */
 export type RunKind = 'file' | 'batch' | 'snapshot' | 'restore';
@@ -69,7 +60,7 @@ const allRuns = `WorkflowType IN (${Object.keys(kinds).map((type) => `'${type}'`
 export async function listRuns(client: Client, limit: number): Promise<BackupRun[]> {
   const runs: BackupRun[] = [];
   for await (const info of client.workflow.list({ query: allRuns, pageSize: Math.min(limit, 1000) })) {
-    runs.push(runOf(info));
+    runs.push(runOf(client, info));
     if (runs.length >= limit) break;
   }
   // The server lists running ones first, then by their end.
@@ -82,7 +73,7 @@ export async function describeRun(client: Client, id: string): Promise<BackupDes
   const description = await describeIfPresent(client, workflowId.workflowId, 'runId' in workflowId ? workflowId.runId : undefined);
   if (description === undefined || kinds[description.type] === undefined) throw new RunNotFoundError(id);
   const firstRunId = description.raw.workflowExecutionInfo?.firstRunId || description.runId;
-  return { ...runOf(description), firstRunId, pendingSteps: pendingSteps(description), historyLength: description.historyLength };
+  return { ...runOf(client, description), firstRunId, pendingSteps: (await pendingActivities(client, description)).map(({ step, attempt, lastFailure }) => ({ step, attempt, lastFailure })), historyLength: description.historyLength };
 }
 
 export async function describeIfPresent(client: Client, workflowId: string, runId?: string): Promise<WorkflowExecutionDescription | undefined> {
@@ -133,7 +124,7 @@ export async function statistics(client: Client): Promise<BackupStatistics> {
 async function sumsOf(client: Client, query: string): Promise<BatchCounts> {
   const sums = { ...(await countsOf(client, query)), partial: 0, filesBackedUp: 0, filesFailed: 0 };
   for await (const info of client.workflow.list({ query: `${query} AND ExecutionStatus != 'Running'`, pageSize: 1000 })) {
-    const { totals } = runOf(info);
+    const { totals } = runOf(client, info);
     sums.bytes += totals?.totalBytes ?? 0;
     sums.filesBackedUp += totals?.successfulFiles ?? 0;
     sums.filesFailed += totals?.failedFiles ?? 0;
@@ -152,8 +143,8 @@ async function countsOf(client: Client, query: string): Promise<{ successful: nu
   return counts;
 }
 
-function runOf(info: WorkflowExecutionInfo | WorkflowExecutionDescription): BackupRun {
-  const memo = (info.memo ?? {}) as Partial<RunMemo> & { readonly totals?: BatchTotals };
+function runOf(client: Client, info: WorkflowExecutionInfo | WorkflowExecutionDescription): BackupRun {
+  const memo = memoOf(client, info);
   return {
     kind: kinds[info.type] ?? 'file',
     workflowId: info.workflowId,
@@ -169,12 +160,4 @@ function runOf(info: WorkflowExecutionInfo | WorkflowExecutionDescription): Back
     taskQueue: info.taskQueue,
     totals: memo.totals,
   };
-}
-
-function pendingSteps({ raw }: WorkflowExecutionDescription): PendingStep[] {
-  return (raw.pendingActivities ?? []).map(({ activityType, attempt, lastFailure }) => ({
-    step: activityType?.name ?? '',
-    attempt: attempt ?? 1,
-    lastFailure: lastFailure?.message ?? undefined,
-  }));
 }

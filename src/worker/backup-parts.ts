@@ -1,3 +1,5 @@
+import { Client } from '@temporalio/client';
+import type { DataConverter } from '@temporalio/common';
 import type { ActivityInterceptorsFactory, NativeConnection } from '@temporalio/worker';
 import { breakerInterceptor, createActivities, DestinationBreakers, ThreadPool, type Activities, type AllowedRoots } from '../activities';
 import { defaultBreakerOptions, type BreakerOptions } from '../core/breaker';
@@ -20,6 +22,8 @@ export interface BackupPartsOptions {
   /** Where the worker remembers its staging directories. */
   readonly stateDirectory: string;
   readonly log: WorkerLog;
+  /** With which this worker reads what it is told of runs. */
+  readonly dataConverter?: DataConverter;
   readonly breaker?: Partial<BreakerOptions>;
   /** Threads for file work at most. */
   readonly maxConcurrentSteps?: number;
@@ -35,12 +39,12 @@ export interface BackupParts {
 }
 
 /** Puts together what one worker needs. The connection stays the caller's. */
-export async function createBackupParts({ connection, namespace, roots, stateDirectory, log, breaker, maxConcurrentSteps }: BackupPartsOptions): Promise<BackupParts> {
+export async function createBackupParts({ connection, namespace, roots, stateDirectory, log, dataConverter, breaker, maxConcurrentSteps }: BackupPartsOptions): Promise<BackupParts> {
   const { clusterId } = await connection.workflowService.getClusterInfo({});
   const pool = new ThreadPool(maxConcurrentSteps ?? DEFAULT_CONCURRENCY);
   const registry = new StagingRegistry(stateDirectory);
   const breakers = new DestinationBreakers({ ...defaultBreakerOptions, ...breaker }, watchBreakers(log));
-  const sweep = () => sweepStaging({ registry, pool, connection, owner: { clusterId, namespace }, log });
+  const sweep = () => sweepStaging({ registry, pool, client: new Client({ connection, namespace, ...(dataConverter === undefined ? {} : { dataConverter }) }), owner: { clusterId, namespace }, log });
   return {
     activities: createActivities({ roots, pool, registry, clusterId, firstRunIdOf: createFirstRuns(connection, namespace) }),
     interceptor: breakerInterceptor({ breakers, destinationRoots: roots.destinations, probe: (root) => pool.run('probeDestination', { root }) }),

@@ -8,6 +8,7 @@ import { bytesKey, operationKey, stateKey } from '../search-attributes';
 import { renderDetails } from './details';
 import { statusQuery } from './messages';
 import { presentableOperationId, presentablePath } from './presentable';
+import { provenMemo } from './proof-state';
 
 /** What a finished copy adds to the record. */
 interface CopyFacts {
@@ -83,7 +84,7 @@ export function fail(run: FileRun, rollback: Rollback, failure: { type: FailureT
   const states: Record<Rollback['status'], BackupState> = { notNeeded: 'failed', performed: 'rolledBack', failed: 'inconsistent', unsupported: 'inconsistent' };
   const output = close(run, states[rollback.status], outputOf(run, rollback, failure));
   // A cancelled run has no failure to carry its record: it goes into the memo.
-  if (CancellationScope.current().consideredCancelled) upsertMemo({ output });
+  if (CancellationScope.current().consideredCancelled) upsertMemo(provenMemo({ output }));
   return output;
 }
 

@@ -1,0 +1,57 @@
+import { workflowInfo, type WorkflowInternalsInterceptor } from '@temporalio/workflow';
+import { failure } from '../failures';
+import { Bound, type Purpose } from '../proof/bound';
+
+/** Of this run: the sandbox has a module of its own for each. */
+let isSigned = false;
+let isReset = false;
+let whenReset: (error: Error) => void = () => undefined;
+
+export function signRun(): void {
+  isSigned = true;
+}
+
+/** Whether the run's input was signed: all that it hands out is bound then, and all that it gets has to be. */
+export function isSignedRun(): boolean {
+  return isSigned;
+}
+
+/** What binds a value to this execution and to the chain of executions that it belongs to. */
+export function ownRun(): Pick<Purpose, 'runId' | 'firstRunId'> {
+  const { runId, firstExecutionRunId } = workflowInfo();
+  return { runId, firstRunId: firstExecutionRunId };
+}
+
+/** Binds the fields of a memo to this execution, where the run is a signed one. */
+export function provenMemo(memo: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  if (!isSigned) return { ...memo };
+  return Object.fromEntries(Object.entries(memo).map(([field, value]) => [field, new Bound(value, { kind: 'memo', field, ...ownRun() })]));
+}
+
+/** Rejects when the run is reset, which whoever reaches the server can do to a run of long ago. */
+export function untilReset(): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    if (isReset) reject(wasReset());
+    whenReset = reject;
+  });
+}
+
+/** @throws ApplicationFailure `NotAuthentic` in a run that was reset */
+export function requireNoReset(): void {
+  if (isReset) throw wasReset();
+}
+
+function wasReset(): Error {
+  return failure('NotAuthentic', 'The run was reset, and nothing tells who did it');
+}
+
+/** A new random seed is how an execution learns that it goes on from the middle of another one's history. */
+export const noteResets: WorkflowInternalsInterceptor = {
+  activate(input, next) {
+    if (input.activation.jobs?.some(({ updateRandomSeed }) => updateRandomSeed != null) === true) {
+      isReset = true;
+      whenReset(wasReset());
+    }
+    next(input);
+  },
+};
