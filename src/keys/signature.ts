@@ -17,8 +17,7 @@ export function signed(payload: Payload, key: PayloadKey): Payload {
 
 /** Whether the code is that of the payload as it stands. */
 export function isSigned(payload: Payload, key: PayloadKey): boolean {
-  const found = payload.metadata?.[CODE];
-  if (found == null) return false;
+  const found = Buffer.from(payload.metadata?.[CODE] ?? []);
   const expected = codeOf(payload, key);
   return found.length === expected.length && timingSafeEqual(found, expected);
 }

@@ -1,4 +1,5 @@
 import { workflowInfo, type WorkflowInternalsInterceptor } from '@temporalio/workflow';
+import { getActivator } from '@temporalio/workflow/lib/global-attributes';
 import { failure } from '../failures';
 import { Bound, type Purpose } from '../proof/bound';
 
@@ -45,13 +46,23 @@ function wasReset(): Error {
   return failure('NotAuthentic', 'The run was reset, and nothing tells who did it');
 }
 
-/** A new random seed is how an execution learns that it goes on from the middle of another one's history. */
-export const noteResets: WorkflowInternalsInterceptor = {
-  activate(input, next) {
-    if (input.activation.jobs?.some(({ updateRandomSeed }) => updateRandomSeed != null) === true) {
-      isReset = true;
-      whenReset(wasReset());
-    }
-    next(input);
-  },
-};
+/**
+ * A new random seed is how an execution learns that it goes on from the middle of another one's history. The SDK takes
+ * the job that says so for itself; what it leaves is the seed.
+ */
+export function createResetWatch(): WorkflowInternalsInterceptor {
+  const seedAtStart = seedNow();
+  return {
+    activate(input, next) {
+      if (!isReset && seedNow() !== seedAtStart) {
+        isReset = true;
+        whenReset(wasReset());
+      }
+      next(input);
+    },
+  };
+}
+
+function seedNow(): string {
+  return getActivator().randomnessSeed.join();
+}
