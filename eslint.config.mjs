@@ -30,7 +30,7 @@ const mayImport = {
   repository: ['storage', 'core'],
   'plugin.ts': ['worker', 'core'],
   'worker.ts': ['keys', 'worker', 'terminal.ts', 'client', 'core', 'config.ts', 'log.ts'],
-  worker: ['keys', 'proof', 'activities', 'storage', 'core', 'failures.ts', 'config.ts', 'log.ts', 'client'],
+  worker: ['keys', 'proof', 'activities', 'storage', 'core', 'failures.ts', 'workflow-ids.ts', 'config.ts', 'log.ts', 'client'],
   server: ['core', 'config.ts'],
   cli: ['keys', 'terminal.ts', 'repository', 'activities', 'storage', 'client.ts', 'client', 'worker.ts', 'worker', 'server', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts', 'failures.ts', 'core', 'config.ts', 'log.ts', 'log-levels.ts', 'version.ts'],
   'index.ts': ['keys', 'client.ts', 'client', 'worker.ts', 'worker', 'activities', 'workflows', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts', 'failures.ts', 'core', 'plugin.ts'],

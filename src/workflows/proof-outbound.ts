@@ -32,9 +32,9 @@ async function startChild(input: StartChildWorkflowExecutionInput, next: Next<Wo
 /** One activity, which answers this run and nobody else. */
 async function step(activityType: string, run: (purpose: Purpose) => Promise<unknown>): Promise<unknown> {
   requireNoReset();
-  const { runId } = workflowInfo();
+  const { runId, parent } = workflowInfo();
   try {
-    return open(await run({ kind: 'step', step: activityType, runId }), { kind: 'stepResult', step: activityType, runId }).value;
+    return open(await run({ kind: 'step', step: activityType, runId, ...(parent === undefined ? {} : { parentWorkflowId: parent.workflowId }) }), { kind: 'stepResult', step: activityType, runId }).value;
   } catch (error) {
     if (error instanceof NotProven) throw notAuthentic(`The result of ${activityType}`, error);
     if (!(error instanceof ActivityFailure)) throw error;

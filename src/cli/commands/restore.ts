@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Option } from '@commander-js/extra-typings';
+import { restoreRequest } from '../../client/run-requests';
 import { formatBytes } from '../../core/format';
 import { RestoreInput, type RestoreOutput } from '../../restore-models';
 import { pathText } from '../../storage/path-bytes';
@@ -50,7 +51,8 @@ export const restoreCommand = runOptions(serverCommand('restore'))
     await doJob<RestoreOutput>(
       {
         operationId: input.operationId,
-        roots: { sources: [input.repository], destinations: [nearestDirectory(join(input.target, '-'))] },
+        roots: { sources: [input.repository], destinations: [nearestDirectory(join(input.target, '-'))], only: { destinations: [input.target] } },
+        request: (context) => restoreRequest(input, context),
         start: (client) => client.startRestoreSnapshot(input),
         follow: (client, handle) => followBatch(client, handle, output),
         ...{ exitCode: restoreExitCode, text: restoreText, notes: restoreNotes },
