@@ -31,7 +31,7 @@ function stepsOf(dependencies: ActivityDependencies) {
     file,
     batch: { ...createBatchSteps(dependencies), ...closing },
     snapshot: createSnapshotSteps(dependencies),
-    restore: { ...createRestoreSteps(dependencies), discardRun: closing.discardRun },
+    restore: { ...createRestoreSteps(dependencies), discardRun: (request: { runId: string }) => closing.discardRun(request) },
     repository: createRepositorySteps(dependencies),
   };
 }

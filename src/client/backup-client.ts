@@ -1,4 +1,4 @@
-import { Client, Connection, type ConnectionLike, type WorkflowHandle } from '@temporalio/client';
+import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { BatchBackupInput, BatchBackupOutput, type BatchBackupRequest } from '../batch-models';
 import type { BatchProgress } from '../core/batch-progress';
 import { PAUSE_UPDATE, RESUME_UPDATE, SET_LANES_UPDATE, STATUS_QUERY } from '../core/names';
@@ -7,11 +7,11 @@ import type { BackupStatistics } from '../core/statistics';
 import { FileBackupInput, FileBackupOutput, parseModel, type FileBackupRequest } from '../models';
 import { RestoreInput, RestoreOutput, type RestoreRequest } from '../restore-models';
 import { SnapshotInput, SnapshotOutput, type SnapshotRequest } from '../snapshot-models';
+import type { BackupClientOptions, BatchBackupHandle, ConnectOptions, FileBackupHandle, RestoreHandle, RunHandle, SnapshotHandle } from './client-types';
 import { batchProgress, type LiveBatchProgress } from './batch-progress';
-import { serverOrLocal, type ServerChoice } from './connect';
+import { serverOrLocal } from './connect';
 import { choosePayloadKeys } from '../keys/choose-keys';
 import { signingConverter } from '../keys/data-converter';
-import type { PayloadKeys } from '../keys/payload-keys';
 import { TargetBusyError } from './errors';
 import { failedBatchOutput, failedOutput, failedRestoreOutput, failedSnapshotOutput } from './failed-outputs';
 import { outputOf } from './output-of';
@@ -24,35 +24,10 @@ import { BackupSchedules } from './schedules';
 import { startRun, type RunRequest, type StartedRun } from './start-run';
 import { updateBatch } from './update-batch';
 
-export interface BackupClientOptions {
-  readonly connection: ConnectionLike;
-  readonly namespace: string;
-  /** Queue of the workers that do the work. */
-  readonly taskQueue: string;
-  /** Which storage the paths belong to, for the lock on targets; the queue unless workers of several queues share it. */
-  readonly storage?: string;
-  /** Keys that requests are signed with, and that answers have to be signed with. Without any, every answer is believed. */
-  readonly payloadKeys?: PayloadKeys;
-}
-
-/** What `BackupClient.connect` goes by. */
-export interface ConnectOptions extends ServerChoice, Pick<BackupClientOptions, 'taskQueue' | 'storage'> {
-  readonly payloadKeys?: PayloadKeys | 'none';
-}
-
-/** A run that was started, or found running. */
-export interface RunHandle<Output> extends StartedRun {
-  /** Waits for the end; resolves for failed and cancelled runs too. */
-  result(): Promise<Output>;
-}
-
-export type FileBackupHandle = RunHandle<FileBackupOutput>;
-export type BatchBackupHandle = RunHandle<BatchBackupOutput>;
-export type SnapshotHandle = RunHandle<SnapshotOutput>;
-export type RestoreHandle = RunHandle<RestoreOutput>;
-
 /** Without a worker the server itself would keep a query waiting for half a minute. */
 const ANSWER_WITHIN_MS = 2000;
+
+export type * from './client-types';
 
 /** Starts and follows backups from a program. Needs a worker that serves the queue. */
 export class BackupClient {

@@ -52,7 +52,7 @@ function leftByFailure(client: Client, { runId }: { readonly runId: string }, fa
   try {
     const { type, message, details } = hasKeys(client) ? openedFailure(failure, { kind: 'failure', runId }) : failure;
     const record: unknown = details?.[0];
-    return record != null ? { record } : { errorCode: isFailureType(type) ? type : 'UnexpectedError', message };
+    return record !== null && record !== undefined ? { record } : { errorCode: isFailureType(type) ? type : 'UnexpectedError', message };
   } catch (error) {
     if (error instanceof NotProven) return notAuthentic('Its failure', error);
     throw error;

@@ -43,7 +43,7 @@ export function openedIfProven<Value>(client: Client, value: unknown, expected: 
 /** The first of some payloads as they come from the server; undefined for none, and for one that was refused. */
 export async function decodedFirst(client: Client, payloads: temporal.api.common.v1.IPayloads | null | undefined, context: SerializationContext, index = 0): Promise<unknown> {
   const payload = payloads?.payloads?.[index];
-  if (payload == null) return undefined;
+  if (payload === undefined) return undefined;
   const { payloadCodecs, payloadConverter } = client.options.loadedDataConverter;
   let decoded: Payload[] = [payload];
   for (const codec of [...payloadCodecs].reverse()) decoded = await codec.decode(decoded, context);
@@ -55,8 +55,8 @@ const UNPROVEN = 'a failure that is not authentic';
 
 /** What a step's attempt failed with, in its own words where they are proven. */
 export async function stepFailureText(client: Client, failure: temporal.api.failure.v1.IFailure | null | undefined, request: { readonly step: string; readonly runId: string }, context: SerializationContext): Promise<string | undefined> {
-  if (failure == null || !hasKeys(client)) return failure?.message ?? undefined;
-  if (failure.timeoutFailureInfo != null) return 'timed out';
+  if (!failure || !hasKeys(client)) return failure?.message ?? undefined;
+  if (failure.timeoutFailureInfo) return 'timed out';
   try {
     return String(open(await decodedFirst(client, failure.applicationFailureInfo?.details, context), { kind: 'stepFailure', ...request }).purpose.message);
   } catch (error) {

@@ -24,8 +24,8 @@ export interface ProvenMemo extends Partial<RunMemo> {
 /** Reads a memo. What is not authentic is not there. */
 export function memoOf(client: Client, info: WorkflowExecutionInfo | WorkflowExecutionDescription): ProvenMemo {
   const fields = Object.entries(info.memo ?? {});
-  if (!hasKeys(client)) return Object.fromEntries(fields) as ProvenMemo;
-  return Object.fromEntries(fields.flatMap(([field, value]) => (value instanceof Bound && isOf(info, field, value) ? [[field, value.value]] : []))) as ProvenMemo;
+  if (!hasKeys(client)) return Object.fromEntries(fields);
+  return Object.fromEntries(fields.flatMap(([field, value]) => (value instanceof Bound && isOf(info, field, value) ? [[field, value.value]] : [])));
 }
 
 /** What a run notes of itself; the rest is there from the start. */

@@ -17,7 +17,7 @@ export function encrypted(payload: Payload, { encryption }: PayloadKey): Payload
 }
 
 export function isEncrypted({ metadata }: Payload): boolean {
-  return metadata?.encoding != null && Buffer.from(metadata.encoding).toString() === ENCODING;
+  return Buffer.from(metadata?.encoding ?? []).toString() === ENCODING;
 }
 
 /** Of a payload whose signature was verified: trouble means that this program did not make it. */

@@ -45,23 +45,25 @@ function sealed(payload: Payload, context: SerializationContext | undefined, { r
   return signed(encrypt ? encrypted(claimed, key) : claimed, key);
 }
 
+const ours: readonly string[] = [CLAIMS, CODE, KEY_ID];
+
 /** The payload as it was before it was sealed, or why it is refused. */
 function unsealed(payload: Payload, context: SerializationContext | undefined, { ring }: PayloadKeys): Payload | string {
   const id = payload.metadata?.[KEY_ID];
-  if (id == null) return 'is not signed';
+  if (!id) return 'is not signed';
   const key = ring.find((each) => each.id === Buffer.from(id).toString());
   if (key === undefined) return 'is signed with a key that is not known here';
   if (!isSigned(payload, key)) return 'has a wrong signature';
   const plain = isEncrypted(payload) ? decrypted(payload, key) : payload;
-  const { [CLAIMS]: claims, [CODE]: _code, [KEY_ID]: _id, ...metadata } = plain.metadata ?? {};
-  const opened = { ...plain, metadata };
-  if (claims == null || !areClaimsOf(JSON.parse(Buffer.from(claims).toString()) as Claims, context, purposeOf(opened))) return 'was made for another workflow or activity';
+  const claims = plain.metadata?.[CLAIMS];
+  const opened = { ...plain, metadata: Object.fromEntries(Object.entries(plain.metadata ?? {}).filter(([name]) => !ours.includes(name))) };
+  if (!claims || !areClaimsOf(JSON.parse(Buffer.from(claims).toString()) as Claims, context, purposeOf(opened))) return 'was made for another workflow or activity';
   return opened;
 }
 
 function purposeOf({ metadata }: Payload): Purpose | undefined {
   const purpose = metadata?.[PURPOSE];
-  return purpose == null ? undefined : (JSON.parse(Buffer.from(purpose).toString()) as Purpose);
+  return !purpose ? undefined : (JSON.parse(Buffer.from(purpose).toString()) as Purpose);
 }
 
 function refused(reason: string): Payload {

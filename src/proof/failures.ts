@@ -1,16 +1,18 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { failure } from '../failures';
-import { Bound, NotProven, open, type Purpose } from './bound';
+import type { NotProven} from './bound';
+import { Bound, open, type Purpose } from './bound';
 
 /**
  * The failure with a proof of who made it in its first detail. Failures travel in clear, so what they say is under the
  * proof's signature once more.
  */
 export function provenFailure(error: ApplicationFailure, purpose: Purpose): ApplicationFailure {
-  const { type, message, nonRetryable, details, nextRetryDelay, category, cause } = error;
+  const { type, message, nonRetryable, details, category, cause } = error;
+  const nextRetryDelay = error.nextRetryDelay as number | undefined;
   const [detail, ...others] = details ?? [];
   const bound = new Bound(detail, { ...purpose, type: String(type), message, nonRetryable: nonRetryable === true });
-  return ApplicationFailure.create({ type: type ?? undefined, message, nonRetryable: nonRetryable ?? false, details: [bound, ...others], nextRetryDelay: nextRetryDelay ?? undefined, category: category ?? undefined, cause: cause as Error | undefined });
+  return ApplicationFailure.create({ type: type ?? undefined, message, nonRetryable: nonRetryable ?? false, details: [bound, ...others], nextRetryDelay, category: category ?? undefined, cause });
 }
 
 /** The failure as its proof has it, without causes, which nothing vouches for. @throws NotProven */

@@ -21,9 +21,9 @@ export const payloadConverter: PayloadConverter = {
 
   fromPayload<T>(payload: Payload): T {
     const { metadata } = payload;
-    if (metadata?.encoding != null && decode(metadata.encoding) === REFUSED_ENCODING) return new Refused(decode(payload.data ?? new Uint8Array())) as T;
+    if (metadata?.encoding && decode(metadata.encoding) === REFUSED_ENCODING) return new Refused(decode(payload.data ?? new Uint8Array())) as T;
     const purpose = metadata?.[PURPOSE];
     const value = defaultPayloadConverter.fromPayload<T>(payload);
-    return purpose == null ? value : (new Bound(value, JSON.parse(decode(purpose)) as Purpose) as T);
+    return !purpose ? value : (new Bound(value, JSON.parse(decode(purpose)) as Purpose) as T);
   },
 };

@@ -95,7 +95,7 @@ export async function meetStranger(address = testServerAddress()): Promise<Stran
 
 /** Types of the steps that were asked for. */
 export function stepsIn(events: readonly Event[]): string[] {
-  return events.flatMap(({ activityTaskScheduledEventAttributes: asked }) => (asked?.activityType?.name == null ? [] : [asked.activityType.name]));
+  return events.flatMap(({ activityTaskScheduledEventAttributes: asked }) => (asked?.activityType?.name ? [asked.activityType.name] : []));
 }
 
 /** The type of the failure that a run ended with. */
