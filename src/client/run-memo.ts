@@ -17,6 +17,8 @@ export interface RunMemo {
 /** What a run's memo says, the run's own notes at its end included, as far as it is proven. */
 export interface ProvenMemo extends Partial<RunMemo> {
   readonly totals?: BatchTotals;
+  /** How a run ended whose input was signed. */
+  readonly end?: { readonly state: string; readonly sizeBytes: number };
   /** Of a cancelled run. */
   readonly output?: unknown;
 }
@@ -29,7 +31,7 @@ export function memoOf(client: Client, info: WorkflowExecutionInfo | WorkflowExe
 }
 
 /** What a run notes of itself; the rest is there from the start. */
-const ownNotes: readonly string[] = ['totals', 'output', 'snapshot'];
+const ownNotes: readonly string[] = ['totals', 'output', 'snapshot', 'end'];
 
 /** Who starts a run does not know its id yet: what the run notes itself is bound to it. */
 function isOf({ runId }: { readonly runId: string }, field: string, { purpose }: Bound): boolean {

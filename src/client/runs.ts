@@ -5,7 +5,8 @@ import { summarize, type BackupStatistics, type BatchCounts } from '../core/stat
 import { bytesKey, stateKey } from '../search-attributes';
 import { RunNotFoundError } from './errors';
 import { pendingActivities } from './pending-steps';
-import { memoOf } from './run-memo';
+import { hasKeys } from './proof';
+import { memoOf, type ProvenMemo } from './run-memo';
 
 /** What a run does, as people say it. */
 export type RunKind = 'file' | 'batch' | 'snapshot' | 'restore';
@@ -115,7 +116,9 @@ export async function statistics(client: Client): Promise<BackupStatistics> {
   const [files, batches, snapshots] = await Promise.all([countsOf(client, fileRuns), sumsOf(client, batchRuns), sumsOf(client, snapshotRuns)]);
   // Visibility can count but not add up.
   for await (const info of client.workflow.list({ query: `${fileRuns} AND ExecutionStatus = 'Completed'`, pageSize: 1000 })) {
-    files.bytes += info.typedSearchAttributes.get(bytesKey) ?? 0;
+    const { state, sizeBytes } = runOf(client, info);
+    files.bytes += sizeBytes;
+    if (state === NOT_AUTHENTIC) countAsFailed(files);
   }
   return summarize(files, batches, snapshots);
 }
@@ -124,7 +127,8 @@ export async function statistics(client: Client): Promise<BackupStatistics> {
 async function sumsOf(client: Client, query: string): Promise<BatchCounts> {
   const sums = { ...(await countsOf(client, query)), partial: 0, filesBackedUp: 0, filesFailed: 0 };
   for await (const info of client.workflow.list({ query: `${query} AND ExecutionStatus != 'Running'`, pageSize: 1000 })) {
-    const { totals } = runOf(client, info);
+    const { totals, state } = runOf(client, info);
+    if (state === NOT_AUTHENTIC) countAsFailed(sums);
     sums.bytes += totals?.totalBytes ?? 0;
     sums.filesBackedUp += totals?.successfulFiles ?? 0;
     sums.filesFailed += totals?.failedFiles ?? 0;
@@ -143,6 +147,22 @@ async function countsOf(client: Client, query: string): Promise<{ successful: nu
   return counts;
 }
 
+/** State of a run that somebody has ended in the name of its worker. */
+export const NOT_AUTHENTIC = 'notAuthentic';
+
+/** Search attributes are anybody's: with keys, what a run notes of its end in its memo is what counts. */
+function stateOf(client: Client, { status, typedSearchAttributes }: WorkflowExecutionInfo | WorkflowExecutionDescription, { end }: ProvenMemo): string | undefined {
+  if (!hasKeys(client)) return typedSearchAttributes.get(stateKey);
+  if (end !== undefined) return end.state;
+  if (status.name === 'COMPLETED') return NOT_AUTHENTIC;
+  return status.name === 'RUNNING' ? typedSearchAttributes.get(stateKey) && 'active' : undefined;
+}
+
+function countAsFailed(counts: { successful: number; failed: number }): void {
+  counts.successful -= 1;
+  counts.failed += 1;
+}
+
 function runOf(client: Client, info: WorkflowExecutionInfo | WorkflowExecutionDescription): BackupRun {
   const memo = memoOf(client, info);
   return {
@@ -150,13 +170,13 @@ function runOf(client: Client, info: WorkflowExecutionInfo | WorkflowExecutionDe
     workflowId: info.workflowId,
     runId: info.runId,
     status: info.status.name,
-    state: info.typedSearchAttributes.get(stateKey),
+    state: stateOf(client, info, memo),
     operationId: memo.operationId ?? '',
     sourcePath: memo.totals === undefined || info.type !== BACKUP_BATCH_WORKFLOW ? (memo.sourcePath ?? '') : `${memo.totals.totalFiles} files`,
     backupPath: memo.backupPath ?? '',
     startedAt: info.startTime.toISOString(),
     closedAt: info.closeTime?.toISOString(),
-    sizeBytes: info.typedSearchAttributes.get(bytesKey) ?? 0,
+    sizeBytes: (hasKeys(client) ? memo.end?.sizeBytes : info.typedSearchAttributes.get(bytesKey)) ?? 0,
     taskQueue: info.taskQueue,
     totals: memo.totals,
   };

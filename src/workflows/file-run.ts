@@ -8,7 +8,7 @@ import { bytesKey, operationKey, stateKey } from '../search-attributes';
 import { renderDetails } from './details';
 import { statusQuery } from './messages';
 import { presentableOperationId, presentablePath } from './presentable';
-import { provenMemo } from './proof-state';
+import { isSignedRun, provenEnd, provenMemo } from './proof-state';
 
 /** What a finished copy adds to the record. */
 interface CopyFacts {
@@ -93,6 +93,8 @@ function close(run: FileRun, state: BackupState, output: FileBackupOutput): File
   run.step = 'done';
   run.waitingFor = null;
   setCurrentDetails(renderDetails(statusOf(run), output));
+  const end = provenEnd(state, output.success ? output.backupSizeBytes : 0);
+  if (isSignedRun()) upsertMemo(provenMemo(end));
   // Registered attributes were set by whoever started the run; setting unregistered ones would block it for ever.
   if (workflowInfo().typedSearchAttributes.get(operationKey) !== undefined) {
     upsertSearchAttributes([

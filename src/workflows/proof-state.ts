@@ -1,5 +1,6 @@
 import { workflowInfo, type WorkflowInternalsInterceptor } from '@temporalio/workflow';
 import { getActivator } from '@temporalio/workflow/lib/global-attributes';
+import type { BackupState } from '../core/names';
 import { failure } from '../failures';
 import { Bound, type Purpose } from '../proof/bound';
 
@@ -27,6 +28,11 @@ export function ownRun(): Pick<Purpose, 'runId' | 'firstRunId'> {
 export function provenMemo(memo: Readonly<Record<string, unknown>>): Record<string, unknown> {
   if (!isSigned) return { ...memo };
   return Object.fromEntries(Object.entries(memo).map(([field, value]) => [field, new Bound(value, { kind: 'memo', field, ...ownRun() })]));
+}
+
+/** How a run ended, for its memo: search attributes cannot be signed. Nothing in a run that is not a signed one. */
+export function provenEnd(state: BackupState, sizeBytes: number): Record<string, unknown> {
+  return isSigned ? { end: { state, sizeBytes } } : {};
 }
 
 /** Rejects when the run is reset, which whoever reaches the server can do to a run of long ago. */

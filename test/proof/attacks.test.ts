@@ -189,6 +189,8 @@ describe('answers about runs', () => {
     const handle = await client.startBackupFile(request());
     await stranger.answerWorkflowTask(taskQueue, [completion([plain({ success: true })])]);
     expect(await handle.result()).toMatchObject({ success: false, errorCode: 'NotAuthentic', sha256: null });
+    // Neither a listing nor the totals count it as one.
+    expect(await client.describe(handle.workflowId)).toMatchObject({ status: 'COMPLETED', state: 'notAuthentic', sourcePath: request().sourcePath });
   });
 
   test('the true result of an earlier run to the same target is not this run\'s', async () => {
