@@ -1,4 +1,5 @@
 import type { Payload, PayloadCodec, SerializationContext } from '@temporalio/common';
+import { parseJson } from '../core/parse-json';
 import type { Purpose } from '../proof/bound';
 import { PURPOSE, REFUSED_ENCODING } from '../proof/payload-converter';
 import { areClaimsOf, claimsOf, type Claims } from './claims';
@@ -57,13 +58,13 @@ function unsealed(payload: Payload, context: SerializationContext | undefined, {
   const plain = isEncrypted(payload) ? decrypted(payload, key) : payload;
   const claims = plain.metadata?.[CLAIMS];
   const opened = { ...plain, metadata: Object.fromEntries(Object.entries(plain.metadata ?? {}).filter(([name]) => !ours.includes(name))) };
-  if (!claims || !areClaimsOf(JSON.parse(Buffer.from(claims).toString()) as Claims, context, purposeOf(opened))) return 'was made for another workflow or activity';
+  if (!claims || !areClaimsOf(parseJson(Buffer.from(claims).toString()) as Claims, context, purposeOf(opened))) return 'was made for another workflow or activity';
   return opened;
 }
 
 function purposeOf({ metadata }: Payload): Purpose | undefined {
   const purpose = metadata?.[PURPOSE];
-  return !purpose ? undefined : (JSON.parse(Buffer.from(purpose).toString()) as Purpose);
+  return !purpose ? undefined : (parseJson(Buffer.from(purpose).toString()) as Purpose);
 }
 
 function refused(reason: string): Payload {

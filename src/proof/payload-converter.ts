@@ -1,5 +1,6 @@
 import { defaultPayloadConverter, type Payload, type PayloadConverter } from '@temporalio/common';
 import { decode, encode } from '@temporalio/common/lib/encoding';
+import { parseJson } from '../core/parse-json';
 import { Bound, Refused, type Purpose } from './bound';
 
 /** Metadata of a payload that says what it is for. */
@@ -24,6 +25,6 @@ export const payloadConverter: PayloadConverter = {
     if (metadata?.encoding && decode(metadata.encoding) === REFUSED_ENCODING) return new Refused(decode(payload.data ?? new Uint8Array())) as T;
     const purpose = metadata?.[PURPOSE];
     const value = defaultPayloadConverter.fromPayload<T>(payload);
-    return !purpose ? value : (new Bound(value, JSON.parse(decode(purpose)) as Purpose) as T);
+    return !purpose ? value : (new Bound(value, parseJson(decode(purpose)) as Purpose) as T);
   },
 };

@@ -1,3 +1,4 @@
+import { parseJson } from '../core/parse-json';
 import type { Admission } from '../keys/payload-codec';
 import { requestFingerprint } from '../workflow-ids';
 
@@ -43,6 +44,6 @@ function fingerprintOf(workflowType: string, input: unknown): string {
 
 /** As it looks on the other side of the server. */
 function parsed(data: Uint8Array | null | undefined): object {
-  const value: unknown = JSON.parse(Buffer.from(data ?? []).toString() || 'null');
+  const value: unknown = parseJson(Buffer.from(data ?? []).toString() || 'null');
   return typeof value === 'object' && value !== null ? value : {};
 }
