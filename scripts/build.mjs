@@ -60,6 +60,8 @@ async function bundle() {
   const { bundleWorkflowCode, DefaultLogger } = require('@temporalio/worker');
   const { code } = await bundleWorkflowCode({
     workflowsPath: join(lib, 'workflows', 'index.js'),
+    workflowInterceptorModules: [join(lib, 'workflows', 'proof.js')],
+    payloadConverterPath: join(lib, 'proof', 'payload-converter.js'),
     logger: new DefaultLogger('WARN', ({ level, message }) => console.error(`${level} ${message}`)),
   });
   writeFileSync(join(fresh, BUNDLE), code);

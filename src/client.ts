@@ -7,7 +7,7 @@ import { printLines, printNotes } from './terminal';
 
 export { BackupClient, type BackupClientOptions, type BatchBackupHandle, type FileBackupHandle, type RestoreHandle, type RunHandle, type SnapshotHandle } from './client/backup-client';
 export { namedServer, serverOrLocal, type ServerAddress, type ServerChoice } from './client/connect';
-export { BatchUpdateError, NoSuchScheduleError, OperationReusedError, RunNotFoundError, ScheduleExistsError, TargetBusyError } from './client/errors';
+export { BatchUpdateError, NotAuthenticError, NoSuchScheduleError, OperationReusedError, RunNotFoundError, ScheduleExistsError, TargetBusyError } from './client/errors';
 export type { LiveBatchProgress, StepUnderWay } from './client/batch-progress';
 export type { BackupDescription, BackupRun, PendingStep } from './client/runs';
 export type { BatchBackupOutput, BatchBackupRequest } from './batch-models';
@@ -15,6 +15,9 @@ export type { BackupSchedule, BackupSchedules } from './client/schedules';
 export type { ScheduleRequest } from './schedule-models';
 export type { RestoreOutput, RestoreRequest } from './restore-models';
 export type { SnapshotOutput, SnapshotRequest } from './snapshot-models';
+export { choosePayloadKeys, type KeyChoice } from './keys/choose-keys';
+export { PayloadKeyError, readKeyFile } from './keys/key-file';
+export { payloadKeys, type PayloadKeys } from './keys/payload-keys';
 export { hostTaskQueue } from './core/names';
 export { InvalidInputError, type FileBackupOutput, type FileBackupRequest } from './models';
 

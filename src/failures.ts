@@ -17,6 +17,7 @@ const destinationDown = (hint: string): FailureKind => ({ permanent: false, blam
 /** Every failure type of the project. Nothing fails with a type that is not in this table. */
 export const failureKinds = {
   InvalidInput: permanent('Correct the named fields.'),
+  NotAuthentic: permanent('Somebody without the key has meddled with it, or client and worker have different keys: give both the same one with --payload-key, and run it again.'),
   SourceNotFound: permanent('Check the source path.'),
   SourceNotRegularFile: permanent('Only regular files can be backed up; name the file that a link points to.'),
   SourceNotAllowed: permanent('Start the worker with a --source-root that holds the file.'),

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { BatchBackupInput } from './batch-models';
+import { BACKUP_BATCH_WORKFLOW } from './core/names';
 import type { FileBackupInput } from './models';
 import type { RestoreInput } from './restore-models';
 import type { SnapshotInput } from './snapshot-models';
@@ -53,6 +54,12 @@ export function restoreWorkflowId(storage: string, { target }: RestoreInput): st
 /** Equal for equal work: everything but the operation's own id. */
 export function fingerprintOf<Input extends Pick<FileBackupInput, 'operationId' | 'metadata'>>({ operationId: _, metadata, ...input }: Input): string {
   return sha256(JSON.stringify([Object.entries(input).sort(byName), Object.entries(metadata).sort(byName)]));
+}
+
+/** As `fingerprintOf` and `batchFingerprintOf`, by workflow type, of input that may be anything. */
+export function requestFingerprint(workflowType: string, input: object): string {
+  const request = { metadata: {}, ...input };
+  return workflowType === BACKUP_BATCH_WORKFLOW ? batchFingerprintOf(request as BatchBackupInput) : fingerprintOf(request as unknown as FileBackupInput);
 }
 
 function byName([a]: [string, unknown], [b]: [string, unknown]): number {

@@ -34,7 +34,7 @@ const table: [string, FailureType, FailureType][] = [
 ];
 
 const permanent: FailureType[] = [
-  'InvalidInput', 'SourceNotFound', 'SourceNotRegularFile', 'SourceNotAllowed', 'SourceNotCanonical', 'PermissionDenied', 'TargetNotAllowed', 'TargetInsideRepository', 'NotOwnRun', 'TargetNotCanonical',
+  'InvalidInput', 'NotAuthentic', 'SourceNotFound', 'SourceNotRegularFile', 'SourceNotAllowed', 'SourceNotCanonical', 'PermissionDenied', 'TargetNotAllowed', 'TargetInsideRepository', 'NotOwnRun', 'TargetNotCanonical',
   'TargetInvalid', 'TargetBusy', 'TargetCollision', 'SameFile', 'NoHardLinks', 'FileTooLarge', 'DestinationReadOnly', 'DestinationNotTrusted', 'DestinationConflict', 'StagingRevoked', 'CircuitOpen', 'RollbackFailed',
   'Cancelled', 'Terminated', 'RepositoryNotFound', 'RepositoryExists', 'RepositoryUnsupported', 'RepositoryNotTrusted', 'SnapshotNotFound', 'SnapshotDamaged', 'RunAltered',
 ];

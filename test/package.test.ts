@@ -124,7 +124,7 @@ describe('a worker of somebody else', () => {
 });
 
 function example(name: string, ...args: string[]): Promise<CommandEnd> {
-  const env = { PATH: process.env.PATH, HOME: harness.directory, TEMPORAL_ADDRESS: testServerAddress(), FILE_BACKUP_TASK_QUEUE: harness.taskQueue };
+  const env = { PATH: process.env.PATH, HOME: harness.directory, TEMPORAL_ADDRESS: testServerAddress(), FILE_BACKUP_TASK_QUEUE: harness.taskQueue, FILE_BACKUP_PAYLOAD_KEY: 'none' };
   return startProcess(process.execPath, [join(ROOT, 'examples', name), ...args], { cwd: harness.directory, env }).end;
 }
 

@@ -1,3 +1,4 @@
+import { BACKUP_BATCH_WORKFLOW, BACKUP_FILE_WORKFLOW, BACKUP_SNAPSHOT_WORKFLOW, RESTORE_SNAPSHOT_WORKFLOW } from '../core/names';
 import { createBatchClosingSteps } from './batch-closing-steps';
 import { createBatchSteps } from './batch-steps';
 import { createClosingSteps } from './closing-steps';
@@ -16,24 +17,47 @@ export { KEEP_RUNS } from './batch-closing-steps';
 export type { Batch } from './batch-steps';
 export type { ChunkResult, PassingFile } from './chunk-result';
 export type { ActivityDependencies, Operation, Staged } from './operation';
+export { proofInterceptor } from './proof-interceptor';
 export type { AllowedRoots } from './roots';
 export type { Checked, Pruned } from './repository-steps';
 export type { RestoreEnd, RestorePlan } from './restore-steps';
 export type { SealedSnapshot, SnapshotPlan } from './snapshot-steps';
 export { ThreadPool } from './thread-pool';
 
-/** All activities of the package, for a worker's `activities` option. */
-export function createActivities(dependencies: ActivityDependencies) {
-  return served({
-    ...createForwardSteps(dependencies),
-    ...createInPlaceSteps(dependencies),
-    ...createClosingSteps(dependencies),
-    ...createBatchSteps(dependencies),
-    ...createBatchClosingSteps(dependencies),
-    ...createSnapshotSteps(dependencies),
-    ...createRestoreSteps(dependencies),
-    ...createRepositorySteps(dependencies),
-  });
+function stepsOf(dependencies: ActivityDependencies) {
+  const file = { ...createForwardSteps(dependencies), ...createInPlaceSteps(dependencies), ...createClosingSteps(dependencies) };
+  const closing = createBatchClosingSteps(dependencies);
+  return {
+    file,
+    batch: { ...createBatchSteps(dependencies), ...closing },
+    snapshot: createSnapshotSteps(dependencies),
+    restore: { ...createRestoreSteps(dependencies), discardRun: (request: { runId: string }) => closing.discardRun(request) },
+    repository: createRepositorySteps(dependencies),
+  };
 }
 
-export type Activities = ReturnType<typeof createActivities>;
+function allSteps({ file, batch, snapshot, restore, repository }: ReturnType<typeof stepsOf>) {
+  return served({ ...file, ...batch, ...snapshot, ...restore, ...repository });
+}
+
+export type Activities = ReturnType<typeof allSteps>;
+
+/**
+ * The activities of the package, for a worker's `activities` option.
+ * @param workflowType only what this type of workflow needs; files of a batch may get runs of their own
+ */
+export function createActivities(dependencies: ActivityDependencies, workflowType: string | undefined): Partial<Activities>;
+export function createActivities(dependencies: ActivityDependencies): Activities;
+export function createActivities(dependencies: ActivityDependencies, workflowType?: string): Partial<Activities> {
+  const steps = stepsOf(dependencies);
+  const all = allSteps(steps);
+  if (workflowType === undefined) return all;
+  const { file, batch, snapshot, restore } = steps;
+  const needed: Readonly<Record<string, object>> = {
+    [BACKUP_FILE_WORKFLOW]: file,
+    [BACKUP_BATCH_WORKFLOW]: { ...batch, ...file },
+    [BACKUP_SNAPSHOT_WORKFLOW]: snapshot,
+    [RESTORE_SNAPSHOT_WORKFLOW]: restore,
+  };
+  return Object.fromEntries(Object.entries(all).filter(([name]) => name in (needed[workflowType] ?? {})));
+}

@@ -14,7 +14,7 @@ export async function withClient(options: ServerOptions, run: (client: BackupCli
     const { BackupClient: Client } = await import('../client/backup-client.js');
     const { Connection } = await import('@temporalio/client');
     const connection = await connectTo(server, (connectionOptions) => Connection.connect(connectionOptions));
-    const client = new Client({ connection, namespace: server.namespace, taskQueue, storage: hostTaskQueue(hostname()) });
+    const client = new Client({ connection, namespace: server.namespace, taskQueue, storage: hostTaskQueue(hostname()), payloadKeys: server.payloadKeys });
     try {
       await run(client, output, server);
     } finally {

@@ -8,7 +8,7 @@ import { reportInterrupted, reportWebUi } from './report';
 import { openServer } from './server-session';
 
 /** What a command does, and how it says what came of it. */
-export interface CommandJob<Result> extends Pick<Job<Result>, 'operationId' | 'roots' | 'start' | 'follow'> {
+export interface CommandJob<Result> extends Pick<Job<Result>, 'operationId' | 'roots' | 'request' | 'start' | 'follow'> {
   readonly exitCode: (result: Result) => ExitCode;
   /** For standard output; null where there is nothing but notes. */
   readonly text: (result: Result) => readonly string[] | null;

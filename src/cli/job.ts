@@ -1,5 +1,8 @@
 import { hostname } from 'node:os';
+import type { AllowedRoots } from '../activities';
 import type { BackupClient, RunHandle } from '../client/backup-client';
+import type { RequestContext } from '../client/run-requests';
+import type { RunRequest } from '../client/start-run';
 import { hostTaskQueue, operationTaskQueue } from '../core/names';
 import { connectTo } from './connect';
 import { errorText } from './error-lines';
@@ -14,7 +17,9 @@ import type { ServerSession } from './server-session';
 export interface Job<Result> {
   readonly operationId: string;
   /** What a worker inside this process may touch: nothing but what stands on the command line. */
-  readonly roots: { readonly sources: readonly string[]; readonly destinations: readonly string[]; readonly trustDestinations: boolean };
+  readonly roots: AllowedRoots;
+  /** What the run is asked for, as the client sends it. */
+  readonly request: (context: RequestContext) => RunRequest;
   readonly start: (client: BackupClient) => Promise<RunHandle<Result>>;
   readonly follow: (client: BackupClient, handle: RunHandle<Result>) => Promise<Result>;
   readonly server: ServerSession;
@@ -43,8 +48,10 @@ export async function runHere<Result>(job: Job<Result>): Promise<JobEnd<Result>>
   const connection = await connectTo(server, (options) => NativeConnection.connect(options));
   const storage = hostTaskQueue(hostname());
   const taskQueue = operationTaskQueue(storage, operationId);
-  const serve = (queue: string): Promise<OwnWorker> => startOwnWorker({ server, connection, taskQueue: queue, roots, log });
-  const client = new Client({ connection, namespace: server.namespace, taskQueue, storage });
+  const { workflowType, workflowId, args: [input] } = job.request({ storage, mayBeRepeated: false });
+  const only = { workflowType, workflowId, input };
+  const serve = (queue: string): Promise<OwnWorker> => startOwnWorker({ server, connection, taskQueue: queue, roots, only, log });
+  const client = new Client({ connection, namespace: server.namespace, taskQueue, storage, payloadKeys: server.payloadKeys });
   const [own, started] = await Promise.allSettled([serve(taskQueue), job.start(client)]);
   const workers = own.status === 'fulfilled' ? [own.value] : [];
   try {
@@ -65,7 +72,7 @@ export async function runThere<Result>(job: Job<Result>, taskQueue: string): Pro
   const { server } = job;
   const [{ Connection }, { BackupClient: Client }] = await Promise.all([import('@temporalio/client'), import('../client/backup-client.js')]);
   const connection = await connectTo(server, (options) => Connection.connect(options));
-  const client = new Client({ connection, namespace: server.namespace, taskQueue });
+  const client = new Client({ connection, namespace: server.namespace, taskQueue, payloadKeys: server.payloadKeys });
   const handle = await job.start(client);
   // The connection is left to the end of the process: closed amid a call, this client crashes on its own retry.
   return { handle, result: await followed(client, handle, job, [], taskQueue) };

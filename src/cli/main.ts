@@ -20,6 +20,7 @@ import { snapshotsCommand } from './commands/snapshots';
 import { statsCommand } from './commands/stats';
 import { statusCommand } from './commands/status';
 import { workerCommand } from './commands/worker';
+import { PayloadKeyError } from '../keys/key-file';
 import { StorageError } from '../storage/errors';
 import { errorLines } from './error-lines';
 import { exitCodes, LostRunError, UsageError, type ExitCode } from './exit-codes';
@@ -61,7 +62,7 @@ function exitCodeOf(error: unknown): ExitCode {
   const [first = '', ...others] = errorLines(error);
   printNotes([`file-backup: ${first}`, ...others]);
   if (error instanceof StorageError) return notFound.includes(error.code) ? exitCodes.notFound : exitCodes.failed;
-  if (error instanceof UsageError) return exitCodes.usage;
+  if (error instanceof UsageError || error instanceof PayloadKeyError) return exitCodes.usage;
   if (error instanceof LostRunError) return exitCodes.interrupted;
   if (error instanceof NoTemporalServerError || isConnectionError(error)) return exitCodes.noServer;
   return exitCodes.failed;

@@ -9,6 +9,8 @@ export function serverCommand(name: string) {
     .option('--namespace <name>', 'Temporal namespace')
     .option('--profile <name>', 'profile of the Temporal configuration file')
     .option('--state-dir <directory>', 'where the embedded server keeps its data [FILE_BACKUP_STATE_DIR]')
+    .option('--payload-key <file>', 'keys that requests and answers are signed with, or none; else the state directory\'s own [FILE_BACKUP_PAYLOAD_KEY]')
+    .option('--encrypt-payloads', 'encrypt what the server gets to see [FILE_BACKUP_ENCRYPT_PAYLOADS]')
     .option('--json', 'print one JSON object a line on standard output', false)
     .addOption(new Option('--log-level <level>', 'structured logs on standard error').choices(logLevels).default('silent' as const));
 }
@@ -18,6 +20,8 @@ export interface ServerOptions {
   readonly namespace?: string;
   readonly profile?: string;
   readonly stateDir?: string;
+  readonly payloadKey?: string;
+  readonly encryptPayloads?: true;
   readonly json: boolean;
   readonly logLevel: LogLevel;
 }

@@ -14,6 +14,7 @@ interface OwnWorkerOptions {
   readonly connection: NativeConnection;
   readonly taskQueue: string;
   readonly roots: BackupWorkerOptions['roots'];
+  readonly only: BackupWorkerOptions['only'];
   readonly log: BackupWorkerOptions['log'];
 }
 
@@ -21,10 +22,10 @@ interface OwnWorkerOptions {
 const SHUTDOWN_GRACE_MS = 500;
 
 /** Serves one queue from inside the command. */
-export async function startOwnWorker({ server, connection, taskQueue, roots, log }: OwnWorkerOptions): Promise<OwnWorker> {
+export async function startOwnWorker({ server, connection, taskQueue, roots, only, log }: OwnWorkerOptions): Promise<OwnWorker> {
   const { createBackupWorker } = await import('../worker/create-worker.js');
-  const { namespace, stateDirectory } = server;
-  const worker: BackupWorker = await createBackupWorker({ connection, namespace, taskQueue, roots, stateDirectory, log, shutdownGraceMs: SHUTDOWN_GRACE_MS, workflowsOnMainThread: true });
+  const { namespace, stateDirectory, payloadKeys } = server;
+  const worker: BackupWorker = await createBackupWorker({ connection, namespace, taskQueue, roots, only, stateDirectory, payloadKeys, log, shutdownGraceMs: SHUTDOWN_GRACE_MS, workflowsOnMainThread: true });
   const ended = worker.run();
   ended.catch(() => undefined);
   return {

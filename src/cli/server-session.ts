@@ -2,6 +2,8 @@ import { resolve } from 'node:path';
 import { namedServer, type ServerAddress } from '../client/connect';
 import { cacheDirectory, listDirectory, stateDirectory } from '../config';
 import { SEARCH_ATTRIBUTES } from '../core/names';
+import { choosePayloadKeys } from '../keys/choose-keys';
+import type { PayloadKeys } from '../keys/payload-keys';
 import { resolveTemporalBinary } from '../server/binary';
 import { acquireEmbeddedServer } from '../server/embedded';
 import { requireTrustedState } from '../server/state-files';
@@ -12,6 +14,8 @@ import type { Output } from './output';
 /** The Temporal server that a command uses: the one that was named, or the embedded one for as long as it is used. */
 export interface ServerSession extends ServerAddress {
   readonly stateDirectory: string;
+  /** Undefined where none are wanted. */
+  readonly payloadKeys: PayloadKeys | undefined;
   readonly isEmbedded: boolean;
   readonly webUiAddress: string | undefined;
   /** Address of a run's page in the Web UI; undefined for a named server whose Web UI is not known. */
@@ -48,6 +52,7 @@ function sessionOf(address: ServerAddress, options: ServerOptions, webUiAddress:
   return {
     ...address,
     stateDirectory: stateDirectoryOf(options),
+    payloadKeys: payloadKeysOf(options),
     isEmbedded: false,
     webUiAddress,
     webUi: (run) => webUiAddress && runPage(webUiAddress, address.namespace, run),
@@ -58,6 +63,11 @@ function sessionOf(address: ServerAddress, options: ServerOptions, webUiAddress:
 /** Where a command writes lists for workers of this host: they may read it whatever their roots are. */
 export function listDirectoryOf(options: Pick<ServerOptions, 'stateDir'>): string {
   return listDirectory(stateDirectoryOf(options));
+}
+
+/** @throws PayloadKeyError */
+export function payloadKeysOf({ payloadKey, encryptPayloads, ...options }: Pick<ServerOptions, 'payloadKey' | 'encryptPayloads' | 'stateDir'>): PayloadKeys | undefined {
+  return choosePayloadKeys({ keyFile: payloadKey, encrypt: encryptPayloads, stateDirectory: stateDirectoryOf(options) });
 }
 
 export function stateDirectoryOf({ stateDir }: Pick<ServerOptions, 'stateDir'>): string {

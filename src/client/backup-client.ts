@@ -1,4 +1,4 @@
-import { Client, Connection, type ConnectionLike, type WorkflowHandle } from '@temporalio/client';
+import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { BatchBackupInput, BatchBackupOutput, type BatchBackupRequest } from '../batch-models';
 import type { BatchProgress } from '../core/batch-progress';
 import { PAUSE_UPDATE, RESUME_UPDATE, SET_LANES_UPDATE, STATUS_QUERY } from '../core/names';
@@ -7,11 +7,16 @@ import type { BackupStatistics } from '../core/statistics';
 import { FileBackupInput, FileBackupOutput, parseModel, type FileBackupRequest } from '../models';
 import { RestoreInput, RestoreOutput, type RestoreRequest } from '../restore-models';
 import { SnapshotInput, SnapshotOutput, type SnapshotRequest } from '../snapshot-models';
+import type { BackupClientOptions, BatchBackupHandle, ConnectOptions, FileBackupHandle, RestoreHandle, RunHandle, SnapshotHandle } from './client-types';
 import { batchProgress, type LiveBatchProgress } from './batch-progress';
-import { serverOrLocal, type ServerChoice } from './connect';
+import { serverOrLocal } from './connect';
+import { choosePayloadKeys } from '../keys/choose-keys';
+import { signingConverter } from '../keys/data-converter';
 import { TargetBusyError } from './errors';
-import { failedBatchOutput, failedOutput, failedRestoreOutput, failedSnapshotOutput, outputOf } from './output-of';
+import { failedBatchOutput, failedOutput, failedRestoreOutput, failedSnapshotOutput } from './failed-outputs';
+import { outputOf } from './output-of';
 import { fileProgress, type FileProgress } from './progress';
+import { askQuery } from './query';
 import { batchRequest, fileRequest, restoreRequest, snapshotRequest } from './run-requests';
 import { describeRun, listRuns, statistics, type BackupDescription, type BackupRun } from './runs';
 import { registerSearchAttributes, type Registration } from './search-attributes';
@@ -19,28 +24,10 @@ import { BackupSchedules } from './schedules';
 import { startRun, type RunRequest, type StartedRun } from './start-run';
 import { updateBatch } from './update-batch';
 
-export interface BackupClientOptions {
-  readonly connection: ConnectionLike;
-  readonly namespace: string;
-  /** Queue of the workers that do the work. */
-  readonly taskQueue: string;
-  /** Which storage the paths belong to, for the lock on targets; the queue unless workers of several queues share it. */
-  readonly storage?: string;
-}
-
-/** A run that was started, or found running. */
-export interface RunHandle<Output> extends StartedRun {
-  /** Waits for the end; resolves for failed and cancelled runs too. */
-  result(): Promise<Output>;
-}
-
-export type FileBackupHandle = RunHandle<FileBackupOutput>;
-export type BatchBackupHandle = RunHandle<BatchBackupOutput>;
-export type SnapshotHandle = RunHandle<SnapshotOutput>;
-export type RestoreHandle = RunHandle<RestoreOutput>;
-
 /** Without a worker the server itself would keep a query waiting for half a minute. */
 const ANSWER_WITHIN_MS = 2000;
+
+export type * from './client-types';
 
 /** Starts and follows backups from a program. Needs a worker that serves the queue. */
 export class BackupClient {
@@ -50,15 +37,19 @@ export class BackupClient {
   private registration: Promise<Registration> | undefined;
 
   constructor(private readonly options: BackupClientOptions) {
-    this.client = new Client({ connection: options.connection, namespace: options.namespace });
+    const { connection, namespace, payloadKeys } = options;
+    this.client = new Client({ connection, namespace, ...(payloadKeys === undefined ? {} : { dataConverter: signingConverter({ keys: payloadKeys }) }) });
     this.schedules = new BackupSchedules({ client: this.client, taskQueue: options.taskQueue, storage: this.storage, searchAttributes: () => this.searchAttributes() });
   }
 
-  /** Connects as all Temporal tools do: options, environment, profile, else the local development server. */
-  static async connect(choice: ServerChoice & { readonly taskQueue: string; readonly storage?: string }): Promise<BackupClient> {
+  /**
+   * Connects as all Temporal tools do: options, environment, profile, else the local development server; with the keys
+   * that the commands of this user have, unless others are given, or `none`. @throws PayloadKeyError
+   */
+  static async connect({ taskQueue, storage, payloadKeys, ...choice }: ConnectOptions): Promise<BackupClient> {
+    const keys = payloadKeys === 'none' ? undefined : (payloadKeys ?? choosePayloadKeys());
     const { namespace, connectionOptions } = serverOrLocal(choice);
-    const connection = await Connection.connect(connectionOptions);
-    return new BackupClient({ connection, namespace, taskQueue: choice.taskQueue, storage: choice.storage });
+    return new BackupClient({ connection: await Connection.connect(connectionOptions), namespace, taskQueue, storage, payloadKeys: keys });
   }
 
   /**
@@ -175,7 +166,7 @@ export class BackupClient {
 
   /** What a live run waits for, in words, or null; asks the run's worker. @throws ServiceError when none answers soon */
   async waitingFor({ workflowId, runId }: Pick<FileBackupHandle, 'workflowId' | 'runId'>): Promise<string | null> {
-    const ask = () => this.client.workflow.getHandle(workflowId, runId).query<FileBackupStatus>(STATUS_QUERY);
+    const ask = () => askQuery<FileBackupStatus>(this.client, { workflowId, runId }, STATUS_QUERY);
     return (await this.client.withDeadline(Date.now() + ANSWER_WITHIN_MS, ask)).waitingFor;
   }
 

@@ -1,10 +1,12 @@
-import { defaultPayloadConverter, fromPayloadsAtIndex } from '@temporalio/common';
 import type { Client } from '@temporalio/client';
+import type { SerializationContext } from '@temporalio/common';
 import type { temporal } from '@temporalio/proto';
 import type { BatchProgress } from '../core/batch-progress';
 import { CHUNK_STEPS, PLANNING_STEPS } from '../core/names';
 import { addChunkTo, noSums, type ChunkSums } from '../core/batch-sums';
 import type { BatchState } from '../workflows/batch-run';
+import { Bound } from '../proof/bound';
+import { decodedFirst, openedIfProven } from './proof';
 
 type Event = temporal.api.history.v1.IHistoryEvent;
 type Payloads = temporal.api.common.v1.IPayloads | null | undefined;
@@ -18,39 +20,69 @@ interface Plan {
   readonly location: object;
 }
 
+/** Whose history it is. */
+interface Run {
+  readonly client: Client;
+  readonly workflowId: string;
+  readonly runId: string;
+}
+
 /**
  * How far a batch is, as its history tells: for runs whose worker is gone. The state that an execution took over from
- * the one before is in its input, and every finished chunk in its events.
+ * the one before is in its input, and every finished chunk in its events. What is not authentic does not count.
  */
 export async function progressFromHistory(client: Client, workflowId: string, runId: string): Promise<BatchProgress> {
-  const { events = [] } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-  const carried = carriedBy(events?.[0]);
-  const read = readEvents(events ?? [], carried);
+  const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+  const run = { client, workflowId, runId };
+  const carried = await carriedBy(run, events?.[0]);
+  const read = await readEvents(run, events ?? [], carried);
   return { ...noSums(), ...read.sums, ...planned(read.plan), state: stateOf(read.plan, carried), current: [], bytesPerSecond: 0, remainingMs: null, retryCount: 0, waitingFor: null, startedAtMs: carried?.startedAtMs ?? startedAtMs(events ?? []) };
 }
 
-function readEvents(events: readonly Event[], carried: Partial<BatchState> | undefined) {
+/** A step that was asked for. */
+interface Asked {
+  readonly step: string;
+  readonly chunk: number;
+  readonly context: SerializationContext;
+}
+
+async function readEvents(run: Run, events: readonly Event[], carried: Partial<BatchState> | undefined) {
   const { finishedChunks, backedUp, unchanged, failed, changed, copiedBytes, unchangedBytes, verifiedFrom, failuresByType, sample } = { ...noSums(), ...carried };
   const sums = { finishedChunks, backedUp, unchanged, failed, changed, copiedBytes, unchangedBytes, verifiedFrom, failuresByType: { ...failuresByType }, sample: [...sample] };
-  const scheduled = new Map<string, { step: string; chunk: number }>();
+  const scheduled = new Map<string, Asked>();
   const results = new Map<number, ChunkSums>();
   let plan = carried?.batch;
   for (const { eventId, activityTaskScheduledEventAttributes: asked, activityTaskCompletedEventAttributes: done } of events) {
-    if (asked) scheduled.set(String(eventId), { step: asked.activityType?.name ?? '', chunk: at<{ chunk?: number }>(asked.input, 0)?.chunk ?? -1 });
-    const step = done ? scheduled.get(String(done.scheduledEventId)) : undefined;
-    if (step !== undefined && PLANNING_STEPS.includes(step.step)) plan = at<Plan>(done?.result, 0);
+    if (asked) scheduled.set(String(eventId), await askedFor(run, asked));
+    const known = done ? scheduled.get(String(done.scheduledEventId)) : undefined;
+    if (known === undefined) continue;
+    if (PLANNING_STEPS.includes(known.step)) plan = await answer<Plan>(run, known, done?.result);
     // A later result of a chunk is the earlier one, amended.
-    if (step !== undefined && [...CHUNK_STEPS, 'amendChunk'].includes(step.step)) results.set(step.chunk, at<ChunkSums>(done?.result, 0) as ChunkSums);
+    const chunk = [...CHUNK_STEPS, 'amendChunk'].includes(known.step) ? await answer<ChunkSums>(run, known, done?.result) : undefined;
+    if (chunk !== undefined) results.set(known.chunk, chunk);
   }
   results.forEach((result) => addChunkTo(sums, result));
   return { plan, sums };
 }
 
-/** The last argument, where it is a state and not what the run is asked for. */
-function carriedBy(started: Event | undefined): Partial<BatchState> | undefined {
+async function askedFor({ client, workflowId, runId }: Run, { activityType, activityId, input }: temporal.api.history.v1.IActivityTaskScheduledEventAttributes): Promise<Asked> {
+  const step = activityType?.name ?? '';
+  const context = { type: 'activity' as const, namespace: client.options.namespace, workflowId, activityId: activityId ?? '', isLocal: false };
+  const request = openedIfProven<{ chunk?: number }>(client, await decodedFirst(client, input, context), { kind: 'step', step, runId });
+  return { step, chunk: request?.chunk ?? -1, context };
+}
+
+async function answer<Result>({ client, runId }: Run, { step, context }: Asked, result: Payloads): Promise<Result | undefined> {
+  return openedIfProven<Result>(client, await decodedFirst(client, result, context), { kind: 'stepResult', step, runId });
+}
+
+/** The last argument, where it is a state and not what the run is asked for. Whether it is this run's the worker has looked at. */
+async function carriedBy({ client, workflowId }: Run, started: Event | undefined): Promise<Partial<BatchState> | undefined> {
   const input = started?.workflowExecutionStartedEventAttributes?.input;
-  const last = at<Partial<BatchState>>(input, (input?.payloads?.length ?? 0) - 1);
-  return last?.startedAtMs === undefined ? undefined : last;
+  const context = { type: 'workflow' as const, namespace: client.options.namespace, workflowId };
+  const last = await decodedFirst(client, input, context, (input?.payloads?.length ?? 0) - 1);
+  const state = (last instanceof Bound ? last.value : last) as Partial<BatchState> | undefined;
+  return state?.startedAtMs === undefined ? undefined : state;
 }
 
 function planned(plan: Plan | undefined) {
@@ -64,8 +96,4 @@ function stateOf(plan: Plan | undefined, carried: Partial<BatchState> | undefine
 
 function startedAtMs([first]: readonly Event[]): number {
   return Number(first?.eventTime?.seconds ?? 0) * 1000;
-}
-
-function at<T>(payloads: Payloads, index: number): T | undefined {
-  return payloads?.payloads?.[index] === undefined ? undefined : fromPayloadsAtIndex<T>(defaultPayloadConverter, index, payloads.payloads);
 }

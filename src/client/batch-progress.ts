@@ -1,9 +1,9 @@
-import { defaultPayloadConverter, fromPayloadsAtIndex } from '@temporalio/common';
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
-import { temporal } from '@temporalio/proto';
 import type { BatchProgress } from '../core/batch-progress';
 import { CHUNK_STEPS, PROGRESS_QUERY } from '../core/names';
 import { progressFromHistory } from './batch-history';
+import { pendingActivities } from './pending-steps';
+import { askQuery } from './query';
 import { firstRunIdOf } from './start-run';
 
 /** A step of a batch that is under way, or waits for its next attempt. */
@@ -37,11 +37,10 @@ export async function batchProgress(client: Client, workflowId: string, runId: s
   const latest = await client.workflow.getHandle(workflowId).describe();
   // The id may have been used again since.
   const description = firstRunIdOf(latest) === runId ? latest : await client.workflow.getHandle(workflowId, runId).describe();
-  const handle = client.workflow.getHandle(workflowId, description.runId);
   const isRunning = description.status.name === 'RUNNING' || description.status.name === 'CONTINUED_AS_NEW';
-  const underWay = stepsOf(description);
+  const underWay = await stepsOf(client, description);
   try {
-    const progress = await client.withDeadline(Date.now() + answerWithinMs, () => handle.query<BatchProgress>(PROGRESS_QUERY));
+    const progress = await client.withDeadline(Date.now() + answerWithinMs, () => askQuery<BatchProgress>(client, { workflowId, runId: description.runId }, PROGRESS_QUERY));
     return { ...progress, isRunning, workerAnswers: true, underWay };
   } catch {
     // No worker, or one that is busy: whatever is wrong with the server shows in the next call.
@@ -49,20 +48,20 @@ export async function batchProgress(client: Client, workflowId: string, runId: s
   }
 }
 
-const SCHEDULED: number = temporal.api.enums.v1.PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED;
+async function stepsOf(client: Client, description: WorkflowExecutionDescription): Promise<StepUnderWay[]> {
+  const pending = await pendingActivities(client, description);
+  return pending.map(({ step, attempt, isWaiting, lastFailure, heartbeat: { movedBytes, files, path } }) => ({
+    step,
+    attempt,
+    movedBytes: numberOr0(movedBytes),
+    files: numberOr0(files),
+    path: typeof path === 'string' ? path : undefined,
+    lastFailure: isWaiting ? lastFailure : undefined,
+  }));
+}
 
-function stepsOf({ raw }: WorkflowExecutionDescription): StepUnderWay[] {
-  return (raw.pendingActivities ?? []).map(({ activityType, attempt, state, heartbeatDetails, lastFailure }) => {
-    const details = fromPayloadsAtIndex<{ movedBytes?: number; files?: number; path?: string } | undefined>(defaultPayloadConverter, 0, heartbeatDetails?.payloads);
-    return {
-      step: activityType?.name ?? '',
-      attempt: attempt ?? 1,
-      movedBytes: details?.movedBytes ?? 0,
-      files: details?.files ?? 0,
-      path: details?.path,
-      lastFailure: Number(state) === SCHEDULED ? (lastFailure?.message ?? undefined) : undefined,
-    };
-  });
+function numberOr0(value: unknown): number {
+  return typeof value === 'number' ? value : 0;
 }
 
 /** What finished chunks and steps under way come to together, in whole files and bytes. */

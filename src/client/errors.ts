@@ -1,3 +1,5 @@
+import { failureKinds } from '../failures';
+
 /** Another operation is writing the target. */
 export class TargetBusyError extends Error {
   override readonly name = 'TargetBusyError';
@@ -35,6 +37,15 @@ export class BatchUpdateError extends Error {
 
   constructor(message: string, cause?: Error) {
     super(message, { cause });
+  }
+}
+
+/** Something that came from the server was not made by a holder of the key. */
+export class NotAuthenticError extends Error {
+  override readonly name = 'NotAuthenticError';
+
+  constructor(what: string, reason: string) {
+    super(`${what} ${reason}. ${failureKinds.NotAuthentic.hint}`);
   }
 }
 

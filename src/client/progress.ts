@@ -1,5 +1,5 @@
-import { defaultPayloadConverter, fromPayloadsAtIndex } from '@temporalio/common';
 import type { Client } from '@temporalio/client';
+import { pendingActivities } from './pending-steps';
 
 /** What a live run is doing right now. */
 export interface FileProgress {
@@ -16,13 +16,13 @@ export interface FileProgress {
 /** Asks the server alone: what a step has done comes from its heartbeats. */
 export async function fileProgress(client: Client, workflowId: string, runId: string): Promise<FileProgress> {
   const description = await client.workflow.getHandle(workflowId, runId).describe();
-  const [pending] = description.raw.pendingActivities ?? [];
-  const details = fromPayloadsAtIndex<{ movedBytes?: number } | undefined>(defaultPayloadConverter, 0, pending?.heartbeatDetails?.payloads);
+  const [pending] = await pendingActivities(client, description);
+  const movedBytes = pending?.heartbeat.movedBytes;
   return {
     isRunning: description.status.name === 'RUNNING',
-    step: pending?.activityType?.name ?? undefined,
+    step: pending?.step,
     attempt: pending?.attempt ?? 1,
-    movedBytes: details?.movedBytes ?? 0,
-    lastFailure: pending?.lastFailure?.message ?? undefined,
+    movedBytes: typeof movedBytes === 'number' ? movedBytes : 0,
+    lastFailure: pending?.lastFailure,
   };
 }

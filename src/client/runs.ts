@@ -4,17 +4,9 @@ import { BACKUP_BATCH_WORKFLOW, BACKUP_FILE_WORKFLOW, BACKUP_SNAPSHOT_WORKFLOW, 
 import { summarize, type BackupStatistics, type BatchCounts } from '../core/statistics';
 import { bytesKey, stateKey } from '../search-attributes';
 import { RunNotFoundError } from './errors';
-
-/** What the client notes in every run's memo. */
-export interface RunMemo {
-  readonly operationId: string;
-  readonly fingerprint: string;
-  /** Of a batch the number of files, in words. */
-  readonly sourcePath: string;
-  /** Of a batch the directory of its targets. */
-  readonly backupPath: string;
-  readonly metadata: Readonly<Record<string, string>>;
-}
+import { pendingActivities } from './pending-steps';
+import { hasKeys } from './proof';
+import { memoOf, type ProvenMemo } from './run-memo';
 
 /** What a run does, as people say it. */
 export type RunKind = 'file' | 'batch' | 'snapshot' | 'restore';
@@ -69,7 +61,7 @@ const allRuns = `WorkflowType IN (${Object.keys(kinds).map((type) => `'${type}'`
 export async function listRuns(client: Client, limit: number): Promise<BackupRun[]> {
   const runs: BackupRun[] = [];
   for await (const info of client.workflow.list({ query: allRuns, pageSize: Math.min(limit, 1000) })) {
-    runs.push(runOf(info));
+    runs.push(runOf(client, info));
     if (runs.length >= limit) break;
   }
   // The server lists running ones first, then by their end.
@@ -82,7 +74,7 @@ export async function describeRun(client: Client, id: string): Promise<BackupDes
   const description = await describeIfPresent(client, workflowId.workflowId, 'runId' in workflowId ? workflowId.runId : undefined);
   if (description === undefined || kinds[description.type] === undefined) throw new RunNotFoundError(id);
   const firstRunId = description.raw.workflowExecutionInfo?.firstRunId || description.runId;
-  return { ...runOf(description), firstRunId, pendingSteps: pendingSteps(description), historyLength: description.historyLength };
+  return { ...runOf(client, description), firstRunId, pendingSteps: (await pendingActivities(client, description)).map(({ step, attempt, lastFailure }) => ({ step, attempt, lastFailure })), historyLength: description.historyLength };
 }
 
 export async function describeIfPresent(client: Client, workflowId: string, runId?: string): Promise<WorkflowExecutionDescription | undefined> {
@@ -124,7 +116,9 @@ export async function statistics(client: Client): Promise<BackupStatistics> {
   const [files, batches, snapshots] = await Promise.all([countsOf(client, fileRuns), sumsOf(client, batchRuns), sumsOf(client, snapshotRuns)]);
   // Visibility can count but not add up.
   for await (const info of client.workflow.list({ query: `${fileRuns} AND ExecutionStatus = 'Completed'`, pageSize: 1000 })) {
-    files.bytes += info.typedSearchAttributes.get(bytesKey) ?? 0;
+    const { state, sizeBytes } = runOf(client, info);
+    files.bytes += sizeBytes;
+    if (state === NOT_AUTHENTIC) countAsFailed(files);
   }
   return summarize(files, batches, snapshots);
 }
@@ -133,7 +127,8 @@ export async function statistics(client: Client): Promise<BackupStatistics> {
 async function sumsOf(client: Client, query: string): Promise<BatchCounts> {
   const sums = { ...(await countsOf(client, query)), partial: 0, filesBackedUp: 0, filesFailed: 0 };
   for await (const info of client.workflow.list({ query: `${query} AND ExecutionStatus != 'Running'`, pageSize: 1000 })) {
-    const { totals } = runOf(info);
+    const { totals, state } = runOf(client, info);
+    if (state === NOT_AUTHENTIC) countAsFailed(sums);
     sums.bytes += totals?.totalBytes ?? 0;
     sums.filesBackedUp += totals?.successfulFiles ?? 0;
     sums.filesFailed += totals?.failedFiles ?? 0;
@@ -152,29 +147,37 @@ async function countsOf(client: Client, query: string): Promise<{ successful: nu
   return counts;
 }
 
-function runOf(info: WorkflowExecutionInfo | WorkflowExecutionDescription): BackupRun {
-  const memo = (info.memo ?? {}) as Partial<RunMemo> & { readonly totals?: BatchTotals };
+/** State of a run that somebody has ended in the name of its worker. */
+export const NOT_AUTHENTIC = 'notAuthentic';
+
+/** Search attributes are anybody's: with keys, what a run notes of its end in its memo is what counts. */
+function stateOf(client: Client, { status, typedSearchAttributes }: WorkflowExecutionInfo | WorkflowExecutionDescription, { end }: ProvenMemo): string | undefined {
+  if (!hasKeys(client)) return typedSearchAttributes.get(stateKey);
+  if (end !== undefined) return end.state;
+  if (status.name === 'COMPLETED') return NOT_AUTHENTIC;
+  return status.name === 'RUNNING' ? typedSearchAttributes.get(stateKey) && 'active' : undefined;
+}
+
+function countAsFailed(counts: { successful: number; failed: number }): void {
+  counts.successful -= 1;
+  counts.failed += 1;
+}
+
+function runOf(client: Client, info: WorkflowExecutionInfo | WorkflowExecutionDescription): BackupRun {
+  const memo = memoOf(client, info);
   return {
     kind: kinds[info.type] ?? 'file',
     workflowId: info.workflowId,
     runId: info.runId,
     status: info.status.name,
-    state: info.typedSearchAttributes.get(stateKey),
+    state: stateOf(client, info, memo),
     operationId: memo.operationId ?? '',
     sourcePath: memo.totals === undefined || info.type !== BACKUP_BATCH_WORKFLOW ? (memo.sourcePath ?? '') : `${memo.totals.totalFiles} files`,
     backupPath: memo.backupPath ?? '',
     startedAt: info.startTime.toISOString(),
     closedAt: info.closeTime?.toISOString(),
-    sizeBytes: info.typedSearchAttributes.get(bytesKey) ?? 0,
+    sizeBytes: (hasKeys(client) ? memo.end?.sizeBytes : info.typedSearchAttributes.get(bytesKey)) ?? 0,
     taskQueue: info.taskQueue,
     totals: memo.totals,
   };
-}
-
-function pendingSteps({ raw }: WorkflowExecutionDescription): PendingStep[] {
-  return (raw.pendingActivities ?? []).map(({ activityType, attempt, lastFailure }) => ({
-    step: activityType?.name ?? '',
-    attempt: attempt ?? 1,
-    lastFailure: lastFailure?.message ?? undefined,
-  }));
 }

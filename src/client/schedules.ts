@@ -5,6 +5,7 @@ import { parseModel } from '../models';
 import { ScheduleInput, type ScheduleRequest } from '../schedule-models';
 import { stateKey } from '../search-attributes';
 import { ScheduleExistsError, NoSuchScheduleError } from './errors';
+import { boundFields, openedIfProven, scheduledArguments } from './proof';
 import { snapshotRequest } from './run-requests';
 import type { Registration } from './search-attributes';
 
@@ -54,7 +55,7 @@ export class BackupSchedules {
     const { registered } = await this.context.searchAttributes();
     try {
       const handle = await this.context.client.schedule.create(scheduleOptions(this.context, input, registered));
-      return describe(await handle.describe());
+      return describe(this.context.client, await handle.describe());
     } catch (error) {
       if (error instanceof ScheduleAlreadyRunning) throw new ScheduleExistsError(input.name);
       throw error;
@@ -67,7 +68,7 @@ export class BackupSchedules {
     for await (const { scheduleId } of this.context.client.schedule.list()) {
       if (!scheduleId.startsWith(PREFIX)) continue;
       const found = await this.context.client.schedule.getHandle(scheduleId).describe().catch(ifGone);
-      if (found !== undefined) schedules.push(describe(found));
+      if (found !== undefined) schedules.push(describe(this.context.client, found));
     }
     return schedules.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
@@ -103,12 +104,12 @@ export class BackupSchedules {
   }
 }
 
-function scheduleOptions({ taskQueue, storage }: ScheduleContext, { name, timing, action, paused }: ScheduleInput, isRegistered: boolean): ScheduleOptions {
+function scheduleOptions({ client, taskQueue, storage }: ScheduleContext, { name, timing, action, paused }: ScheduleInput, isRegistered: boolean): ScheduleOptions {
   const { workflowId, memo, summary } = snapshotRequest({ ...action.snapshot, operationId: '' }, { storage, mayBeRepeated: false });
   const scheduleMemo: ScheduleMemo = { sources: memo.sourcePath, repository: memo.backupPath, timing: timingText(timing) };
   return {
     scheduleId: `${PREFIX}${name}`,
-    memo: { ...scheduleMemo },
+    memo: boundFields(client, 'schedule', { ...scheduleMemo }, { schedule: name }),
     spec: {
       ...(timing.intervalMs === undefined ? { cronExpressions: [...timing.cron] } : { intervals: [{ every: timing.intervalMs }] }),
       ...(timing.timeZone === undefined ? {} : { timezone: timing.timeZone }),
@@ -120,7 +121,7 @@ function scheduleOptions({ taskQueue, storage }: ScheduleContext, { name, timing
       workflowType: SCHEDULED_SNAPSHOT_WORKFLOW,
       workflowId: `${PREFIX}${name}`,
       taskQueue,
-      args: [action, { workflowId, memo, summary }],
+      args: scheduledArguments(client, [action, { workflowId, memo, summary }], { workflowType: SCHEDULED_SNAPSHOT_WORKFLOW, taskQueue }),
       staticSummary: `${codeSpan(name)}: ${summary}`,
       ...(isRegistered ? { typedSearchAttributes: [{ key: stateKey, value: 'active' }] } : {}),
     },
@@ -134,11 +135,13 @@ function ifGone(error: unknown): undefined {
   throw error;
 }
 
-function describe({ scheduleId, memo, state, info }: ScheduleDescription): BackupSchedule {
-  const { sources = '', repository = '', timing = '' } = (memo ?? {}) as Partial<ScheduleMemo>;
+/** What of its memo is not authentic is empty: somebody else has made the schedule. */
+function describe(client: Client, { scheduleId, memo, state, info }: ScheduleDescription): BackupSchedule {
+  const name = scheduleId.slice(PREFIX.length);
+  const field = (field: keyof ScheduleMemo): string => openedIfProven<string>(client, memo?.[field], { kind: 'schedule', field, schedule: name }) ?? '';
   return {
-    name: scheduleId.slice(PREFIX.length),
-    ...{ sources, repository, timing },
+    name,
+    ...{ sources: field('sources'), repository: field('repository'), timing: field('timing') },
     paused: state.paused,
     note: state.note ?? null,
     nextTimes: info.nextActionTimes.map((time) => time.toISOString()),

@@ -1,7 +1,9 @@
 import { WorkflowExecutionAlreadyStartedError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
 import { operationKey, stateKey } from '../search-attributes';
 import { OperationReusedError, TargetBusyError } from './errors';
-import { describeIfPresent, findOperation, type RunMemo } from './runs';
+import { boundFields, startArguments } from './proof';
+import { memoOf, type RunMemo } from './run-memo';
+import { describeIfPresent, findOperation } from './runs';
 
 /** A run that is to be started, or found: one of its id at a time. */
 export interface RunRequest {
@@ -54,11 +56,11 @@ export async function startRun(context: RunContext, request: RunRequest): Promis
   }
 }
 
-function startOptions({ taskQueue, registered }: RunContext, { args, memo, summary, details }: RunRequest) {
+function startOptions({ client, taskQueue, registered }: RunContext, { workflowType, args, memo, summary, details }: RunRequest) {
   return {
     taskQueue,
-    args: [...args],
-    memo: { ...memo },
+    args: startArguments(client, args, { workflowType, taskQueue }),
+    memo: boundFields(client, 'memo', { ...memo }),
     staticSummary: summary,
     staticDetails: details,
     ...(registered
@@ -75,18 +77,21 @@ function startOptions({ taskQueue, registered }: RunContext, { args, memo, summa
 /** A run of that id is alive: ours, equal, or somebody else's. */
 async function attach({ client }: RunContext, { workflowId, memo: ours }: RunRequest): Promise<StartedRun> {
   const running = await describeIfPresent(client, workflowId);
-  const memo = running?.memo as RunMemo | undefined;
+  const memo = running && memoOf(client, running);
   const isSame = memo?.operationId === ours.operationId || memo?.fingerprint === ours.fingerprint;
-  if (running === undefined || memo === undefined || !isSame) throw new TargetBusyError(ours.backupPath, workflowId, memo?.operationId ?? 'unknown');
+  if (running === undefined || memo?.operationId === undefined || !isSame) throw new TargetBusyError(ours.backupPath, workflowId, memo?.operationId ?? 'unknown');
   return attachedTo(running, memo.operationId);
 }
 
 /** The last run of the id is asked first, because visibility lags behind. */
 async function earlierRun({ client, registered }: RunContext, { workflowId, memo: { operationId, fingerprint } }: RunRequest): Promise<StartedRun | undefined> {
   const last = await describeIfPresent(client, workflowId);
-  const found = last?.memo?.operationId === operationId ? last : await findEarlier(client, operationId, registered);
+  const found = last !== undefined && memoOf(client, last).operationId === operationId ? last : await findEarlier(client, operationId, registered);
   if (found === undefined) return undefined;
-  if ((found.memo as unknown as RunMemo).fingerprint !== fingerprint) throw new OperationReusedError(operationId);
+  const memo = memoOf(client, found);
+  // What somebody else has started under the operation's id is not the operation.
+  if (memo.operationId !== operationId) return undefined;
+  if (memo.fingerprint !== fingerprint) throw new OperationReusedError(operationId);
   return attachedTo(found, operationId);
 }
 

@@ -1,3 +1,5 @@
+import { Client } from '@temporalio/client';
+import type { DataConverter } from '@temporalio/common';
 import type { ActivityInterceptorsFactory, NativeConnection } from '@temporalio/worker';
 import { breakerInterceptor, createActivities, DestinationBreakers, ThreadPool, type Activities, type AllowedRoots } from '../activities';
 import { defaultBreakerOptions, type BreakerOptions } from '../core/breaker';
@@ -20,6 +22,10 @@ export interface BackupPartsOptions {
   /** Where the worker remembers its staging directories. */
   readonly stateDirectory: string;
   readonly log: WorkerLog;
+  /** With which this worker reads what it is told of runs. */
+  readonly dataConverter?: DataConverter;
+  /** Runs the steps of this type of workflow only. */
+  readonly onlyWorkflowType?: string;
   readonly breaker?: Partial<BreakerOptions>;
   /** Threads for file work at most. */
   readonly maxConcurrentSteps?: number;
@@ -27,7 +33,7 @@ export interface BackupPartsOptions {
 
 /** What makes a worker one of backups, ours or somebody else's. */
 export interface BackupParts {
-  readonly activities: Activities;
+  readonly activities: Partial<Activities>;
   /** The circuit breaker: the outermost of a worker's activity interceptors. */
   readonly interceptor: ActivityInterceptorsFactory;
   /** Runs the worker: sweeps what terminated runs left at the start and every hour, and ends the threads with it. */
@@ -35,14 +41,14 @@ export interface BackupParts {
 }
 
 /** Puts together what one worker needs. The connection stays the caller's. */
-export async function createBackupParts({ connection, namespace, roots, stateDirectory, log, breaker, maxConcurrentSteps }: BackupPartsOptions): Promise<BackupParts> {
+export async function createBackupParts({ connection, namespace, roots, stateDirectory, log, dataConverter, onlyWorkflowType, breaker, maxConcurrentSteps }: BackupPartsOptions): Promise<BackupParts> {
   const { clusterId } = await connection.workflowService.getClusterInfo({});
   const pool = new ThreadPool(maxConcurrentSteps ?? DEFAULT_CONCURRENCY, roots);
   const registry = new StagingRegistry(stateDirectory);
   const breakers = new DestinationBreakers({ ...defaultBreakerOptions, ...breaker }, watchBreakers(log));
-  const sweep = () => sweepStaging({ registry, pool, connection, owner: { clusterId, namespace }, log });
+  const sweep = () => sweepStaging({ registry, pool, client: new Client({ connection, namespace, ...(dataConverter === undefined ? {} : { dataConverter }) }), owner: { clusterId, namespace }, log });
   return {
-    activities: createActivities({ roots, pool, registry, clusterId, firstRunIdOf: createFirstRuns(connection, namespace) }),
+    activities: createActivities({ roots, pool, registry, clusterId, firstRunIdOf: createFirstRuns(connection, namespace) }, onlyWorkflowType),
     interceptor: breakerInterceptor({ breakers, destinationRoots: roots.destinations, probe: (root) => pool.run('probeDestination', { root }) }),
     during: (run) => sweepDuring(run, sweep, pool),
   };

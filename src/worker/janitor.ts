@@ -1,5 +1,4 @@
-import type { WorkflowExecutionStatusName } from '@temporalio/client';
-import type { NativeConnection } from '@temporalio/worker';
+import type { Client, WorkflowExecutionStatusName } from '@temporalio/client';
 import { messageOf } from '../core/error-message';
 import { isRun, type Registered, type RegisteredStaging, type StagingRegistry } from '../storage/staging-registry';
 import type { StagingOwner } from '../storage/prepare-staging';
@@ -11,7 +10,7 @@ import type { ThreadPool } from '../activities';
 export interface Janitor {
   readonly registry: StagingRegistry;
   readonly pool: ThreadPool;
-  readonly connection: NativeConnection;
+  readonly client: Client;
   /** The cluster and namespace that this worker serves: nobody else's runs are judged. */
   readonly owner: Pick<StagingOwner, 'clusterId' | 'namespace'>;
   readonly log: WorkerLog;
@@ -26,7 +25,7 @@ export async function sweepStaging(janitor: Janitor): Promise<void> {
     const { owner } = entry;
     const fields = { stagingOf: placeOf(entry), ...owner };
     try {
-      const status = await (isRun(entry) ? statusOfChain : statusOfRun)(owner, janitor.connection);
+      const status = await (isRun(entry) ? statusOfChain : statusOfRun)(owner, janitor.client);
       if (status === undefined) janitor.log.warn(fields, 'Staging directory of a run that this server does not know stays');
       else if (closed.includes(status)) await sweep(entry, status, janitor);
     } catch (error) {

@@ -1,5 +1,6 @@
 import { ApplicationFailure, CancellationScope, upsertMemo } from '@temporalio/workflow';
 import type { FailureType } from '../failures';
+import { provenMemo } from './proof-state';
 
 /** Temporal keeps memos small. */
 const MEMO_SAMPLE = 3;
@@ -10,7 +11,7 @@ const MEMO_SAMPLE = 3;
  * @param error what ended it
  */
 export function endWith(output: { readonly failureSample: readonly unknown[]; readonly skippedSample?: readonly unknown[] }, type: FailureType, message: string, error: unknown): unknown {
-  if (CancellationScope.current().consideredCancelled) upsertMemo({ output: shortened(output) });
+  if (CancellationScope.current().consideredCancelled) upsertMemo(provenMemo({ output: shortened(output) }));
   return type === 'Cancelled' ? error : ApplicationFailure.create({ type, message, nonRetryable: true, details: [output], cause: error instanceof Error ? error : undefined });
 }
 

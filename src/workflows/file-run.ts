@@ -8,6 +8,7 @@ import { bytesKey, operationKey, stateKey } from '../search-attributes';
 import { renderDetails } from './details';
 import { statusQuery } from './messages';
 import { presentableOperationId, presentablePath } from './presentable';
+import { isSignedRun, provenEnd, provenMemo } from './proof-state';
 
 /** What a finished copy adds to the record. */
 interface CopyFacts {
@@ -83,7 +84,7 @@ export function fail(run: FileRun, rollback: Rollback, failure: { type: FailureT
   const states: Record<Rollback['status'], BackupState> = { notNeeded: 'failed', performed: 'rolledBack', failed: 'inconsistent', unsupported: 'inconsistent' };
   const output = close(run, states[rollback.status], outputOf(run, rollback, failure));
   // A cancelled run has no failure to carry its record: it goes into the memo.
-  if (CancellationScope.current().consideredCancelled) upsertMemo({ output });
+  if (CancellationScope.current().consideredCancelled) upsertMemo(provenMemo({ output }));
   return output;
 }
 
@@ -92,6 +93,8 @@ function close(run: FileRun, state: BackupState, output: FileBackupOutput): File
   run.step = 'done';
   run.waitingFor = null;
   setCurrentDetails(renderDetails(statusOf(run), output));
+  const end = provenEnd(state, output.success ? output.backupSizeBytes : 0);
+  if (isSignedRun()) upsertMemo(provenMemo(end));
   // Registered attributes were set by whoever started the run; setting unregistered ones would block it for ever.
   if (workflowInfo().typedSearchAttributes.get(operationKey) !== undefined) {
     upsertSearchAttributes([

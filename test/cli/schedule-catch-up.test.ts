@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { Client, Connection } from '@temporalio/client';
-import { BackupClient, type BackupSchedule } from '../../src/client';
+import { choosePayloadKeys, BackupClient, type BackupSchedule } from '../../src/client';
 import { freePort } from '../../src/server/ports';
 import { initRepository } from '../../src/storage/snapshot/repository';
 import { snapshotNames } from '../../src/storage/snapshot/snapshot-record';
@@ -39,7 +39,7 @@ test('times that come while the server is dead are made up for once it is back: 
     return server;
   };
   let server = await startServer();
-  const creator = await BackupClient.connect({ address, taskQueue: TASK_QUEUE });
+  const creator = await BackupClient.connect({ address, taskQueue: TASK_QUEUE, payloadKeys: choosePayloadKeys({ stateDirectory: place.stateDirectory }, {}) });
   const times = [0, 1000].map((ms) => new Date(Date.now() + AHEAD_MS + ms));
   await creator.schedules.create({
     name: 'nightly',

@@ -6,6 +6,7 @@ import { Client } from '@temporalio/client';
 import { NativeConnection, Runtime, type ActivityInterceptorsFactory } from '@temporalio/worker';
 import { BackupClient } from '../../src/client';
 import type { BreakerOptions } from '../../src/core/breaker';
+import type { PayloadKeys } from '../../src/keys/payload-keys';
 import { createLogger, installRuntime } from '../../src/log';
 import { createBackupWorker, resolveRoots } from '../../src/worker';
 
@@ -15,6 +16,8 @@ export type Around = (step: string, attempt: number, run: () => Promise<unknown>
 export interface HarnessOptions {
   readonly around?: Around;
   readonly breaker?: Partial<BreakerOptions>;
+  /** Without, worker and client believe whatever the server says. */
+  readonly payloadKeys?: PayloadKeys;
   /** Of another server than the one that all tests share. */
   readonly address?: string;
   /** Of another harness, to share its queue, folder and state. */
@@ -56,6 +59,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     stateDirectory,
     log,
     roots: resolveRoots([directory], [directory]),
+    payloadKeys: options.payloadKeys,
     shutdownGraceMs: 0,
     ...(options.breaker === undefined ? {} : { breaker: options.breaker }),
     interceptors: options.around === undefined ? [] : [interceptorOf(options.around)],
@@ -74,7 +78,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     directory,
     stateDirectory,
     taskQueue,
-    client: new BackupClient({ connection, namespace, taskQueue }),
+    client: new BackupClient({ connection, namespace, taskQueue, payloadKeys: options.payloadKeys }),
     temporal: new Client({ connection, namespace }),
     path: (...names) => join(directory, ...names),
     leftovers: () => readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((name) => name.includes('.file-backup-')),

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { join } from 'node:path';
 import { Context } from '@temporalio/activity';
 import { NativeConnection } from '@temporalio/worker';
-import type { WorkflowHandle } from '@temporalio/client';
+import { Client, type WorkflowHandle } from '@temporalio/client';
 import { pino } from 'pino';
 import { ThreadPool } from '../../src/activities';
 import type { BatchBackupRequest } from '../../src/batch-models';
@@ -93,7 +93,7 @@ async function sweep({ stateDirectory }: Harness): Promise<{ msg: string; error?
   const lines: { msg: string; error?: string }[] = [];
   const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line) as { msg: string }) });
   const { clusterId } = await connection.workflowService.getClusterInfo({});
-  await sweepStaging({ registry: new StagingRegistry(stateDirectory), pool, connection, owner: { clusterId, namespace: 'default' }, log });
+  await sweepStaging({ registry: new StagingRegistry(stateDirectory), pool, client: new Client({ connection }), owner: { clusterId, namespace: 'default' }, log });
   return lines;
 }
 

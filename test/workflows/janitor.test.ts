@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { Context } from '@temporalio/activity';
 import { pino } from 'pino';
+import { Client } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
 import { ThreadPool } from '../../src/activities';
 import { StagingRegistry, type RegisteredStaging } from '../../src/storage/staging-registry';
@@ -237,7 +238,7 @@ async function sweep({ stateDirectory }: Harness): Promise<LogLine[]> {
   const lines: LogLine[] = [];
   const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line) as LogLine) });
   const { clusterId } = await connection.workflowService.getClusterInfo({});
-  await sweepStaging({ registry: new StagingRegistry(stateDirectory), pool, connection, owner: { clusterId, namespace: 'default' }, log });
+  await sweepStaging({ registry: new StagingRegistry(stateDirectory), pool, client: new Client({ connection }), owner: { clusterId, namespace: 'default' }, log });
   return lines;
 }
 

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Option } from '@commander-js/extra-typings';
 import { BatchBackupInput, type BatchBackupOutput, type BatchBackupRequest } from '../../batch-models';
+import { batchRequest } from '../../client/run-requests';
 import { hostTaskQueue } from '../../core/names';
 import { backupCommand, backupRequest, parseRequest } from '../backup-options';
 import { batchExitCode, batchText, failureLines } from '../batch-report';
@@ -45,7 +46,8 @@ export const batchCommand = backupCommand('batch')
     const isOver = await doJob<BatchBackupOutput>(
       {
         operationId: input.operationId,
-        roots: { sources: list.roots, destinations: [nearestDirectory(join(input.backupDir, '-'))], trustDestinations: options.trustDestination },
+        roots: { sources: list.roots, destinations: [nearestDirectory(join(input.backupDir, '-'))], only: { ...(input.sources === undefined ? {} : { sources: input.sources }), destinations: [input.backupDir] }, trustDestinations: options.trustDestination },
+        request: (context) => batchRequest(input, context),
         start: (client) => client.startBackupBatch(input),
         follow: (client, handle) => followBatch(client, handle, output),
         ...{ exitCode: batchExitCode, text: batchText, notes: failureLines },

@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import { fileRequest } from '../../client/run-requests';
 import { formatBytes, formatDuration } from '../../core/format';
 import { FileBackupInput, type FileBackupOutput } from '../../models';
 import { backupCommand, backupRequest, parseRequest } from '../backup-options';
@@ -25,7 +26,8 @@ export const fileCommand = backupCommand('file')
     await doJob<FileBackupOutput>(
       {
         operationId: input.operationId,
-        roots: { sources: [nearestDirectory(input.sourcePath)], destinations: [nearestDirectory(input.backupPath)], trustDestinations: options.trustDestination },
+        roots: { sources: [nearestDirectory(input.sourcePath)], destinations: [nearestDirectory(input.backupPath)], only: { sources: [input.sourcePath], destinations: [input.backupPath] }, trustDestinations: options.trustDestination },
+        request: (context) => fileRequest(input, context),
         start: (client) => client.startBackupFile(input),
         follow: (client, handle) => followFile(client, handle, sizeOf(input.sourcePath), output),
         exitCode: ({ success }) => (success ? exitCodes.done : exitCodes.failed),

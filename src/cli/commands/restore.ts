@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Option } from '@commander-js/extra-typings';
+import { restoreRequest } from '../../client/run-requests';
 import { formatBytes } from '../../core/format';
 import { RestoreInput, type RestoreOutput } from '../../restore-models';
 import { pathText } from '../../storage/path-bytes';
@@ -51,7 +52,8 @@ export const restoreCommand = runOptions(serverCommand('restore'))
     await doJob<RestoreOutput>(
       {
         operationId: input.operationId,
-        roots: { sources: [input.repository], destinations: [nearestDirectory(join(input.target, '-'))], trustDestinations: options.trustDestination },
+        roots: { sources: [input.repository], destinations: [nearestDirectory(join(input.target, '-'))], only: { destinations: [input.target] }, trustDestinations: options.trustDestination },
+        request: (context) => restoreRequest(input, context),
         start: (client) => client.startRestoreSnapshot(input),
         follow: (client, handle) => followBatch(client, handle, output),
         ...{ exitCode: restoreExitCode, text: restoreText, notes: restoreNotes },

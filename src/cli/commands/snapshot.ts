@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { snapshotRequest } from '../../client/run-requests';
 import { SnapshotInput, type SnapshotOutput } from '../../snapshot-models';
 import { TransferControl } from '../../storage/control';
 import { previewSnapshot, type PreviewedFile } from '../../storage/snapshot/preview-snapshot';
@@ -29,6 +30,7 @@ export const snapshotCommand = snapshotOptions(backupCommand('snapshot'))
       {
         operationId: input.operationId,
         roots: { sources: input.sources, destinations: [input.repository], trustDestinations: options.trustDestination },
+        request: (context) => snapshotRequest(input, context),
         start: (client) => client.startBackupSnapshot(input),
         follow: (client, handle) => followBatch(client, handle, output),
         ...{ exitCode: snapshotExitCode, text: snapshotText, notes: snapshotNotes },

@@ -7,7 +7,7 @@ import { connectTo, readChoice } from '../connect';
 import { UsageError } from '../exit-codes';
 import { repeated, serverCommand, trustDestinationOption, wholeNumber } from '../options';
 import { requireTrustedState } from '../../server/state-files';
-import { stateDirectoryOf } from '../server-session';
+import { payloadKeysOf, stateDirectoryOf } from '../server-session';
 
 export const workerCommand = serverCommand('worker')
   .description('serve backups of this host until SIGTERM; nothing is allowed that is not named')
@@ -48,6 +48,7 @@ export const workerCommand = serverCommand('worker')
       taskQueue,
       roots,
       stateDirectory,
+      payloadKeys: payloadKeysOf(options),
       log,
       maxConcurrentSteps: options.concurrency,
       shutdownGraceMs: options.shutdownGrace * 1000,
