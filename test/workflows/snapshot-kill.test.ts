@@ -38,7 +38,7 @@ const planPoints: readonly Point[] = [
   ...openPoints,
   ['planSnapshot', 'before'],
   ['planSnapshot', 'after', 'openSync', 1, 'plan.ndjson'],
-  ['planSnapshot', 'after', 'renameSync', 1, files.tree],
+  ['planSnapshot', 'after', 'openSync', 1, files.tree],
   ['planSnapshot', 'before', 'renameSync', 1, files.plan],
   ['planSnapshot', 'after', 'renameSync', 1, files.plan],
   ['planSnapshot', 'after', 'mkdirSync', 1, files.data],
@@ -115,7 +115,7 @@ const restorePoints: readonly Point[] = [
   ['finishRestore', 'after', 'renameSync', 1, files.summary],
   ['finishRestore', 'after'],
   ['closeRestore', 'before'],
-  ['closeRestore', 'after', 'rmSync', 1],
+  ['closeRestore', 'after', 'unlinkSync', 1],
   ['closeRestore', 'after'],
 ];
 
