@@ -52,11 +52,16 @@ function leftByFailure(client: Client, { runId }: { readonly runId: string }, fa
   try {
     const { type, message, details } = hasKeys(client) ? openedFailure(failure, { kind: 'failure', runId }) : failure;
     const record: unknown = details?.[0];
-    return record !== null && record !== undefined ? { record } : { errorCode: isFailureType(type) ? type : 'UnexpectedError', message };
+    // What fails before there is a record has the details of any failure, which are none of a run.
+    return isRecord(record) ? { record } : { errorCode: isFailureType(type) ? type : 'UnexpectedError', message };
   } catch (error) {
     if (error instanceof NotProven) return notAuthentic('Its failure', error);
     throw error;
   }
+}
+
+function isRecord(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'success' in value;
 }
 
 function notAuthentic(what: string, { message }: NotProven): Left {

@@ -117,7 +117,8 @@ export function startWorkerProcess(options: WorkerProcessOptions): WorkerProcess
 
 function nodeArguments({ directory, stateDirectory, taskQueue, faults, concurrency = 1 }: WorkerProcessOptions): string[] {
   const preload = faults === undefined ? [] : ['--require', PRELOAD];
-  const roots = ['--source-root', directory, '--destination-root', directory];
+  // As harnesses and places do: what is signed is tested by commands, and in test/proof.
+  const roots = ['--source-root', directory, '--destination-root', directory, '--payload-key', 'none'];
   const tuning = ['--concurrency', String(concurrency), '--circuit-failures', '1000', '--shutdown-grace', '5'];
   return [...preload, COMMAND, 'worker', ...roots, '--task-queue', taskQueue, '--state-dir', stateDirectory, ...tuning];
 }
