@@ -9,8 +9,10 @@ import type { FileBackupStatus } from '../../src/core/status';
 import { failure, type FailureType } from '../../src/failures';
 import type { FileBackupOutput, FileBackupRequest } from '../../src/models';
 import { freePort } from '../../src/server/ports';
+import { codeSpan } from '../../src/core/markdown';
 import { createWorkplace, onTestServer, until } from '../cli/run-command';
 import { startHarness, type Around, type Harness } from '../helpers/backup-harness';
+import { recordedRequests } from '../helpers/recorded-requests';
 
 /** Long enough for a test to meet the circuit open on a busy machine, short enough to wait for. */
 const RECOVERY_MS = 4000;
@@ -175,7 +177,7 @@ test('an operation that may wait says for what, and goes on by itself when the d
   await until(async () => (waiting = (await workflow.query<FileBackupStatus>(STATUS_QUERY)).waitingFor) !== null, 'the run waits');
   expect(waiting).toMatch(/^circuit open until \d{4}-\d\d-\d\dT[\d:.]+Z: The circuit of destination .* is open/);
   const { currentDetails } = await workflow.query<{ currentDetails: string }>('__temporal_workflow_metadata');
-  expect(currentDetails).toContain(`**Waiting**: ${String(waiting)}`);
+  expect(currentDetails).toContain(`**Waiting**: ${codeSpan(String(waiting))}`);
   expect(await harness.client.waitingFor(handle)).toBe(waiting);
 
   expect(await handle.result()).toMatchObject({ success: true, retryCount: 0 });
@@ -183,6 +185,13 @@ test('an operation that may wait says for what, and goes on by itself when the d
   const timers = (events ?? []).filter((event) => event.timerStartedEventAttributes);
   expect(timers.map(({ userMetadata }) => Buffer.from(userMetadata?.summary?.data ?? []).toString())).toEqual([expect.stringMatching(/^"circuit open until /) as string]);
 });
+
+/** A step's request as a run has made it, to another disk. */
+function requestTo(disk: string): object {
+  const [[request] = []] = recordedRequests().stageFile ?? [];
+  const { operation, ...rest } = request as { operation: { input: object; destination: object } };
+  return { ...rest, operation: { ...operation, input: { ...operation.input, backupPath: `${disk}/target` }, destination: { ...operation.destination, path: disk }, missingDirectories: [] } };
+}
 
 describe('while the circuit is half-open', () => {
   let nowMs = 0;
@@ -202,7 +211,7 @@ describe('while the circuit is half-open', () => {
     const context = { info: { activityType: 'stageFile', attempt: 1 } } as Context;
     const { inbound } = breakerInterceptor({ breakers, destinationRoots: ['/disk'], probe })(context);
     try {
-      return (await inbound?.execute?.({ args: [{ operation: { input: { backupPath: '/disk/target' } } }], headers: {} }, () => Promise.resolve('done'))) as string;
+      return (await inbound?.execute?.({ args: [requestTo('/disk')], headers: {} }, () => Promise.resolve('done'))) as string;
     } catch (error) {
       return (error as Error).message;
     }
