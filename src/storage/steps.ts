@@ -31,7 +31,7 @@ import { planSnapshot, type SnapshotPlanRequest } from './snapshot/plan-snapshot
 import { pruneRepository, type PruneRequest } from './snapshot/prune-repository';
 import { readRepository } from './snapshot/repository';
 import { sealSnapshot, type SealSnapshotRequest } from './snapshot/seal-snapshot';
-import { findSnapshot } from './snapshot/snapshot-record';
+import { findSnapshot, futureNames, snapshotNames } from './snapshot/snapshot-record';
 import { snapshotChunk } from './snapshot/snapshot-chunk';
 import { readSnapshotJournal, snapshotReport } from './snapshot/snapshot-journal';
 import { checkSnapshotPart, type CheckPartRequest } from './snapshot/check/check-part';
@@ -147,6 +147,11 @@ export const steps = {
   findSnapshot: ({ wanted, ...input }: AllowedRepository & { wanted: string }) => {
     openRepository(input);
     return findSnapshot(input.repository, wanted);
+  },
+  /** Names of the first few. */
+  futureSnapshots: ({ limit, ...input }: AllowedRepository & { limit: number }) => {
+    openRepository(input);
+    return futureNames(snapshotNames(input.repository), Date.now()).slice(0, limit);
   },
   planSnapshot: ({ owner, ...input }: SnapshotPlanRequest & Own, control: TransferControl) => owned({ location: input.location, owner }, () => planSnapshot(input, control)),
   readSnapshotOutcome: ({ chunk, ...own }: Own & { chunk: number }) =>

@@ -1,5 +1,5 @@
 import { formatBytes } from '../../core/format';
-import { isEmptyPolicy, type RetentionPolicy } from '../../core/retention';
+import { DATED_IN_FUTURE, isEmptyPolicy, type RetentionPolicy } from '../../core/retention';
 import { parseRetentionDuration } from '../../core/retention-duration';
 import { TransferControl } from '../../storage/control';
 import { acceptAnyDestination } from '../../storage/trust';
@@ -10,7 +10,7 @@ import { localCommand } from '../local-command';
 import { repeated, trustDestinationOption } from '../options';
 import { createOutput } from '../output';
 import { canonicalDirectory } from '../paths';
-import { snapshotCount, snapshotTable } from '../snapshot-table';
+import { futureNotes, snapshotCount, snapshotTable } from '../snapshot-table';
 
 const notDeleted = '3    done, but files of removed snapshots could not be deleted; the next prune tries again';
 
@@ -43,6 +43,7 @@ function textOf({ groups, damaged, removedSnapshots, freedBytes }: PruneResult, 
   const toRemove = groups.reduce((sum, { remove }) => sum + remove.length, 0);
   return [
     ...groups.flatMap(groupLines),
+    ...futureNotes(groups.flatMap(({ keep }) => keep.filter(({ reasons }) => reasons.includes(DATED_IN_FUTURE)).map(({ name }) => name))),
     ...damaged.map(({ name, problem }) => `Damaged, left alone: ${name}: ${problem}`),
     dryRun ? `Would remove ${snapshotCount(toRemove)}` : `Removed ${snapshotCount(removedSnapshots)}, freed ${formatBytes(freedBytes)}`,
   ];

@@ -1,12 +1,11 @@
 import { applyRetention, type RetentionPolicy } from '../../core/retention';
 import { inGroups, isAskedFor, snapshotGroup } from '../../core/snapshot-group';
-import { parseSnapshotName } from '../../core/snapshot-name';
 import type { TransferControl } from '../control';
 import { StorageError } from '../errors';
 import { refuseNested } from '../inside-repository';
 import { sweepRemoved, unlistSnapshot, type Swept } from './remove-snapshot';
 import { readRepository } from './repository';
-import { listSnapshots, type SnapshotRecord } from './snapshot-record';
+import { listSnapshots, startedAtMs, type SnapshotRecord } from './snapshot-record';
 
 /** Which snapshots of a repository are to stay. */
 export interface PruneRequest {
@@ -83,11 +82,6 @@ function decide(records: readonly SnapshotRecord[], { repository, policy, nowMs 
     const [{ host, sources } = { host: '', sources: [] }] = members;
     return { host, sources, keep: decided.filter((each) => each.reasons.length > 0), remove: decided.filter((each) => each.reasons.length === 0) };
   });
-}
-
-/** By the name, as everywhere else: it is what the list is in order of. */
-function startedAtMs({ name }: SnapshotRecord): number {
-  return parseSnapshotName(name)?.startedAt.getTime() ?? 0;
 }
 
 function decidedSnapshot({ name, host, sources, tags, status, counts: { files, sizeBytes } }: SnapshotRecord, reasons: readonly string[]): DecidedSnapshot {
