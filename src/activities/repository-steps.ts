@@ -20,6 +20,8 @@ export interface Pruned extends Attempted {
   readonly freedBytes: number;
   /** Of removed snapshots, what could not be deleted yet. */
   readonly problems: number;
+  /** Snapshots that stay and count for no rule, since they cannot be restored; not answered by earlier workers. */
+  readonly damagedSnapshots?: number;
 }
 
 /** What a check came to, as history keeps it. */
@@ -45,9 +47,9 @@ export function createRepositorySteps({ roots, pool }: ActivityDependencies) {
       const root = destinationRoot(roots, repository);
       const { within, tags, ...counts } = keep;
       const policy = { ...counts, tags, within: within === undefined ? undefined : parseRetentionDuration(within) };
-      const pruned = await runSteps(pool, (run) => run('pruneRepository', { root, repository, policy, host, tags: [], dryRun: false, nowMs: Date.now() }));
+      const pruned = await runSteps(pool, (run) => run('pruneRepository', { root, repository, policy, host, tags: [], readData: false, dryRun: false, nowMs: Date.now() }));
       const keptSnapshots = pruned.groups.reduce((sum, group) => sum + group.keep.length, 0);
-      return { removedSnapshots: pruned.removedSnapshots, keptSnapshots, freedBytes: pruned.freedBytes, problems: pruned.problems.length, attempt: attempt() };
+      return { removedSnapshots: pruned.removedSnapshots, keptSnapshots, freedBytes: pruned.freedBytes, problems: pruned.problems.length, damagedSnapshots: pruned.damaged.length, attempt: attempt() };
     },
 
     /** Compares all snapshots with what they should be. */

@@ -20,6 +20,7 @@ export const pruneCommand = localCommand('prune')
   .option('--host <name>', 'look only at snapshots of this host')
   .option('--tag <tag>', 'look only at those with this tag; given several times, with any of them', repeated, [])
   .option(...trustDestinationOption)
+  .option('--read-data', 'read the files of what is to stay, too: a snapshot with damaged files counts for nothing', false)
   .option('--dry-run', 'only show what would be removed', false)
   .addHelpText('after', '\nThe newest complete snapshot of a host and set of sources always stays, and so do damaged ones.')
   .addHelpText('after', repositoryExitCodeHelp('done', ['1    failed, or refused since nothing of a host and set of sources would stay', notDeleted]))
@@ -27,10 +28,10 @@ export const pruneCommand = localCommand('prune')
     const { within, ...rules } = keepRulesOf(command);
     const policy: RetentionPolicy = { ...rules, within: within === undefined ? undefined : parseRetentionDuration(within) };
     if (isEmptyPolicy(policy)) throw new UsageError('Say what to keep with at least one --keep option: nothing is removed by default');
-    const { host, tag: tags, dryRun } = options;
+    const { host, tag: tags, readData, dryRun } = options;
     acceptAnyDestination(options.trustDestination);
     const repository = canonicalDirectory(directory);
-    const result = pruneRepository({ repository, policy, host, tags, dryRun, nowMs: Date.now() }, new TransferControl());
+    const result = pruneRepository({ repository, policy, host, tags, readData, dryRun, nowMs: Date.now() }, new TransferControl());
     const output = createOutput(options.json);
     output.result('pruned', { repository, dryRun, ...result }, output.isJson ? '' : textOf(result, dryRun));
     for (const problem of result.problems) output.note(`Not deleted yet: ${problem}`);
@@ -44,7 +45,7 @@ function textOf({ groups, damaged, removedSnapshots, freedBytes }: PruneResult, 
   return [
     ...groups.flatMap(groupLines),
     ...futureNotes(groups.flatMap(({ keep }) => keep.filter(({ reasons }) => reasons.includes(DATED_IN_FUTURE)).map(({ name }) => name))),
-    ...damaged.map(({ name, problem }) => `Damaged, left alone: ${name}: ${problem}`),
+    ...damaged.map(({ name, problem }) => `Damaged, not counted and left alone: ${name}: ${problem}`),
     dryRun ? `Would remove ${snapshotCount(toRemove)}` : `Removed ${snapshotCount(removedSnapshots)}, freed ${formatBytes(freedBytes)}`,
   ];
 }
