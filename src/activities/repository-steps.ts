@@ -42,12 +42,13 @@ const MS_PER_DAY = 86_400_000;
 /** What is done to repositories besides snapshots. Each is safe to repeat. */
 export function createRepositorySteps({ roots, pool }: ActivityDependencies) {
   return {
-    /** Removes the snapshots of a host that no rule keeps. */
-    async pruneRepository({ repository, host, keep }: { repository: string; host: string; keep: KeepRules }): Promise<Pruned> {
+    /** Removes the snapshots of a host and set of sources that no rule keeps. Runs of earlier versions name no sources. */
+    async pruneRepository({ repository, host, sources, keep }: { repository: string; host: string; sources?: readonly string[]; keep: KeepRules }): Promise<Pruned> {
       const root = destinationRoot(roots, repository);
       const { within, tags, ...counts } = keep;
       const policy = { ...counts, tags, within: within === undefined ? undefined : parseRetentionDuration(within) };
-      const pruned = await runSteps(pool, (run) => run('pruneRepository', { root, repository, policy, host, tags: [], readData: false, dryRun: false, nowMs: Date.now() }));
+      const request = { root, repository, policy, host, tags: [], sources: [], readData: false, dryRun: false, nowMs: Date.now() };
+      const pruned = await runSteps(pool, (run) => run('pruneRepository', sources === undefined ? request : { ...request, followers: { host, sources } }));
       const keptSnapshots = pruned.groups.reduce((sum, group) => sum + group.keep.length, 0);
       return { removedSnapshots: pruned.removedSnapshots, keptSnapshots, freedBytes: pruned.freedBytes, problems: pruned.problems.length, damagedSnapshots: pruned.damaged.length, attempt: attempt() };
     },

@@ -26,7 +26,7 @@ function snapshot(daysAgo: number, options: FixtureOptions = {}): string {
 }
 
 function prune(policy: Partial<RetentionPolicy>, more: Partial<PruneRequest> = {}): PruneResult {
-  return pruneRepository({ repository: repository(), policy: { tags: [], ...policy }, tags: [], readData: false, dryRun: false, nowMs: Date.UTC(2026, 6, 1), ...more }, new TransferControl());
+  return pruneRepository({ repository: repository(), policy: { tags: [], ...policy }, tags: [], sources: [], readData: false, dryRun: false, nowMs: Date.UTC(2026, 6, 1), ...more }, new TransferControl());
 }
 
 test.each<[string, (name: string) => void, string]>([

@@ -9,7 +9,7 @@ import { addKeepOptions, keepRulesOf } from '../keep-options';
 import { localCommand } from '../local-command';
 import { repeated, trustDestinationOption } from '../options';
 import { createOutput } from '../output';
-import { canonicalDirectory } from '../paths';
+import { canonicalDirectory, sourcesMeant } from '../paths';
 import { futureNotes, snapshotCount, snapshotTable } from '../snapshot-table';
 
 const notDeleted = '3    done, but files of removed snapshots could not be deleted; the next prune tries again';
@@ -20,6 +20,7 @@ export const pruneCommand = localCommand('prune')
   .option('--host <name>', 'look only at snapshots of this host')
   .option('--tag <tag>', 'look only at those with this tag; given several times, with any of them', repeated, [])
   .option(...trustDestinationOption)
+  .option('--source <path>', 'look only at those that this path is a source of; given several times, any of them', repeated, [])
   .option('--read-data', 'read the files of what is to stay, too: a snapshot with damaged files counts for nothing', false)
   .option('--dry-run', 'only show what would be removed', false)
   .addHelpText('after', '\nThe newest complete snapshot of a host and set of sources always stays, and so do damaged ones.')
@@ -28,10 +29,11 @@ export const pruneCommand = localCommand('prune')
     const { within, ...rules } = keepRulesOf(command);
     const policy: RetentionPolicy = { ...rules, within: within === undefined ? undefined : parseRetentionDuration(within) };
     if (isEmptyPolicy(policy)) throw new UsageError('Say what to keep with at least one --keep option: nothing is removed by default');
-    const { host, tag: tags, readData, dryRun } = options;
+    const { host, tag: tags, source, readData, dryRun } = options;
+    const sources = source.flatMap(sourcesMeant);
     acceptAnyDestination(options.trustDestination);
     const repository = canonicalDirectory(directory);
-    const result = pruneRepository({ repository, policy, host, tags, readData, dryRun, nowMs: Date.now() }, new TransferControl());
+    const result = pruneRepository({ repository, policy, host, tags, sources, readData, dryRun, nowMs: Date.now() }, new TransferControl());
     const output = createOutput(options.json);
     output.result('pruned', { repository, dryRun, ...result }, output.isJson ? '' : textOf(result, dryRun));
     for (const problem of result.problems) output.note(`Not deleted yet: ${problem}`);

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { isAskedFor, snapshotGroup } from '../../core/snapshot-group';
 import { readRepository } from '../../storage/snapshot/repository';
 import { futureNames, listSnapshots, type ListedSnapshot } from '../../storage/snapshot/snapshot-record';
@@ -6,7 +5,7 @@ import { repositoryExitCodeHelp } from '../exit-codes';
 import { localCommand } from '../local-command';
 import { repeated, wholeNumber } from '../options';
 import { createOutput } from '../output';
-import { canonicalDirectory } from '../paths';
+import { canonicalDirectory, sourcesMeant } from '../paths';
 import { futureNotes, snapshotCount, snapshotTable } from '../snapshot-table';
 
 export const snapshotsCommand = localCommand('snapshots')
@@ -21,8 +20,7 @@ export const snapshotsCommand = localCommand('snapshots')
     const repository = canonicalDirectory(directory);
     readRepository(repository);
     const { host, tag: tags, source, latest } = options;
-    // The host that made a snapshot may have had other links than this one.
-    const sources = source === undefined ? [] : [resolve(source), canonicalDirectory(source)];
+    const sources = source === undefined ? [] : sourcesMeant(source);
     const asked = listSnapshots(repository).filter(({ record }) => record === undefined || isAskedFor(record, { host, tags, sources }));
     const future = futureNames(asked.map(({ name }) => name), Date.now());
     const snapshots = latest === undefined ? asked : newestOfGroups(asked, latest, future);

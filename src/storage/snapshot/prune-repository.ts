@@ -1,5 +1,5 @@
 import { applyRetention, DATED_IN_FUTURE, type RetentionPolicy } from '../../core/retention';
-import { inGroups, isAskedFor, snapshotGroup } from '../../core/snapshot-group';
+import { inGroups, isAskedFor, snapshotGroup, type SnapshotOrigin } from '../../core/snapshot-group';
 import type { TransferControl } from '../control';
 import { StorageError } from '../errors';
 import { refuseNested } from '../inside-repository';
@@ -8,6 +8,7 @@ import { inodeMemory } from './check/read-inodes';
 import { sweepRemoved, unlistSnapshot, type Swept } from './remove-snapshot';
 import { readRepository } from './repository';
 import { listSnapshots, startedAtMs, type SnapshotRecord } from './snapshot-record';
+import { distinctSources } from './walk';
 
 /** Which snapshots of a repository are to stay. */
 export interface PruneRequest {
@@ -17,6 +18,10 @@ export interface PruneRequest {
   /** Snapshots of other hosts, or without any of the tags, are not looked at; no tag stands for all. */
   readonly host?: string;
   readonly tags: readonly string[];
+  /** Those with any of these among their sources; none stands for all. */
+  readonly sources: readonly string[];
+  /** Those that follow each other: of these very sources, and no others. */
+  readonly followers?: SnapshotOrigin;
   /** Read the files of snapshots that are to stay: one with damaged files counts for no rule. */
   readonly readData: boolean;
   /** Decide only. */
@@ -69,7 +74,7 @@ export function pruneRepository(request: PruneRequest, control: TransferControl)
   refuseNested(repository);
   const listed = listSnapshots(repository);
   const unread = listed.flatMap(({ name, problem }) => (problem === undefined ? [] : [{ name, problem }]));
-  const records = listed.flatMap(({ record }) => (record !== undefined && isAskedFor(record, { ...request, sources: [] }) ? [record] : []));
+  const records = listed.flatMap(({ record }) => (record !== undefined && isAskedFor(record, request) && isFollower(record, request) ? [record] : []));
   const { groups, damages } = decideOnSound(records, request, control);
   const damaged = [...unread, ...[...damages].map(([name, problem]) => ({ name, problem }))];
   if (dryRun) return { groups, damaged, removedSnapshots: 0, entries: 0, freedBytes: 0, problems: [] };
@@ -79,6 +84,14 @@ export function pruneRepository(request: PruneRequest, control: TransferControl)
     return unlistSnapshot(repository, name);
   });
   return { groups, damaged, removedSnapshots: removed.length, ...sweepRemoved(repository, control) };
+}
+
+/** Of several sources one below the other a snapshot may name the upper one alone. */
+function isFollower(record: SnapshotRecord, { followers }: PruneRequest): boolean {
+  if (followers === undefined) return true;
+  const distinct = distinctSources(followers.sources.map((path) => ({ path }))).map(({ path }) => path);
+  const groups = [[...new Set(followers.sources)], distinct].map((sources) => snapshotGroup({ host: followers.host, sources }));
+  return groups.includes(snapshotGroup(record));
 }
 
 /** Decides again without each snapshot that was to stay and is found damaged, until all that stay for a reason are sound. */

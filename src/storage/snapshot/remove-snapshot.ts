@@ -40,7 +40,7 @@ export interface Swept extends RemovedTree {
 const PROBLEMS_SHOWN = 20;
 
 /**
- * Deletes everything that was taken out of the list, also by runs that were killed. What cannot be deleted is left for the
+ * Deletes everything that was taken out of the list, also by runs that were killed, and makes that durable. What cannot be deleted is left for the
  * next time; entries that nothing here has put there are left alone.
  * @throws StorageError `Cancelled`, errno names
  */
@@ -59,6 +59,8 @@ export function sweepRemoved(repository: string, control: TransferControl): Swep
         if (problems.length < PROBLEMS_SHOWN) problems.push(error.message);
       }
     }
+    // Before it is reported: what a power cut brings back here would take up space that was said to be free.
+    removed.sync();
     return { entries, freedBytes, problems };
   });
 }

@@ -23,7 +23,7 @@ beforeEach(() => {
 const at = (startedAt: Date | string, options: FixtureOptions = {}): string => writeSnapshot(repository(), source(), { startedAt: new Date(startedAt), ...options });
 
 function prune(policy: object) {
-  return pruneRepository({ repository: repository(), policy: { tags: [], ...policy }, tags: [], readData: false, dryRun: false, nowMs: Date.parse('2026-06-01T12:00:00Z') }, new TransferControl());
+  return pruneRepository({ repository: repository(), policy: { tags: [], ...policy }, tags: [], sources: [], readData: false, dryRun: false, nowMs: Date.parse('2026-06-01T12:00:00Z') }, new TransferControl());
 }
 
 test.each([{ last: 1 }, { daily: 1 }, { yearly: 1 }, { within: { years: 0, months: 0, days: 1, hours: 0 } }])('a snapshot of the future is counted for no rule, and stays: %j', (policy) => {
