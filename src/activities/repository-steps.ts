@@ -6,6 +6,7 @@ import { CheckProgress } from '../repository/check-progress';
 import { checkRepository } from '../repository/check-repository';
 import type { KeepRules } from '../schedule-models';
 import { fromJsonPath, pathText } from '../storage/path-bytes';
+import { LEFTOVERS_AFTER_MS } from '../storage/snapshot/leftovers';
 import { snapshotNames } from '../storage/snapshot/snapshot-record';
 import type { Problem } from '../storage/snapshot/check/problem';
 import { attempt, type ActivityDependencies, type Attempted } from './operation';
@@ -47,8 +48,10 @@ export function createRepositorySteps({ roots, pool }: ActivityDependencies) {
       const root = destinationRoot(roots, repository);
       const { within, tags, ...counts } = keep;
       const policy = { ...counts, tags, within: within === undefined ? undefined : parseRetentionDuration(within) };
-      const request = { root, repository, policy, host, tags: [], sources: [], readData: false, dryRun: false, nowMs: Date.now() };
+      const nowMs = Date.now();
+      const request = { root, repository, policy, host, tags: [], sources: [], readData: false, dryRun: false, nowMs };
       const pruned = await runSteps(pool, (run) => run('pruneRepository', sources === undefined ? request : { ...request, followers: { host, sources } }));
+      await runSteps(pool, (run) => run('sweepLeftovers', { root, repository, afterMs: LEFTOVERS_AFTER_MS, dryRun: false, nowMs }));
       const keptSnapshots = pruned.groups.reduce((sum, group) => sum + group.keep.length, 0);
       return { removedSnapshots: pruned.removedSnapshots, keptSnapshots, freedBytes: pruned.freedBytes, problems: pruned.problems.length, damagedSnapshots: pruned.damaged.length, attempt: attempt() };
     },

@@ -27,6 +27,7 @@ import { isCommitted, sealRun, type SealRequest } from './batch/seal-run';
 import { amendJournal, type Amendment } from './batch/write-journal';
 import { revokeRun, undoChunk } from './batch/undo-chunk';
 import { discardSnapshot } from './snapshot/discard-snapshot';
+import { sweepLeftovers, type SweepLeftoversRequest } from './snapshot/leftovers';
 import { planSnapshot, type SnapshotPlanRequest } from './snapshot/plan-snapshot';
 import { pruneRepository, type PruneRequest } from './snapshot/prune-repository';
 import { readRepository } from './snapshot/repository';
@@ -164,6 +165,10 @@ export const steps = {
   pruneRepository: ({ root, ...input }: PruneRequest & { root: string }, control: TransferControl) => {
     openRepository({ root, repository: input.repository });
     return pruneRepository(input, control);
+  },
+  sweepLeftovers: ({ root, ...input }: SweepLeftoversRequest & { root: string }, control: TransferControl) => {
+    openRepository({ root, repository: input.repository });
+    return sweepLeftovers(input, control);
   },
   discardSnapshot: ({ location, owner }: Own, control: TransferControl) => discardSnapshot(location, owner, control),
   planRestore: ({ owner, ...input }: RestoreRequest & Own, control: TransferControl) => owned({ location: input.location, owner }, () => planRestore(input, control)),

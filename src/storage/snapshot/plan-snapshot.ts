@@ -1,10 +1,11 @@
 import { ChunkedLinesWriter } from '../batch/chunked-lines';
 import type { ProvedPlan } from '../batch/plan-digests';
 import { planOnce, type WrittenPlan } from '../batch/plan-once';
-import type { RunLocation } from '../batch/run-directory';
+import { runDirectory, type RunLocation } from '../batch/run-directory';
 import type { TransferControl } from '../control';
 import { StorageError, type Side } from '../errors';
 import { pathText, toJsonPath, type PathBytes } from '../path-bytes';
+import { noteWorker } from '../worker-note';
 import { modeText } from './entry';
 import { orderKey } from './entry-order';
 import { dataDirectory, makeDataDirectories } from './incoming-data';
@@ -37,6 +38,7 @@ const MOST_LEFT_OUT = 20;
  */
 export function planSnapshot(request: SnapshotPlanRequest, control: TransferControl): ProvedPlan<PlannedSnapshot> {
   const { location } = request;
+  noteWorker(runDirectory(location), location.runId);
   const planned = planOnce(location, plannedSnapshot, (draft) => writePlan({ ...request, sources: distinctSources(request.sources) }, draft, control));
   makeDataDirectories(location, control);
   return planned;

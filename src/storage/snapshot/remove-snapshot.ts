@@ -48,7 +48,7 @@ export function sweepRemoved(repository: string, control: TransferControl): Swep
   return inRemoved(repository, (removed) => {
     let [entries, freedBytes] = [0, 0];
     const problems: string[] = [];
-    for (const name of fs.readdirSync(removed.handle).filter(isOurs)) {
+    for (const name of fs.readdirSync(removed.handle).filter(isOfRemoved)) {
       control.startFile(name);
       try {
         const tree = blaming('destination', join(removedDirectory(repository), name), () => removeTree(removed.handle, name, control));
@@ -66,7 +66,7 @@ export function sweepRemoved(repository: string, control: TransferControl): Swep
 }
 
 /** A snapshot's name and eight random digits. */
-function isOurs(name: string): boolean {
+export function isOfRemoved(name: string): boolean {
   return /-[0-9a-f]{8}$/.test(name) && parseSnapshotName(name.slice(0, -9)) !== undefined;
 }
 
