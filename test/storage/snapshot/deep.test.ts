@@ -76,8 +76,8 @@ test.each([false, true])('the work of a check grows with the depth and not with 
 test('a tree that is deeper than paths reach is backed up as far as they do, and what is below fails by name, once', async () => {
   makeDeep(3000, false);
   fs.writeFileSync(join(source(), 'z'), 'beside');
-  // Before the folder goes: it is deeper than any path reaches.
-  const found = await walkInThread().finally(() => execFileSync('rm', ['-rf', source()]));
+  // Before the folder goes: it is deeper than paths, or calls in calls, reach.
+  const found = await walkInThread().finally(() => execFileSync('rm', ['-rf', source(), repository()]));
   expect(found).toMatchObject({ files: 1, failed: 1, failureCounts: [{ code: 'ENAMETOOLONG', side: 'destination', count: 1 }] });
   expect(found.failures[0]?.failure.message).toContain('nothing in it is backed up');
 });
