@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { parseJson } from '../core/parse-json';
 import { errnoName, isErrno } from './errors';
 
 /** Names of notes: one for each process that has worked in a directory. */
@@ -108,7 +109,7 @@ function readNote(path: string): WorkerNote | undefined {
 /** Undefined for what is no note: then nothing is known. */
 function parseNote(text: string): WorkerNote | undefined {
   try {
-    const { host, bootId, pidNamespace, pid, startTicks } = JSON.parse(text) as Record<string, unknown>;
+    const { host, bootId, pidNamespace, pid, startTicks } = parseJson(text) as Record<string, unknown>;
     const isNote = [host, bootId, pidNamespace, startTicks].every((field) => typeof field === 'string') && Number.isSafeInteger(pid) && Number(pid) > 0;
     return isNote ? ({ host, bootId, pidNamespace, pid, startTicks } as WorkerNote) : undefined;
   } catch (error) {
