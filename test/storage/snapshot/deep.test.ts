@@ -97,6 +97,17 @@ async function walkInThread() {
   }
 }
 
+test('a path that is longer than any can be is kept as one that failed, and the rest is checked', async () => {
+  const script = "const fs = require('fs'); fs.mkdirSync(process.argv[1]); process.chdir(process.argv[1]); for (let level = 0; level < 16; level += 1) { const name = 'n'.repeat(255); fs.mkdirSync(name); process.chdir(name); }";
+  execFileSync(process.execPath, ['-e', script, source()]);
+  fs.writeFileSync(join(source(), 'z'), 'beside');
+  const run = new SnapshotRun(folder(), repository(), [source()]);
+  run.plan();
+  run.chunk();
+  expect(run.seal()).toMatchObject({ status: 'partial', counts: { files: 1, failed: 1 } });
+  expect((await check(repository())).problems).toEqual([]);
+});
+
 test('what is missing deep down, or a link by now, is named', async () => {
   makeDeep(200, true);
   const run = takeSnapshot();

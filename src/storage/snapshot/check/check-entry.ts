@@ -147,8 +147,13 @@ function compareTarget(entry: SymlinkEntry, copy: FoundCopy, wrong: Wrong): void
 
 const NS_PER_MS = 1_000_000n;
 
+/** Of a `Date`. */
+const MOST_DATE_MS = 8_640_000_000_000_000n - 1n;
+
 /** To the nanosecond. */
 function timeText(timeNs: bigint): string {
+  // Beyond what calendars know a count of seconds says as much.
+  if (timeNs / NS_PER_MS > MOST_DATE_MS || timeNs / NS_PER_MS < -MOST_DATE_MS) return `${timeNs} ns after 1970`;
   const ms = timeNs / NS_PER_MS - (timeNs % NS_PER_MS < 0n ? 1n : 0n);
   return new Date(Number(ms)).toISOString().replace('Z', `${String(timeNs - ms * NS_PER_MS).padStart(6, '0')}Z`);
 }
