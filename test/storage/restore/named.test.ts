@@ -44,5 +44,5 @@ test('what only lies below a name is skipped by its own, as it is where everythi
 });
 
 test('the preview says so too', () => {
-  expect(restore('secret').preview()).toContainEqual([source('secret'), 'file', 'conflict']);
+  expect(restore('secret').preview()).toContainEqual([source('secret'), 'file', 'conflict', false]);
 });
