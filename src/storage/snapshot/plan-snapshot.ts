@@ -2,6 +2,7 @@ import { ChunkedLinesWriter } from '../batch/chunked-lines';
 import type { ProvedPlan } from '../batch/plan-digests';
 import { planOnce, type WrittenPlan } from '../batch/plan-once';
 import { runDirectory, type RunLocation } from '../batch/run-directory';
+import { inRun } from '../batch/run-mark';
 import type { TransferControl } from '../control';
 import { StorageError, type Side } from '../errors';
 import { pathText, toJsonPath, type PathBytes } from '../path-bytes';
@@ -35,7 +36,7 @@ const MOST_LEFT_OUT = 20;
  */
 export function planSnapshot(request: SnapshotPlanRequest, control: TransferControl): ProvedPlan<PlannedSnapshot> {
   const { location } = request;
-  noteWorker(runDirectory(location), location.runId);
+  inRun(location, (opened) => noteWorker(runDirectory(opened), location.runId));
   const planned = planOnce(location, plannedSnapshot, (draft) => writePlan({ ...request, sources: distinctSources(request.sources) }, draft, control));
   makeDataDirectories(location, control);
   return planned;
