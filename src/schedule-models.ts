@@ -23,7 +23,7 @@ export type KeepRules = z.output<typeof KeepRules>;
 export const ScheduledInput = z.strictObject({
   /** Each time gets an operation id of its own. */
   snapshot: SnapshotInput.omit({ operationId: true }),
-  /** Prune the repository of this host's snapshots afterwards. */
+  /** Prune the repository of this host's snapshots of these sources afterwards. */
   prune: KeepRules.nullable().default(null),
   /** Check the repository afterwards. */
   check: z

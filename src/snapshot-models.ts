@@ -72,6 +72,8 @@ export const SnapshotOutput = z.strictObject({
   leftOut: z.array(z.string()),
   /** What sources have that snapshots do not keep: `xattrs`, `holes`. */
   notKept: z.array(z.string()),
+  /** The first few snapshots of the repository that are dated in the future: no parent, not the latest, never pruned. */
+  futureSnapshots: z.array(z.string()).default([]),
   retryCount: z.int().min(0),
   processingTimeMs: z.number().min(0),
   completedAt: z.iso.datetime(),

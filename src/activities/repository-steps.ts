@@ -6,6 +6,7 @@ import { CheckProgress } from '../repository/check-progress';
 import { checkRepository } from '../repository/check-repository';
 import type { KeepRules } from '../schedule-models';
 import { fromJsonPath, pathText } from '../storage/path-bytes';
+import { LEFTOVERS_AFTER_MS } from '../storage/snapshot/leftovers';
 import { snapshotNames } from '../storage/snapshot/snapshot-record';
 import type { Problem } from '../storage/snapshot/check/problem';
 import { attempt, type ActivityDependencies, type Attempted } from './operation';
@@ -20,6 +21,8 @@ export interface Pruned extends Attempted {
   readonly freedBytes: number;
   /** Of removed snapshots, what could not be deleted yet. */
   readonly problems: number;
+  /** Snapshots that stay and count for no rule, since they cannot be restored; not answered by earlier workers. */
+  readonly damagedSnapshots?: number;
 }
 
 /** What a check came to, as history keeps it. */
@@ -40,14 +43,17 @@ const MS_PER_DAY = 86_400_000;
 /** What is done to repositories besides snapshots. Each is safe to repeat. */
 export function createRepositorySteps({ roots, pool }: ActivityDependencies) {
   return {
-    /** Removes the snapshots of a host that no rule keeps. */
-    async pruneRepository({ repository, host, keep }: { repository: string; host: string; keep: KeepRules }): Promise<Pruned> {
+    /** Removes the snapshots of a host and set of sources that no rule keeps. Runs of earlier versions name no sources. */
+    async pruneRepository({ repository, host, sources, keep }: { repository: string; host: string; sources?: readonly string[]; keep: KeepRules }): Promise<Pruned> {
       const root = destinationRoot(roots, repository);
       const { within, tags, ...counts } = keep;
       const policy = { ...counts, tags, within: within === undefined ? undefined : parseRetentionDuration(within) };
-      const pruned = await runSteps(pool, (run) => run('pruneRepository', { root, repository, policy, host, tags: [], dryRun: false, nowMs: Date.now() }));
+      const nowMs = Date.now();
+      const request = { root, repository, policy, host, tags: [], sources: [], readData: false, dryRun: false, nowMs };
+      const pruned = await runSteps(pool, (run) => run('pruneRepository', sources === undefined ? request : { ...request, followers: { host, sources } }));
+      await runSteps(pool, (run) => run('sweepLeftovers', { root, repository, afterMs: LEFTOVERS_AFTER_MS, dryRun: false, nowMs }));
       const keptSnapshots = pruned.groups.reduce((sum, group) => sum + group.keep.length, 0);
-      return { removedSnapshots: pruned.removedSnapshots, keptSnapshots, freedBytes: pruned.freedBytes, problems: pruned.problems.length, attempt: attempt() };
+      return { removedSnapshots: pruned.removedSnapshots, keptSnapshots, freedBytes: pruned.freedBytes, problems: pruned.problems.length, damagedSnapshots: pruned.damaged.length, attempt: attempt() };
     },
 
     /** Compares all snapshots with what they should be. */

@@ -35,6 +35,8 @@ export interface SealedSnapshot extends Attempted {
   readonly verifiedFrom: 'device' | 'cache' | null;
   readonly leftOut: readonly string[];
   readonly notKept: readonly string[];
+  /** Not answered by earlier workers. */
+  readonly futureSnapshots?: readonly string[];
 }
 
 /** The steps of a snapshot. Each is safe to repeat and to overlap with an earlier attempt of itself. */
@@ -90,8 +92,9 @@ export function createSnapshotSteps(dependencies: ActivityDependencies) {
       const facts: SnapshotFacts = { name, id: operationId.slice(0, 8), host, tags, startedAt, endedAt, operationId, metadata, workflowId: owner.workflowId, runId: owner.runId, programVersion: version };
       const sealed = await runSteps(pool, (run) => run('sealSnapshot', { location, owner, facts, known, syncEach, isVerified: verifyBackup }, syncs.since(location.destination)));
       registry.remove(location.runId);
+      const futureSnapshots = await runStep(pool, 'futureSnapshots', { root: location.root, repository: location.destination, limit: MOST_FUTURE });
       const { status, parent, counts, verifiedFrom, leftOut, notKept } = sealed;
-      return { snapshot: name, status, parent, counts, verifiedFrom, leftOut: leftOut.slice(0, MOST_LEFT_OUT), notKept, attempt: attempt() };
+      return { snapshot: name, status, parent, counts, verifiedFrom, leftOut: leftOut.slice(0, MOST_LEFT_OUT), notKept, futureSnapshots, attempt: attempt() };
     },
 
     /** Undo: nothing of the run stays. */
@@ -104,6 +107,7 @@ export function createSnapshotSteps(dependencies: ActivityDependencies) {
 
 /** Paths of a few kilobytes each. */
 const MOST_LEFT_OUT = 5;
+const MOST_FUTURE = 5;
 
 function settingsOf({ input }: SnapshotPlan, location: RunLocation, roots: AllowedRoots): ChunkSettings {
   return {

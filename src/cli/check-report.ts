@@ -30,9 +30,9 @@ function place({ snapshot, path }: Problem): string {
  * The end of a check.
  * @param repaired null when nothing was to be repaired
  */
-export function checkText({ entries, snapshots, readFiles, readBytes, readFrom, problems, kinds }: CheckCounts, repaired: number | null): string[] {
+export function checkText({ entries, snapshots, readFiles, readBytes, readFrom, problems, kinds, gone }: CheckCounts, repaired: number | null): string[] {
   const read = readFrom === null ? '' : `, ${plural(readFiles, 'file')} with ${formatBytes(readBytes)} read from the ${readFrom}`;
-  const looked = `${plural(snapshots, 'snapshot')} with ${plural(entries, 'entry', 'entries')} checked${read}`;
+  const looked = `${plural(snapshots, 'snapshot')} with ${plural(entries, 'entry', 'entries')} checked${read}${gone.length === 0 ? '' : `; ${plural(gone.length, 'snapshot was', 'snapshots were')} removed meanwhile`}`;
   if (problems === 0) return [looked, 'no errors were found'];
   const each = problemKinds.filter((kind) => kinds[kind] > 0).map((kind) => `${kinds[kind]} ${kind}`);
   const end = repaired === null ? [] : [repaired === problems ? 'all of it was repaired' : `${repaired} repaired, ${problems - repaired} not`];

@@ -21,6 +21,11 @@ export function canonicalDirectory(typed: string): string {
   return realPath(path) ?? join(canonicalDirectory(dirname(path)), basename(path));
 }
 
+/** What a source may be called in a repository: the host that made a snapshot may have had other links than this one. */
+export function sourcesMeant(typed: string): string[] {
+  return [resolve(typed), canonicalDirectory(typed)];
+}
+
 /** Undefined for whatever cannot be resolved: the worker says what is wrong with it. */
 function realPath(path: string): string | undefined {
   try {

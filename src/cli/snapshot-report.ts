@@ -2,6 +2,7 @@ import { formatBytes, formatDuration } from '../core/format';
 import type { SnapshotOutput } from '../snapshot-models';
 import type { SnapshotPreview } from '../storage/snapshot/preview-snapshot';
 import { exitCodes, type ExitCode } from './exit-codes';
+import { futureNotes } from './snapshot-table';
 
 /** What the record of a snapshot means for a script. */
 export function snapshotExitCode({ success, status, errorCode }: SnapshotOutput): ExitCode {
@@ -38,12 +39,13 @@ function failureText({ repository, errorCode, errorMessage, rollback }: Snapshot
 }
 
 /** What a person should know although it went well, and what failed by name. */
-export function snapshotNotes({ leftOut, notKept, vanishedFiles, excludedEntries, failureSample, failedEntries, snapshot, repository }: SnapshotOutput): string[] {
+export function snapshotNotes({ leftOut, notKept, futureSnapshots, vanishedFiles, excludedEntries, failureSample, failedEntries, snapshot, repository }: SnapshotOutput): string[] {
   const more = failedEntries > failureSample.length && snapshot !== null ? [`All ${failedEntries} failed entries: ${repository}/${snapshot}/metadata.ndjson ("state":"failed")`] : [];
   return [
     ...leftOut.map((path) => `Left out by itself: ${path}`),
     ...(excludedEntries > 0 ? [`Left out on request: ${excludedEntries} entries`] : []),
     ...(vanishedFiles > 0 ? [`Gone when their turn came: ${vanishedFiles} files`] : []),
+    ...futureNotes(futureSnapshots),
     ...(notKept.length > 0 ? [`Not kept: ${notKept.map((what) => unkept[what] ?? what).join(', ')}`] : []),
     ...(failureSample.length > 0 ? [`Failed${failedEntries > failureSample.length ? `, the first ${failureSample.length} of ${failedEntries}` : ''}:`] : []),
     ...failureSample.map(({ path, type, message }) => `  ${path}: ${type}: ${message}`),

@@ -30,6 +30,11 @@ function cells<Shown extends ShownSnapshot>(snapshot: Shown, extra: readonly Ext
   return [id, localTime(startedAt), host, tags, ...between, sources, String(files), formatBytes(sizeBytes), status];
 }
 
+/** What a person must know of snapshots that only a clock that was wrong can have dated so. */
+export function futureNotes(names: readonly string[]): string[] {
+  return names.map((name) => `Dated in the future: ${name}: neither parent nor latest, counted for no --keep rule, and never removed by itself`);
+}
+
 /** `1 snapshot`, `2 snapshots`. */
 export function snapshotCount(count: number): string {
   return `${count} ${count === 1 ? 'snapshot' : 'snapshots'}`;

@@ -1,6 +1,7 @@
 import { localDay } from './local-time';
 import { retentionDurationText, timeBefore, type RetentionDuration } from './retention-duration';
 import { inGroups } from './snapshot-group';
+import { isInFuture } from './snapshot-name';
 
 /** Which snapshots stay; what is not given keeps none. */
 export interface RetentionPolicy {
@@ -34,6 +35,9 @@ export interface RetentionDecision {
   readonly reasons: readonly string[];
 }
 
+/** The reason of a snapshot that a rule does not count, since it has not begun yet. */
+export const DATED_IN_FUTURE = 'dated in the future';
+
 /** Decisions on all snapshots, and the groups of which the policy by itself would leave nothing: never a thing to carry out. */
 export interface Retention {
   readonly decisions: readonly RetentionDecision[];
@@ -53,16 +57,18 @@ export function isEmptyPolicy(policy: RetentionPolicy): boolean {
  * - A partial snapshot counts for a rule of periods only where its period has no complete one. For `last` every snapshot
  *   is a period of its own, so there a partial one counts as any other.
  * - The newest complete snapshot of a group stays in any case, with the reason "last complete".
+ * - Snapshots of the future, made by a clock that was wrong, stay and count for no rule.
  *
- * @param nowMs snapshots of the future, made by a clock that was wrong, stay but are not what `within` counts back from
+ * @param nowMs what tells the future
  * @returns decisions in the order of the snapshots
  */
 export function applyRetention(snapshots: readonly RetentionCandidate[], policy: RetentionPolicy, nowMs: number): Retention {
   const reasons = new Map<string, string[]>();
   const emptiedGroups: string[] = [];
-  const newestFirst = [...snapshots].sort((a, b) => b.startedAtMs - a.startedAtMs || (a.name < b.name ? 1 : -1));
+  for (const { name, startedAtMs } of snapshots) if (isInFuture(startedAtMs, nowMs)) reasons.set(name, [DATED_IN_FUTURE]);
+  const newestFirst = snapshots.filter(({ name }) => !reasons.has(name)).sort((a, b) => b.startedAtMs - a.startedAtMs || (a.name < b.name ? 1 : -1));
   for (const [group, members] of inGroups(newestFirst, (snapshot) => snapshot.group)) {
-    const kept = reasonsInGroup(members, policy, nowMs);
+    const kept = reasonsInGroup(members, policy);
     if (members.every(({ name }) => kept.get(name)?.length === 0)) emptiedGroups.push(group);
     const lastComplete = members.find(({ status }) => status === 'complete');
     const ofLastComplete = lastComplete && kept.get(lastComplete.name);
@@ -72,21 +78,21 @@ export function applyRetention(snapshots: readonly RetentionCandidate[], policy:
   return { decisions: snapshots.map(({ name }) => ({ name, reasons: reasons.get(name) ?? [] })), emptiedGroups };
 }
 
-function reasonsInGroup(members: readonly RetentionCandidate[], policy: RetentionPolicy, nowMs: number): Map<string, string[]> {
+function reasonsInGroup(members: readonly RetentionCandidate[], policy: RetentionPolicy): Map<string, string[]> {
   const reasons = new Map(members.map(({ name }) => [name, [] as string[]]));
   const keep = (snapshot: RetentionCandidate, reason: string): void => void reasons.get(snapshot.name)?.push(reason);
   for (const snapshot of members) {
     for (const tag of policy.tags) if (snapshot.tags.includes(tag)) keep(snapshot, `has tag ${tag}`);
   }
-  if (policy.within !== undefined) keepWithin(members, policy.within, nowMs, keep);
+  if (policy.within !== undefined) keepWithin(members, policy.within, keep);
   for (const rule of rules) keepPeriods(members, rule, rule.count(policy), keep);
   return reasons;
 }
 
 type Keep = (snapshot: RetentionCandidate, reason: string) => void;
 
-function keepWithin(members: readonly RetentionCandidate[], within: RetentionDuration, nowMs: number, keep: Keep): void {
-  const newest = members.find(({ startedAtMs }) => startedAtMs <= nowMs);
+function keepWithin(members: readonly RetentionCandidate[], within: RetentionDuration, keep: Keep): void {
+  const [newest] = members;
   const sinceMs = newest === undefined ? -Infinity : timeBefore(newest.startedAtMs, within);
   for (const snapshot of members) if (snapshot.startedAtMs > sinceMs) keep(snapshot, `within ${retentionDurationText(within)}`);
 }

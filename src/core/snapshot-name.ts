@@ -13,6 +13,17 @@ export function snapshotName(startedAtMs: number, seed: string): string {
   return `${time}Z-${seed.slice(0, 8).toLowerCase()}`;
 }
 
+/** Clocks of different hosts differ: the snapshot that another one has just taken is none of the future. */
+const CLOCK_DIFFERENCE_MS = 60_000;
+
+/**
+ * True for what only a clock that was wrong can have dated: such snapshots are neither the latest nor a parent while there
+ * are others, and count for no rule of retention.
+ */
+export function isInFuture(startedAtMs: number, nowMs: number): boolean {
+  return startedAtMs > nowMs + CLOCK_DIFFERENCE_MS;
+}
+
 /** Undefined for names that no snapshot has. */
 export function parseSnapshotName(name: string): SnapshotName | undefined {
   const [, date, hours, minutes, seconds, id] = NAME.exec(name) ?? [];

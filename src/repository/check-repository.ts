@@ -1,10 +1,13 @@
+import { join } from 'node:path';
 import type { DataShare } from '../core/data-share';
+import { lstatIfPresent } from '../storage/file-stat';
 import type { ReadFrom } from '../storage/read-back';
 import type { ExtraFound } from '../storage/snapshot/check/find-extra';
 import { inodeMemory } from '../storage/snapshot/check/read-inodes';
 import type { CheckPlan } from '../storage/snapshot/check/plan-check';
 import { problemKinds, type Problem, type ProblemKind } from '../storage/snapshot/check/problem';
 import type { MetadataRange } from '../storage/snapshot/metadata';
+import { readRepository } from '../storage/snapshot/repository';
 import type { CheckProgress } from './check-progress';
 import { inLanes } from './lanes';
 import type { RunStep } from './run-step';
@@ -35,6 +38,8 @@ export interface CheckCounts {
   readonly readFrom: ReadFrom | null;
   readonly problems: number;
   readonly kinds: Readonly<Record<ProblemKind, number>>;
+  /** Snapshots that were removed meanwhile: nothing of them is wrong. */
+  readonly gone: readonly string[];
 }
 
 interface PlannedSnapshot extends CheckPlan {
@@ -65,6 +70,7 @@ class RepositoryCheck {
   private readonly kinds = Object.fromEntries(problemKinds.map((kind) => [kind, 0])) as Record<ProblemKind, number>;
   private readonly read = { readFiles: 0, readBytes: 0 };
   private readFrom: ReadFrom | null = null;
+  private readonly gone = new Set<string>();
 
   constructor(
     private readonly request: CheckRequest,
@@ -81,20 +87,20 @@ class RepositoryCheck {
         (control) => this.run('planCheck', { repository, snapshot: name, share }, control),
         () => ({ count: 1, sizeBytes: 0 }),
       );
-      this.report(plan.problems);
-      this.planned.set(name, { ...plan, problems: [], name });
+      this.report(name, plan.problems);
+      if (!this.gone.has(name)) this.planned.set(name, { ...plan, problems: [], name });
     });
   }
 
   async files(): Promise<void> {
     this.progress.enter('files', { count: this.sum('entries'), sizeBytes: this.sum('shareBytes') });
     const inodes = inodeMemory(this.request.share === null ? 0 : this.sum('shareFiles'));
-    await inLanes(this.request.lanes, this.tasks(), ({ snapshot, range }) => (range === null ? this.findExtra(snapshot) : this.checkPart(snapshot, range, inodes)));
+    await inLanes(this.request.lanes, this.tasks(), ({ snapshot, range }) => this.whileListed(snapshot.name, () => (range === null ? this.findExtra(snapshot) : this.checkPart(snapshot, range, inodes))));
   }
 
   counts(): CheckCounts {
     const problems = Object.values(this.kinds).reduce((total, count) => total + count, 0);
-    return { snapshots: this.request.snapshots.length, entries: this.sum('entries'), files: this.sum('files'), ...this.read, readFrom: this.readFrom, problems, kinds: this.kinds };
+    return { snapshots: this.request.snapshots.length - this.gone.size, entries: this.sum('entries'), files: this.sum('files'), ...this.read, readFrom: this.readFrom, problems, kinds: this.kinds, gone: [...this.gone].sort() };
   }
 
   /** Oldest snapshot first, whichever was planned first. */
@@ -120,7 +126,7 @@ class RepositoryCheck {
     this.read.readFiles += part.readFiles;
     this.read.readBytes += part.readBytes;
     if (part.readFrom !== undefined && this.readFrom !== 'cache') this.readFrom = part.readFrom;
-    this.report(part.problems);
+    this.report(name, part.problems);
   }
 
   private async findExtra({ name }: PlannedSnapshot): Promise<void> {
@@ -131,12 +137,33 @@ class RepositoryCheck {
         (control) => this.run('findExtra', { repository, snapshot: name, after, limit: EXTRA_LIMIT }, control),
         () => ({ count: 0, sizeBytes: 0 }),
       );
-      this.report(extra.problems);
+      this.report(name, extra.problems);
       after = extra.next;
-    } while (after !== null);
+    } while (after !== null && !this.gone.has(name));
   }
 
-  private report(problems: readonly Problem[]): void {
+  /** Somebody may remove a snapshot while it is looked at: what fails then is no failure. */
+  private async whileListed(name: string, check: () => Promise<void>): Promise<void> {
+    if (this.gone.has(name)) return;
+    try {
+      await check();
+    } catch (error) {
+      if (this.isListed(name)) throw error;
+    }
+  }
+
+  /** @throws StorageError `RepositoryNotFound` where the whole repository is gone */
+  private isListed(name: string): boolean {
+    const { repository } = this.request;
+    if (lstatIfPresent(join(repository, name)) !== undefined) return true;
+    readRepository(repository);
+    this.gone.add(name);
+    this.planned.delete(name);
+    return false;
+  }
+
+  private report(name: string, problems: readonly Problem[]): void {
+    if (problems.length > 0 && !this.isListed(name)) return;
     for (const problem of problems) {
       this.kinds[problem.kind] += 1;
       this.found(problem);

@@ -27,11 +27,12 @@ import { isCommitted, sealRun, type SealRequest } from './batch/seal-run';
 import { amendJournal, type Amendment } from './batch/write-journal';
 import { revokeRun, undoChunk } from './batch/undo-chunk';
 import { discardSnapshot } from './snapshot/discard-snapshot';
+import { sweepLeftovers, type SweepLeftoversRequest } from './snapshot/leftovers';
 import { planSnapshot, type SnapshotPlanRequest } from './snapshot/plan-snapshot';
 import { pruneRepository, type PruneRequest } from './snapshot/prune-repository';
 import { readRepository } from './snapshot/repository';
 import { sealSnapshot, type SealSnapshotRequest } from './snapshot/seal-snapshot';
-import { findSnapshot } from './snapshot/snapshot-record';
+import { findSnapshot, futureNames, snapshotNames } from './snapshot/snapshot-record';
 import { snapshotChunk } from './snapshot/snapshot-chunk';
 import { readSnapshotJournal, snapshotReport } from './snapshot/snapshot-journal';
 import { checkSnapshotPart, type CheckPartRequest } from './snapshot/check/check-part';
@@ -148,6 +149,11 @@ export const steps = {
     openRepository(input);
     return findSnapshot(input.repository, wanted);
   },
+  /** Names of the first few. */
+  futureSnapshots: ({ limit, ...input }: AllowedRepository & { limit: number }) => {
+    openRepository(input);
+    return futureNames(snapshotNames(input.repository), Date.now()).slice(0, limit);
+  },
   planSnapshot: ({ owner, ...input }: SnapshotPlanRequest & Own, control: TransferControl) => owned({ location: input.location, owner }, () => planSnapshot(input, control)),
   readSnapshotOutcome: ({ chunk, ...own }: Own & { chunk: number }) =>
     owned(own, (location) => {
@@ -159,6 +165,10 @@ export const steps = {
   pruneRepository: ({ root, ...input }: PruneRequest & { root: string }, control: TransferControl) => {
     openRepository({ root, repository: input.repository });
     return pruneRepository(input, control);
+  },
+  sweepLeftovers: ({ root, ...input }: SweepLeftoversRequest & { root: string }, control: TransferControl) => {
+    openRepository({ root, repository: input.repository });
+    return sweepLeftovers(input, control);
   },
   discardSnapshot: ({ location, owner }: Own, control: TransferControl) => discardSnapshot(location, owner, control),
   planRestore: ({ owner, ...input }: RestoreRequest & Own, control: TransferControl) => owned({ location: input.location, owner }, () => planRestore(input, control)),

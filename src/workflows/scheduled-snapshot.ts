@@ -28,8 +28,8 @@ export interface ScheduledOutput {
  */
 export async function scheduledSnapshot(input: ScheduledInput, options: ScheduledOptions): Promise<ScheduledOutput> {
   const snapshot = await takeSnapshot(input, options);
-  const { repository, host } = input.snapshot;
-  const prune = input.prune === null ? null : await repositorySteps.pruneRepository.executeWithOptions({ summary: 'prune' }, [{ repository, host, keep: input.prune }]);
+  const { repository, host, sources } = input.snapshot;
+  const prune = input.prune === null ? null : await repositorySteps.pruneRepository.executeWithOptions({ summary: 'prune' }, [{ repository, host, sources, keep: input.prune }]);
   const check = input.check === null ? null : await repositorySteps.checkRepository.executeWithOptions({ summary: 'check' }, [{ repository, readData: input.check.readData }]);
   const output = { snapshot, prune, check };
   if (check !== null && check.problems > 0) throw ApplicationFailure.nonRetryable(`The check of ${repository} found ${check.problems} problems; look at them with: file-backup check`, 'SnapshotDamaged', output);

@@ -33,6 +33,7 @@ export function snapshotOutput(run: SnapshotRun, sealed: SealedSnapshot | undefi
     verifiedFrom: sealed?.verifiedFrom ?? null,
     leftOut: [...(sealed?.leftOut ?? [])],
     notKept: [...(sealed?.notKept ?? [])],
+    futureSnapshots: [...(sealed?.futureSnapshots ?? [])],
     retryCount: run.retryCount,
     processingTimeMs: Date.now() - run.startedAtMs,
     completedAt: new Date().toISOString(),

@@ -66,7 +66,7 @@ test('with --json there is one result with all decisions', async () => {
 
 test('damaged snapshots are named', async () => {
   damage(join(repository(), String(names[0]), 'snapshot.json'), 40);
-  expect((await run('--keep-last', '1')).stdout).toContain(`\nDamaged, left alone: ${names[0]}: `);
+  expect((await run('--keep-last', '1')).stdout).toContain(`\nDamaged, not counted and left alone: ${names[0]}: `);
 });
 
 test.each([

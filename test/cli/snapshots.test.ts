@@ -79,6 +79,18 @@ test('an empty repository has no snapshots', async () => {
   expect(await run('ls', 'empty')).toMatchObject({ code: 10, stdout: '', stderr: expect.stringContaining('it holds none') as string });
 });
 
+test('what is dated in the future is said to be, and is not among the newest', async () => {
+  const future = place.path('future');
+  initRepository(future);
+  const [real, dated] = ['2026-01-02T10:00:00Z', '2099-01-01T00:00:00Z'].map((time) => writeSnapshot(future, place.path('source'), { startedAt: new Date(time) }));
+  const { stdout } = await run('snapshots', 'future', '--latest', '1');
+  expect(stdout).toContain(idOf(real ?? ''));
+  expect(stdout).toContain(`Dated in the future: ${dated}: neither parent nor latest`);
+  const [result] = jsonLines((await run('snapshots', 'future', '--json')).stdout);
+  expect(result?.snapshots).toMatchObject([{ name: real, inFuture: false }, { name: dated, inFuture: true }]);
+  expect((await run('prune', 'future', '--keep-last', '1', '--dry-run')).stdout).toContain(`Dated in the future: ${dated}`);
+});
+
 test('a damaged snapshot is listed as such, whatever is asked for', async () => {
   const copy = place.path('damaged');
   fs.cpSync(repository(), copy, { recursive: true });
@@ -88,7 +100,7 @@ test('a damaged snapshot is listed as such, whatever is asked for', async () => 
   expect(text.stdout).toMatch(new RegExp(`^${idOf(names.first)}  2026-01-02 10:00:00 .* damaged$`, 'm'));
   expect(text.stdout).toContain(`Damaged: ${names.first}: `);
   const [result] = jsonLines((await run('snapshots', 'damaged', '--json')).stdout);
-  expect((result?.snapshots as object[])[0]).toEqual({ name: names.first, state: 'damaged', problem: expect.stringContaining('is damaged') as string });
+  expect((result?.snapshots as object[])[0]).toEqual({ name: names.first, state: 'damaged', problem: expect.stringContaining('is damaged') as string, inFuture: false });
 });
 
 const failure = 'failed: EACCES: it may not be read';

@@ -8,7 +8,7 @@ function at(time: string, more: Partial<RetentionCandidate> = {}): RetentionCand
 }
 
 const partial = (time: string): RetentionCandidate => at(time, { status: 'partial' });
-const NOW_MS = at('2026-12-31 23:59').startedAtMs;
+const NOW_MS = at('2027-12-31 23:59').startedAtMs;
 
 function decide(snapshots: RetentionCandidate[], policy: Partial<RetentionPolicy>, nowMs = NOW_MS): Record<string, string> {
   const { decisions } = applyRetention(snapshots, { tags: [], ...policy }, nowMs);

@@ -234,7 +234,7 @@ describe('a repository with one ill snapshot goes on for the others', () => {
     const control = new TransferControl();
     expect(planCheck({ repository: path('repository'), snapshot: second, share: null }, control).problems).not.toEqual([]);
     expect(planCheck({ repository: path('repository'), snapshot: third, share: null }, control).problems).toEqual([]);
-    const pruned = pruneRepository({ repository: path('repository'), policy: { last: 1, tags: [] }, tags: [], dryRun: false, nowMs: Date.now() }, control);
+    const pruned = pruneRepository({ repository: path('repository'), policy: { last: 1, tags: [] }, tags: [], sources: [], readData: false, dryRun: false, nowMs: Date.now() }, control);
     expect([pruned.damaged.map((each) => each.name), pruned.removedSnapshots]).toEqual([[second], 1]);
     expect(new SnapshotRun(folder(), path('repository'), [path('source')]).take()).toMatchObject({ status: 'complete', parent: third });
   });

@@ -33,7 +33,7 @@ function snapshot(daysAgo: number, options: FixtureOptions = {}): string {
 }
 
 function request(policy: Partial<RetentionPolicy>, more: Partial<PruneRequest> = {}): PruneRequest {
-  return { repository: repository(), policy: { tags: [], ...policy }, tags: [], dryRun: false, nowMs: Date.UTC(2026, 6, 1), ...more };
+  return { repository: repository(), policy: { tags: [], ...policy }, tags: [], sources: [], readData: false, dryRun: false, nowMs: Date.UTC(2026, 6, 1), ...more };
 }
 
 const prune = (policy: Partial<RetentionPolicy>, more: Partial<PruneRequest> = {}): PruneResult => pruneRepository(request(policy, more), new TransferControl());
@@ -74,7 +74,8 @@ test('input and result are fit for another thread, and files are counted', () =>
   const control = new TransferControl();
   const result = pruneRepository(structuredClone(request({ last: 1 })), control);
   expect(structuredClone(result)).toEqual(result);
-  expect(control.files).toBe(result.entries);
+  // What is looked at counts as well.
+  expect(control.files).toBeGreaterThan(result.entries);
   expect(result.entries).toBeGreaterThan(8);
 });
 
@@ -93,6 +94,46 @@ test('hosts and tags that were not asked for are not looked at', () => {
   expect(snapshotNames(repository())).not.toContain(tagged);
   prune({ last: 1 }, { host: 'test-host' });
   expect(snapshotNames(repository())).toEqual([elsewhere, newest]);
+});
+
+test('sources that were not asked for are not looked at', () => {
+  const of = (...names: string[]): string => {
+    fs.mkdirSync(source(...names), { recursive: true });
+    fs.writeFileSync(source(...names, 'file'), '');
+    return source(...names);
+  };
+  const write = (path: string, daysAgo: number): string => writeSnapshot(repository(), path, { startedAt: new Date(Date.UTC(2026, 5, 30 - daysAgo, 12)) });
+  const [one, other] = [of('one'), of('other')];
+  const [oldOne, newOne, oldOther, newOther] = [write(one, 4), write(one, 3), write(other, 2), write(other, 1)];
+  prune({ last: 1 }, { sources: [one] });
+  expect(snapshotNames(repository())).toEqual([newOne, oldOther, newOther]);
+  expect(snapshotNames(repository())).not.toContain(oldOne);
+  const followers = (host: string, ...sources: string[]) => ({ followers: { host, sources } });
+  for (const others of [followers('elsewhere', other), followers('test-host', other, one), followers('test-host', source())]) prune({ last: 1 }, others);
+  expect(snapshotNames(repository())).toEqual([newOne, oldOther, newOther]);
+  prune({ last: 1 }, followers('test-host', other, join(other, 'file')));
+  expect(snapshotNames(repository())).toEqual([newOne, newOther]);
+});
+
+test('what was deleted is durable before it is reported', () => {
+  snapshot(2);
+  snapshot(1);
+  const calls: string[] = [];
+  const opened = new Map<unknown, string>();
+  const restore = interceptFs(({ name, args }, proceed) => {
+    const result = proceed();
+    if (name === 'openSync') opened.set(result, fs.readlinkSync(`/proc/self/fd/${String(result)}`));
+    if (name === 'fsyncSync') calls.push(`sync ${opened.get(args[0]) ?? ''}`);
+    if (name === 'rmdirSync' || name === 'unlinkSync') calls.push('delete');
+    return result;
+  });
+  try {
+    expect(prune({ last: 1 })).toMatchObject({ removedSnapshots: 1 });
+  } finally {
+    restore();
+  }
+  expect(calls).toContain('delete');
+  expect(calls.lastIndexOf(`sync ${removed()}`)).toBeGreaterThan(calls.lastIndexOf('delete'));
 });
 
 test('the last complete snapshot stays beside newer partial ones', () => {
@@ -146,7 +187,8 @@ test('a directory that is swapped for a link while it is deleted is not followed
   const isLook = ({ name, args }: { name: string; args: readonly unknown[] }): boolean => name === 'openSync' && String(args[0]).endsWith('/sub');
   let isSwapped = false;
   const restore = interceptFs((call, proceed) => {
-    if (isLook(call) && !isSwapped) {
+    // Before, what is to stay is looked at.
+    if (isLook(call) && !isSwapped && fs.readdirSync(removed()).length > 0) {
       isSwapped = true;
       swap();
     }

@@ -111,7 +111,7 @@ function repairRun(inside: string): Steps {
 
 function pruneRun(inside: string): Steps {
   const repository = repositoryWithTwo(inside);
-  const prune = (): unknown => pruneRepository({ repository, policy: { tags: [], last: 1 }, tags: [], dryRun: false, nowMs: Date.UTC(2026, 0, 1) }, new TransferControl());
+  const prune = (): unknown => pruneRepository({ repository, policy: { tags: [], last: 1 }, tags: [], sources: [], readData: false, dryRun: false, nowMs: Date.UTC(2026, 0, 1) }, new TransferControl());
   return { forward: [['prune', prune], ['prune again', prune]], back: [] };
 }
 

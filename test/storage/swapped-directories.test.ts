@@ -139,7 +139,7 @@ function restore(world: World): Restore {
 }
 
 function prune(repository: string): unknown {
-  return pruneRepository({ repository, policy: { tags: [], last: 1 }, tags: [], dryRun: false, nowMs: Date.UTC(2026, 0, 1) }, new TransferControl());
+  return pruneRepository({ repository, policy: { tags: [], last: 1 }, tags: [], sources: [], readData: false, dryRun: false, nowMs: Date.UTC(2026, 0, 1) }, new TransferControl());
 }
 
 const steps: readonly (readonly [string, Prepare])[] = [

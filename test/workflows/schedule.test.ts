@@ -106,6 +106,24 @@ test('each time it takes a snapshot, prunes and checks', async () => {
   expect(registered(harness)).toEqual([]);
 });
 
+test('it prunes no snapshots of other sources or hosts', async () => {
+  harness = await startHarness();
+  makeRepository(harness, ['a', 'sub/b']);
+  const take = (source: string, host: string): string => {
+    const run = new SnapshotRun(harness.directory, repositoryOf(harness), [source], { host });
+    run.take();
+    return run.name;
+  };
+  const { host = '' } = requestOf(harness, { host: 'this-host' });
+  const others = [[harness.path('source', 'sub'), host], [harness.path('source', 'sub'), host], [harness.path('source'), 'other-host'], [harness.path('source'), 'other-host']].map(([source = '', of = '']) => take(source, of));
+  const own = take(harness.path('source'), host);
+  await create({ snapshot: { host }, action: { prune: { last: 1 } } });
+  const { snapshot, prune } = (await (await trigger()).result()) as ScheduledOutput;
+  expect(prune).toMatchObject({ removedSnapshots: 1, keptSnapshots: 1, damagedSnapshots: 0 });
+  expect(published(harness)).toEqual([...others, snapshot.snapshot]);
+  expect(published(harness)).not.toContain(own);
+});
+
 test('a check that finds damage makes the run fail, names it, and the schedule rests if it was asked to', async () => {
   harness = await startHarness();
   makeRepository(harness, ['a', 'b']);

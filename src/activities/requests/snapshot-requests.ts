@@ -46,7 +46,7 @@ export const restoreRequests = {
 
 /** Requests of the steps on whole repositories. */
 export const repositoryRequests = {
-  pruneRepository: z.strictObject({ repository: absolutePath, host: SnapshotInput.shape.host.unwrap(), keep: KeepRules }),
+  pruneRepository: z.strictObject({ repository: absolutePath, host: SnapshotInput.shape.host.unwrap(), sources: SnapshotInput.shape.sources.optional(), keep: KeepRules }),
   checkRepository: z.strictObject({
     repository: absolutePath,
     readData: z.string().max(100).refine((text) => parseDataShare(text, 0) !== undefined, 'must be a share such as 5% or 3/7').nullable(),

@@ -5,14 +5,17 @@ import { checkRepository } from '../../repository/check-repository';
 import { ProblemsToRepair, repairRepository, type RepairOutcome } from '../../repository/repair-repository';
 import type { RunStep } from '../../repository/run-step';
 import type { Problem } from '../../storage/snapshot/check/problem';
+import { TransferControl } from '../../storage/control';
+import { findLeftovers } from '../../storage/snapshot/leftovers';
 import { readRepository } from '../../storage/snapshot/repository';
 import { findSnapshot, snapshotNames } from '../../storage/snapshot/snapshot-record';
 import { checkText, outcomeLine, problemLine, whatIsChecked } from '../check-report';
 import { exitCodes, UsageError } from '../exit-codes';
 import { followCheck } from '../follow-check';
+import { leftoverLine, leftoversHelp } from '../leftovers';
 import { localCommand } from '../local-command';
 import { trustDestinationOption } from '../options';
-import { createOutput } from '../output';
+import { createOutput, type Output } from '../output';
 import { canonicalDirectory } from '../paths';
 
 /** Reads from a device wait for it: twice as many threads as cores keep both busy. */
@@ -58,11 +61,21 @@ export const checkCommand = withOptionalShare(localCommand('check'))
       const outcome: RepairOutcome = (problem, reason) => output.result(reason === null ? 'repaired' : 'notRepaired', { ...problem, reason }, outcomeLine(problem, reason));
       const repaired = kept.problems.length === 0 ? 0 : await followCheck(repairRepository({ repository, snapshots: all, problems: kept.problems }, run, progress, outcome), progress, output);
       process.exitCode = repaired === counts.problems ? exitCodes.done : exitCodes.failed;
-      output.result('result', { ...counts, repaired }, checkText(counts, options.repair ? repaired : null));
+      const leftovers = showLeftovers(repository, output);
+      output.result('result', { ...counts, repaired, leftovers }, checkText(counts, options.repair ? repaired : null));
     } finally {
       await pool.close();
     }
   });
+
+/** @returns how much there is */
+function showLeftovers(repository: string, output: Output): number {
+  const nowMs = Date.now();
+  const leftovers = findLeftovers({ repository, nowMs }, new TransferControl());
+  for (const leftover of leftovers) output.result('leftover', leftover, `left: ${leftoverLine(leftover, nowMs)}`);
+  if (leftovers.length > 0 && !output.isJson) output.note(leftoversHelp);
+  return leftovers.length;
+}
 
 /** A bare `--read-data` means all of it, and never takes the word after it, which is the repository. */
 function withOptionalShare<Parser extends { parseOptions(words: string[]): unknown }>(command: Parser): Parser {

@@ -25,7 +25,7 @@ const createCommand = snapshotOptions(backupCommand('create'))
   .option('--paused', 'create it paused', false)
   .option('--check', 'check the repository after each snapshot', false)
   .option('--check-data <share>', 'and read so much of its data back, such as 5% (another part each day) or 100%')
-  .addHelpText('after', '\nWith any --keep option the host\'s snapshots are pruned after each snapshot.\nSnapshots are taken while a server and a worker run: file-backup server, file-backup worker.')
+  .addHelpText('after', '\nWith any --keep option the host\'s snapshots of these sources are pruned after each snapshot.\nSnapshots are taken while a server and a worker run: file-backup server, file-backup worker.')
   .action((name, sources, options, command) => {
     const { cron, every, timeZone, jitter, catchUp, pauseOnFailure, paused, check, checkData } = options;
     if (options.operationId !== undefined) throw new UsageError('--operation-id: each time of a schedule gets an id of its own');

@@ -1,13 +1,12 @@
-import { resolve } from 'node:path';
 import { isAskedFor, snapshotGroup } from '../../core/snapshot-group';
 import { readRepository } from '../../storage/snapshot/repository';
-import { listSnapshots, type ListedSnapshot } from '../../storage/snapshot/snapshot-record';
+import { futureNames, listSnapshots, type ListedSnapshot } from '../../storage/snapshot/snapshot-record';
 import { repositoryExitCodeHelp } from '../exit-codes';
 import { localCommand } from '../local-command';
 import { repeated, wholeNumber } from '../options';
 import { createOutput } from '../output';
-import { canonicalDirectory } from '../paths';
-import { snapshotCount, snapshotTable } from '../snapshot-table';
+import { canonicalDirectory, sourcesMeant } from '../paths';
+import { futureNotes, snapshotCount, snapshotTable } from '../snapshot-table';
 
 export const snapshotsCommand = localCommand('snapshots')
   .description('list the snapshots of a repository, newest last; damaged ones are always among them')
@@ -21,19 +20,19 @@ export const snapshotsCommand = localCommand('snapshots')
     const repository = canonicalDirectory(directory);
     readRepository(repository);
     const { host, tag: tags, source, latest } = options;
-    // The host that made a snapshot may have had other links than this one.
-    const sources = source === undefined ? [] : [resolve(source), canonicalDirectory(source)];
+    const sources = source === undefined ? [] : sourcesMeant(source);
     const asked = listSnapshots(repository).filter(({ record }) => record === undefined || isAskedFor(record, { host, tags, sources }));
-    const snapshots = latest === undefined ? asked : newestOfGroups(asked, latest);
+    const future = futureNames(asked.map(({ name }) => name), Date.now());
+    const snapshots = latest === undefined ? asked : newestOfGroups(asked, latest, future);
     const output = createOutput(options.json);
-    output.result('snapshots', { repository, snapshots: snapshots.map(toJson) }, output.isJson ? '' : textOf(snapshots));
+    output.result('snapshots', { repository, snapshots: snapshots.map((snapshot) => toJson(snapshot, future)) }, output.isJson ? '' : textOf(snapshots, future));
   });
 
-/** At most so many of each group, in their order. */
-function newestOfGroups(snapshots: readonly ListedSnapshot[], count: number): ListedSnapshot[] {
+/** At most so many of each group, in their order; damaged ones and those of the future do not count. */
+function newestOfGroups(snapshots: readonly ListedSnapshot[], count: number, future: readonly string[]): ListedSnapshot[] {
   const seen = new Map<string, number>();
-  const isAmongNewest = ({ record }: ListedSnapshot): boolean => {
-    if (record === undefined) return true;
+  const isAmongNewest = ({ name, record }: ListedSnapshot): boolean => {
+    if (record === undefined || future.includes(name)) return true;
     const group = snapshotGroup(record);
     const newer = seen.get(group) ?? 0;
     seen.set(group, newer + 1);
@@ -42,13 +41,14 @@ function newestOfGroups(snapshots: readonly ListedSnapshot[], count: number): Li
   return [...snapshots].reverse().filter(isAmongNewest).reverse();
 }
 
-function toJson({ name, record, problem }: ListedSnapshot): object {
-  return record === undefined ? { name, state: 'damaged', problem } : { ...record, state: record.status };
+function toJson({ name, record, problem }: ListedSnapshot, future: readonly string[]): object {
+  const inFuture = future.includes(name);
+  return record === undefined ? { name, state: 'damaged', problem, inFuture } : { ...record, state: record.status, inFuture };
 }
 
-function textOf(snapshots: readonly ListedSnapshot[]): string[] {
+function textOf(snapshots: readonly ListedSnapshot[], future: readonly string[]): string[] {
   if (snapshots.length === 0) return ['No snapshots.'];
   const table = snapshotTable(snapshots.map(({ name, record }) => ({ name, details: record && { ...record, ...record.counts } })));
   const problems = snapshots.flatMap(({ name, problem }) => (problem === undefined ? [] : [`Damaged: ${name}: ${problem}`]));
-  return [...table, ...problems, `${snapshotCount(snapshots.length)}, times are local`];
+  return [...table, ...problems, ...futureNotes(future), `${snapshotCount(snapshots.length)}, times are local`];
 }

@@ -5,11 +5,15 @@ import { arrayOf, objectOf, oneOf, text, type Shape } from './shape';
 /** Longest path that Linux takes (PATH_MAX less its closing NUL), in bytes. */
 const MAX_PATH_BYTES = 4095;
 
+/** Of a name with its slash. */
+const MAX_NAME_BYTES = 256;
+
 /** Longest text for people in a file of ours: it may hold two paths of which every byte is written out. */
 const MAX_TEXT_LENGTH = 64 * 1024;
 
 export const sha256 = text(64, /^[0-9a-f]{64}$/);
-export const nanoseconds = text(20, /^-?\d{1,19}$/);
+/** Whatever a file system can hold: 64 bits of seconds, and nine digits of nanoseconds. */
+export const nanoseconds = text(29, /^-?\d{1,28}$/);
 export const inode = text(20, /^\d{1,20}$/);
 export const someText = text(MAX_TEXT_LENGTH);
 export const side = oneOf('source', 'destination');
@@ -25,6 +29,9 @@ export const sampleOf = <T>(shape: Shape<T>): Shape<readonly T[]> => arrayOf(sha
 
 /** Of an entry: absolute, or the root directory. No part of it leads elsewhere. */
 export const absolute: Shape<JsonPath> = jsonPath((path) => path === '/' || (path.startsWith('/') && isBelow(path.slice(1))));
+
+/** Of an entry that could not be backed up, perhaps because its name was one too many. */
+export const absoluteTooLong: Shape<JsonPath> = jsonPath((path) => path === '/' || (path.startsWith('/') && isBelow(path.slice(1))), MAX_PATH_BYTES + MAX_NAME_BYTES);
 
 /** Of an entry that cannot be the root directory. */
 export const absoluteBelowRoot: Shape<JsonPath> = jsonPath((path) => path.startsWith('/') && isBelow(path.slice(1)));
@@ -47,20 +54,20 @@ function isBelow(path: string): boolean {
 }
 
 /** @param fits of the path as text, or as one character a byte */
-function jsonPath(fits: (path: string) => boolean): Shape<JsonPath> {
-  return (value) => ((typeof value === 'string' ? isText(value) && fits(value) : isBase64(value) && fits(bytewise(fromJsonPath(value)))) ? undefined : '');
+function jsonPath(fits: (path: string) => boolean, maxBytes = MAX_PATH_BYTES): Shape<JsonPath> {
+  return (value) => ((typeof value === 'string' ? isText(value, maxBytes) && fits(value) : isBase64(value, maxBytes) && fits(bytewise(fromJsonPath(value)))) ? undefined : '');
 }
 
-function isText(path: string): boolean {
-  return !path.includes('\0') && path.isWellFormed() && (path.length * 3 <= MAX_PATH_BYTES || Buffer.byteLength(path) <= MAX_PATH_BYTES);
+function isText(path: string, maxBytes: number): boolean {
+  return !path.includes('\0') && path.isWellFormed() && (path.length * 3 <= maxBytes || Buffer.byteLength(path) <= maxBytes);
 }
 
 const base64 = objectOf<{ readonly base64: string }>({ base64: text(4 * MAX_PATH_BYTES, /^[\w+/]+={0,2}$/) });
 
 /** Bytes that are no text, written as we write them: one path has one form only. */
-function isBase64(value: unknown): value is { readonly base64: string } {
+function isBase64(value: unknown, maxBytes: number): value is { readonly base64: string } {
   if (base64(value) !== undefined) return false;
   const written = value as { readonly base64: string };
   const bytes = Buffer.from(written.base64, 'base64');
-  return bytes.length <= MAX_PATH_BYTES && !bytes.includes(0) && typeof pathOf(bytes) !== 'string' && bytes.toString('base64') === written.base64;
+  return bytes.length <= maxBytes && !bytes.includes(0) && typeof pathOf(bytes) !== 'string' && bytes.toString('base64') === written.base64;
 }

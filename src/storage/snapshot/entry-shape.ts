@@ -1,4 +1,4 @@
-import { absolute, absoluteBelowRoot, failure, inode, linkTarget, nanoseconds, sha256 } from '../records/fields';
+import { absolute, absoluteBelowRoot, absoluteTooLong, failure, inode, linkTarget, nanoseconds, sha256 } from '../records/fields';
 import { objectOf, oneOf, optional, text, wholeNumber, type Shape } from '../records/shape';
 import type { DirectoryEntry, FailedEntry, FileEntry, SnapshotEntry, SpecialEntry, SymlinkEntry } from './entry';
 
@@ -34,7 +34,7 @@ const specialEntry = objectOf<SpecialEntry>({ ...recorded, type: oneOf('fifo', '
 
 export const entryType = oneOf('file', 'directory', 'symlink', 'fifo', 'socket', 'blockDevice', 'characterDevice');
 
-export const failedEntry: Shape<FailedEntry> = objectOf<FailedEntry>({ path: absolute, type: entryType, state: oneOf('failed'), failure });
+export const failedEntry: Shape<FailedEntry> = objectOf<FailedEntry>({ path: absoluteTooLong, type: entryType, state: oneOf('failed'), failure });
 
 const byType: ReadonlyMap<unknown, Shape<SnapshotEntry>> = new Map<unknown, Shape<SnapshotEntry>>([['file', fileEntry], ['directory', directoryEntry], ['symlink', symlinkEntry]]);
 

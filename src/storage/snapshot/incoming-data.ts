@@ -18,6 +18,17 @@ export function dataDirectory(location: RunLocation): string {
   return join(incomingSnapshot(location), snapshotEntries.data);
 }
 
+/** Longest path that Linux takes (PATH_MAX less its closing NUL), in bytes. */
+const MAX_PATH_BYTES = 4095;
+
+/** As long as the id of any run. */
+const RUN_ID = '0'.repeat(36);
+
+/** The longest path of a source whose copy can be named while it is made, in bytes. */
+export function maxSourcePathBytes(repository: string): number {
+  return MAX_PATH_BYTES - Buffer.byteLength(dataDirectory({ root: repository, destination: repository, runId: RUN_ID, area: 'incoming' }));
+}
+
 /** The place of a copy below a data directory. */
 export function dataPath(data: string, path: PathBytes): PathBytes {
   if (path === '/') return data;

@@ -2,7 +2,7 @@ import type { FileEntry } from './entry';
 import type { Found } from './walk';
 import { openSnapshot, type ReadEntry } from './metadata';
 import { isErrno } from '../errors';
-import { readRecord, snapshotNames } from './snapshot-record';
+import { futureFirst, readRecord, snapshotNames } from './snapshot-record';
 
 /** Whose snapshots belong together: the parent of a snapshot is one of the same host and sources. */
 export interface SnapshotGroup {
@@ -26,9 +26,9 @@ export class Parent {
     this.advance();
   }
 
-  /** The newest readable snapshot of a group; undefined when there is none. */
+  /** The newest readable snapshot of a group, one that is dated in the future only where there is no other; undefined when there is none. */
   static find(repository: string, group: SnapshotGroup): Parent | undefined {
-    for (const name of snapshotNames(repository).reverse()) {
+    for (const name of futureFirst(snapshotNames(repository), Date.now()).reverse()) {
       try {
         const { host, sources } = readRecord(repository, name);
         if (host === group.host && JSON.stringify(sources) === JSON.stringify(group.sources)) return new Parent(name, repository);

@@ -1,19 +1,21 @@
 import { ChunkedLinesWriter } from '../batch/chunked-lines';
 import type { ProvedPlan } from '../batch/plan-digests';
 import { planOnce, type WrittenPlan } from '../batch/plan-once';
-import type { RunLocation } from '../batch/run-directory';
+import { runDirectory, type RunLocation } from '../batch/run-directory';
+import { inRun } from '../batch/run-mark';
 import type { TransferControl } from '../control';
 import { StorageError, type Side } from '../errors';
 import { pathText, toJsonPath, type PathBytes } from '../path-bytes';
+import { noteWorker } from '../worker-note';
 import { modeText } from './entry';
 import { orderKey } from './entry-order';
-import { dataDirectory, makeDataDirectories } from './incoming-data';
+import { makeDataDirectories, maxSourcePathBytes } from './incoming-data';
 import { isUnchanged, Parent } from './parent';
 import { plannedSnapshot, type PlanFailure, type PlannedSnapshot } from './planned-snapshot';
 import { fileLine, type TreeEntry } from './snapshot-plan';
 import { distinctSources, isVanished, walk, type Found, type LeftOut, type NotFound, type WalkRequest } from './walk';
 
-export interface SnapshotPlanRequest extends WalkRequest {
+export interface SnapshotPlanRequest extends Omit<WalkRequest, 'maxPathBytes'> {
   readonly location: RunLocation;
   readonly host: string;
   /** Read every file, whatever the parent knows of it. */
@@ -22,9 +24,6 @@ export interface SnapshotPlanRequest extends WalkRequest {
 
 /** An unchanged file is a link and a line of metadata: a tenth of a copy or less. */
 const UNCHANGED_WEIGHT = 0.1;
-
-/** Longest path that Linux takes (PATH_MAX less its closing NUL), in bytes. */
-const MAX_PATH_BYTES = 4095;
 
 /** Their names travel through history. */
 const MOST_FAILURES = 20;
@@ -37,6 +36,7 @@ const MOST_LEFT_OUT = 20;
  */
 export function planSnapshot(request: SnapshotPlanRequest, control: TransferControl): ProvedPlan<PlannedSnapshot> {
   const { location } = request;
+  inRun(location, (opened) => noteWorker(runDirectory(opened), location.runId));
   const planned = planOnce(location, plannedSnapshot, (draft) => writePlan({ ...request, sources: distinctSources(request.sources) }, draft, control));
   makeDataDirectories(location, control);
   return planned;
@@ -45,10 +45,10 @@ export function planSnapshot(request: SnapshotPlanRequest, control: TransferCont
 function writePlan(request: SnapshotPlanRequest, draft: string, control: TransferControl): WrittenPlan<PlannedSnapshot> {
   const sources = request.sources.map(({ path }) => path);
   const parent = Parent.find(request.location.destination, { host: request.host, sources });
-  const writer = new SnapshotPlanWriter(draft, parent, request.rehash, Buffer.byteLength(dataDirectory({ ...request.location, handle: undefined })));
+  const writer = new SnapshotPlanWriter(draft, parent, request.rehash);
   const leftOut: LeftOut = { paths: [], excluded: 0 };
   try {
-    for (const found of walk(request, leftOut, control)) {
+    for (const found of walk({ ...request, maxPathBytes: maxSourcePathBytes(request.location.destination) }, leftOut, control)) {
       writer.add(found, sources);
       control.finishFile();
     }
@@ -74,8 +74,6 @@ class SnapshotPlanWriter {
     directory: string,
     private readonly parent: Parent | undefined,
     private readonly rehash: boolean,
-    /** Of the path of the directory that gets the copies. */
-    private readonly prefixBytes: number,
   ) {
     this.files = new ChunkedLinesWriter(directory);
     this.tree = new ChunkedLinesWriter(directory, 'tree');
@@ -88,7 +86,6 @@ class SnapshotPlanWriter {
 
   add(found: Found | NotFound, sources: readonly string[]): void {
     if (found.stats === undefined) this.addFailure(found, sources);
-    else if (Buffer.byteLength(found.path) + this.prefixBytes > MAX_PATH_BYTES) this.addFailure(tooLong(found), sources);
     else if (found.stats.isFile()) this.addFile(found);
     else this.addOther(found);
   }
@@ -149,11 +146,6 @@ class SnapshotPlanWriter {
   private addLine(line: TreeEntry): void {
     this.tree.add(JSON.stringify({ at: this.counts.files, ...line }), 0);
   }
-}
-
-/** A copy that no path leads to would be none. */
-function tooLong({ path }: Found): NotFound {
-  return { path, type: 'file', failure: { code: 'ENAMETOOLONG', side: 'destination', message: `The path of the copy of ${pathText(path)} would be longer than ${MAX_PATH_BYTES} bytes` } };
 }
 
 /** `8:1`, as Linux packs major and minor number. */

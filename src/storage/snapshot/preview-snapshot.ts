@@ -1,11 +1,12 @@
 import type { TransferControl } from '../control';
 import { pathText } from '../path-bytes';
 import { orderKey } from './entry-order';
+import { maxSourcePathBytes } from './incoming-data';
 import { isUnchanged, Parent } from './parent';
 import type { PlanFailure } from './planned-snapshot';
 import { distinctSources, isVanished, walk, type Found, type LeftOut, type NotFound, type WalkRequest } from './walk';
 
-export interface PreviewRequest extends WalkRequest {
+export interface PreviewRequest extends Omit<WalkRequest, 'maxPathBytes'> {
   readonly repository: string;
   readonly host: string;
   readonly rehash: boolean;
@@ -46,7 +47,7 @@ export function previewSnapshot(request: PreviewRequest, onFile: (file: Previewe
   const failures: PlanFailure[] = [];
   const counts = { failed: 0, newFiles: 0, changedFiles: 0, unchangedFiles: 0, directories: 0, others: 0, totalBytes: 0, copiedBytes: 0 };
   try {
-    for (const found of walk({ ...request, sources }, leftOut, control)) {
+    for (const found of walk({ ...request, sources, maxPathBytes: maxSourcePathBytes(request.repository) }, leftOut, control)) {
       if (found.stats === undefined) addFailure(found, paths, counts, failures);
       else if (found.stats.isDirectory()) counts.directories += 1;
       else if (!found.stats.isFile()) counts.others += 1;

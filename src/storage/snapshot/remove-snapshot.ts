@@ -40,7 +40,7 @@ export interface Swept extends RemovedTree {
 const PROBLEMS_SHOWN = 20;
 
 /**
- * Deletes everything that was taken out of the list, also by runs that were killed. What cannot be deleted is left for the
+ * Deletes everything that was taken out of the list, also by runs that were killed, and makes that durable. What cannot be deleted is left for the
  * next time; entries that nothing here has put there are left alone.
  * @throws StorageError `Cancelled`, errno names
  */
@@ -48,7 +48,7 @@ export function sweepRemoved(repository: string, control: TransferControl): Swep
   return inRemoved(repository, (removed) => {
     let [entries, freedBytes] = [0, 0];
     const problems: string[] = [];
-    for (const name of fs.readdirSync(removed.handle).filter(isOurs)) {
+    for (const name of fs.readdirSync(removed.handle).filter(isOfRemoved)) {
       control.startFile(name);
       try {
         const tree = blaming('destination', join(removedDirectory(repository), name), () => removeTree(removed.handle, name, control));
@@ -59,12 +59,14 @@ export function sweepRemoved(repository: string, control: TransferControl): Swep
         if (problems.length < PROBLEMS_SHOWN) problems.push(error.message);
       }
     }
+    // Before it is reported: what a power cut brings back here would take up space that was said to be free.
+    removed.sync();
     return { entries, freedBytes, problems };
   });
 }
 
 /** A snapshot's name and eight random digits. */
-function isOurs(name: string): boolean {
+export function isOfRemoved(name: string): boolean {
   return /-[0-9a-f]{8}$/.test(name) && parseSnapshotName(name.slice(0, -9)) !== undefined;
 }
 

@@ -11,6 +11,7 @@ import { inRun } from '../batch/run-mark';
 import type { TransferControl } from '../control';
 import { inDirectory, syncDirectory, type OpenDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
+import { noteWorker } from '../worker-note';
 import { dataDirectory, incomingSnapshot } from './incoming-data';
 import { plannedSnapshot } from './planned-snapshot';
 import { FORMAT_VERSION, incomingDirectory } from './repository';
@@ -50,6 +51,7 @@ export function sealSnapshot(request: SealSnapshotRequest, control: TransferCont
 }
 
 function complete(request: SealSnapshotRequest, control: TransferControl): SnapshotRecord {
+  noteWorker(runDirectory(request.location), request.location.runId);
   const record = writeRecord(request, control);
   const { root, destination } = request.location;
   // Opened only now: writing the record has taken a while, and this is what it is published in.

@@ -17,6 +17,7 @@ import { fromJsonPath, pathText } from '../path-bytes';
 import { readBackFrom, whereToRead, type ReadFrom } from '../read-back';
 import { namesIn } from '../entries';
 import { removeFlat } from '../remove-tree';
+import { noteWorker } from '../worker-note';
 import { dataDirectory, dataPath } from './incoming-data';
 import { plannedSnapshot } from './planned-snapshot';
 import { SnapshotFile } from './snapshot-file';
@@ -38,6 +39,7 @@ export function snapshotChunk(task: ChunkTask, control: TransferControl): ChunkR
 function takeIn(task: ChunkTask, control: TransferControl): ChunkReport {
   const { location, syncEach } = task.settings;
   requireOwner(location, task.owner);
+  noteWorker(runDirectory(location), location.runId);
   const before = readSnapshotJournal(location, task.chunk);
   requireJournal(task, before);
   if (before !== undefined) putInPlace(location, before);

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { parseSnapshotName } from '../../core/snapshot-name';
+import { inGroups } from '../../core/snapshot-group';
+import { isInFuture, parseSnapshotName } from '../../core/snapshot-name';
 import { inDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
 import { parseRecord, readOwnFile, type OwnRecord } from '../records/own-file';
@@ -117,7 +118,50 @@ function ifPresent<T>(calls: () => T): T | undefined {
 
 /** Names of all published snapshots, oldest first. */
 export function snapshotNames(repository: string): string[] {
-  return blaming('destination', repository, () => fs.readdirSync(repository).filter((name) => parseSnapshotName(name) !== undefined).sort());
+  const names = blaming('destination', repository, () => fs.readdirSync(repository).filter((name) => parseSnapshotName(name) !== undefined));
+  return inOrder(names, (name) => recordTimeMs(repository, name));
+}
+
+/** Names count seconds, and ids are random: of several snapshots of one second the records tell the order. */
+function inOrder(names: readonly string[], timeMsOf: (name: string) => number): string[] {
+  const ofSeconds = inGroups([...names].sort(), secondOf);
+  return [...ofSeconds.values()].flatMap((group) => {
+    if (group.length === 1) return group;
+    const times = new Map(group.map((name) => [name, timeMsOf(name)]));
+    return group.sort((a, b) => (times.get(a) ?? 0) - (times.get(b) ?? 0));
+  });
+}
+
+function secondOf(name: string): string {
+  return name.slice(0, name.lastIndexOf('-'));
+}
+
+/** Of a damaged record the second alone is known. */
+function recordTimeMs(repository: string, name: string): number {
+  try {
+    return startedAtMs(readRecord(repository, name));
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error;
+    return parseSnapshotName(name)?.startedAt.getTime() ?? 0;
+  }
+}
+
+/** When a snapshot began: by its name, which is what lists are in order of, and within that second by its record. */
+export function startedAtMs({ name, startedAt }: Pick<SnapshotRecord, 'name' | 'startedAt'>): number {
+  const ofNameMs = parseSnapshotName(name)?.startedAt.getTime() ?? 0;
+  const ofRecordMs = Date.parse(startedAt);
+  return Math.floor(ofRecordMs / 1000) * 1000 === ofNameMs ? ofRecordMs : ofNameMs;
+}
+
+/** Those that are dated in the future, which only a clock that was wrong can do. */
+export function futureNames(names: readonly string[], nowMs: number): string[] {
+  return names.filter((name) => isInFuture(parseSnapshotName(name)?.startedAt.getTime() ?? 0, nowMs));
+}
+
+/** Those of the future before all others: they come last where the newest is asked for. */
+export function futureFirst(names: readonly string[], nowMs: number): string[] {
+  const future = new Set(futureNames(names, nowMs));
+  return [...future, ...names.filter((name) => !future.has(name))];
 }
 
 /** A snapshot of a list, with its record or with what is wrong with that. */
@@ -140,12 +184,13 @@ export function listSnapshots(repository: string): ListedSnapshot[] {
 }
 
 /**
- * The snapshot that a person means: `latest`, a name, or the beginning of an id or of a name.
+ * The snapshot that a person means: `latest`, a name, or the beginning of an id or of a name. What is dated in the future
+ * is the latest only where nothing else is.
  * @throws StorageError `SnapshotNotFound`, also when several are meant
  */
 export function findSnapshot(repository: string, wanted: string): string {
   const names = snapshotNames(repository);
-  const matches = wanted === 'latest' ? names.slice(-1) : names.filter((name) => name === wanted || name.startsWith(wanted) || parseSnapshotName(name)?.id.startsWith(wanted) === true);
+  const matches = wanted === 'latest' ? futureFirst(names, Date.now()).slice(-1) : names.filter((name) => name === wanted || name.startsWith(wanted) || parseSnapshotName(name)?.id.startsWith(wanted) === true);
   const [found] = matches;
   if (found !== undefined && matches.length === 1) return found;
   const why = matches.length > 1 ? `"${wanted}" means ${matches.length} of them: ${matches.slice(0, 5).join(', ')}` : names.length === 0 ? 'it holds none' : `none is called "${wanted}"`;

@@ -21,6 +21,8 @@ export interface WalkRequest {
   readonly oneFileSystem: boolean;
   /** Directories that are left out wherever they are met: the repository, and where the worker keeps its state. */
   readonly leaveOut: readonly string[];
+  /** What has a longer path is answered as such, and of a directory nothing that is in it. */
+  readonly maxPathBytes: number;
 }
 
 /** Something that was met. */
@@ -117,6 +119,7 @@ class SourceWalk {
   private *one(found: Found | NotFound, open: () => OpenDirectory): Generator<Found | NotFound> {
     this.control.throwIfCancelled();
     if (found.stats === undefined) yield found;
+    else if (Buffer.byteLength(found.path) > this.request.maxPathBytes) yield tooLong(found, this.request.maxPathBytes);
     else if (found.stats.isDirectory()) yield* this.directory(found, open);
     else if (found.stats.isFile() && this.isTooLarge(found.stats)) this.leftOut.excluded += 1;
     else yield found;
@@ -193,6 +196,12 @@ function notFound(path: PathBytes, type: FailedEntry['type'], error: unknown): N
   if (code === undefined) throw error;
   const message = error instanceof StorageError ? error.message : `${pathText(path)} could not be looked at: ${code}`;
   return { path, type, failure: { code, side: 'source', message } };
+}
+
+/** A copy that no path leads to would be none. */
+function tooLong({ path, stats }: Found, maxPathBytes: number): NotFound {
+  const message = `The path of ${pathText(path)} is longer than ${maxPathBytes} bytes, and that of its copy would be too long${stats.isDirectory() ? '; nothing in it is backed up' : ''}`;
+  return { path, type: stats.isDirectory() ? 'directory' : 'file', failure: { code: 'ENAMETOOLONG', side: 'destination', message } };
 }
 
 /** What was listed and gone a moment later is no failure, unless somebody named it. */

@@ -1,11 +1,11 @@
 import * as fs from 'node:fs';
 import { isBelow } from '../../../core/roots';
-import type { OpenDirectories } from '../../batch/open-directories';
 import { errnoName, isErrno } from '../../errors';
 import { isSameInode, kindOf } from '../../file-stat';
 import { bytewise, fromJsonPath, pathOf, pathText, splitPath, type PathBytes } from '../../path-bytes';
 import { modeText, type DirectoryEntry, type FileEntry, type SnapshotEntry, type SymlinkEntry } from '../entry';
 import type { ReadEntry } from '../metadata';
+import { OpenBranch } from './open-branch';
 import { copyOf, dataPath, problem, type Problem, type ProblemKind } from './problem';
 
 /** The snapshot that is looked at. */
@@ -58,10 +58,18 @@ export class EntryChecker {
   /** Where the last copy was missed: most of what is missing lies together. */
   private missedIn: Buffer | undefined;
 
-  constructor(
-    private readonly snapshot: CheckedSnapshot,
-    private readonly directories: OpenDirectories,
-  ) {}
+  private readonly branch: OpenBranch;
+  /** First names of files are elsewhere: looking for them must not lead away from where entries come by. */
+  private firstNames: OpenBranch | undefined;
+
+  constructor(private readonly snapshot: CheckedSnapshot) {
+    this.branch = new OpenBranch(snapshot.repository);
+  }
+
+  close(): void {
+    this.branch.close();
+    this.firstNames?.close();
+  }
 
   /**
    * Looks at the copy of an entry, without following any link on the way. Owners are not compared: a repository that is
@@ -83,11 +91,12 @@ export class EntryChecker {
   }
 
   /** The copy of an entry. Undefined when it is missing, or when something on the way to it is no directory. */
-  find(path: PathBytes): FoundCopy | undefined {
-    const { directory, name } = splitPath(copyOf(this.snapshot.directory, path));
+  find(path: PathBytes, branch = this.branch): FoundCopy | undefined {
+    const copyPath = copyOf(this.snapshot.directory, path);
+    const { directory } = splitPath(copyPath);
     if (this.missedIn?.equals(Buffer.from(directory)) === true) return undefined;
     try {
-      const copy = this.directories.get(this.snapshot.repository, directory).entry(name);
+      const copy = branch.entry(copyPath);
       const stats = fs.lstatSync(copy, { bigint: true, throwIfNoEntry: false });
       return stats && { path: copy, stats };
     } catch (error) {
@@ -97,9 +106,13 @@ export class EntryChecker {
     }
   }
 
+  private findFirst(path: PathBytes): FoundCopy | undefined {
+    this.firstNames ??= new OpenBranch(this.snapshot.repository);
+    return this.find(path, this.firstNames);
+  }
+
   private compare(path: PathBytes, entry: CopiedEntry, report: Report): FoundCopy | undefined {
-    // Before the copy: looking for it may close the directory by which the copy is named.
-    const first = entry.type === 'file' && entry.hardLink !== undefined ? this.find(fromJsonPath(entry.hardLink)) : undefined;
+    const first = entry.type === 'file' && entry.hardLink !== undefined ? this.findFirst(fromJsonPath(entry.hardLink)) : undefined;
     const copy = this.find(path);
     const expected = inWords[entry.type];
     if (copy === undefined) report('missing', expected, 'nothing');
@@ -134,8 +147,13 @@ function compareTarget(entry: SymlinkEntry, copy: FoundCopy, wrong: Wrong): void
 
 const NS_PER_MS = 1_000_000n;
 
+/** Of a `Date`. */
+const MOST_DATE_MS = 8_640_000_000_000_000n - 1n;
+
 /** To the nanosecond. */
 function timeText(timeNs: bigint): string {
+  // Beyond what calendars know a count of seconds says as much.
+  if (timeNs / NS_PER_MS > MOST_DATE_MS || timeNs / NS_PER_MS < -MOST_DATE_MS) return `${timeNs} ns after 1970`;
   const ms = timeNs / NS_PER_MS - (timeNs % NS_PER_MS < 0n ? 1n : 0n);
   return new Date(Number(ms)).toISOString().replace('Z', `${String(timeNs - ms * NS_PER_MS).padStart(6, '0')}Z`);
 }

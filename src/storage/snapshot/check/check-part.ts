@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { isInShare, type DataShare } from '../../../core/data-share';
-import { OpenDirectories } from '../../batch/open-directories';
 import type { TransferControl } from '../../control';
 import { errnoName, StorageError } from '../../errors';
 import { pathText } from '../../path-bytes';
@@ -46,13 +45,12 @@ export interface CheckedPart {
  */
 export function checkSnapshotPart(request: CheckPartRequest, control: TransferControl): CheckedPart {
   const directory = join(request.repository, request.snapshot);
-  const directories = new OpenDirectories('source');
-  const part = new PartCheck(request, { repository: request.repository, name: request.snapshot, directory, sources: request.sources }, directories, control);
+  const part = new PartCheck(request, { repository: request.repository, name: request.snapshot, directory, sources: request.sources }, control);
   try {
     for (const entry of readEntries(join(directory, snapshotEntries.metadata), request.range)) part.check(entry);
     return part.result();
   } finally {
-    directories.close();
+    part.close();
   }
 }
 
@@ -67,10 +65,9 @@ class PartCheck {
   constructor(
     private readonly request: CheckPartRequest,
     private readonly snapshot: CheckedSnapshot,
-    directories: OpenDirectories,
     private readonly control: TransferControl,
   ) {
-    this.checker = new EntryChecker(snapshot, directories);
+    this.checker = new EntryChecker(snapshot);
     this.inodes = new ReadInodes(request.inodes);
   }
 
@@ -86,6 +83,10 @@ class PartCheck {
       if (copy !== undefined) this.checkContent(read, entry, copy);
     }
     this.control.finishFile();
+  }
+
+  close(): void {
+    this.checker.close();
   }
 
   result(): CheckedPart {

@@ -1,14 +1,14 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { OpenDirectories } from '../../batch/open-directories';
 import type { TransferControl } from '../../control';
 import { errnoName } from '../../errors';
 import { kindOf, lstatIfPresent } from '../../file-stat';
-import { joinPath, pathOf, splitPath, type PathBytes } from '../../path-bytes';
+import { joinPath, pathOf, type PathBytes } from '../../path-bytes';
 import type { SnapshotEntry } from '../entry';
 import { readEntries, type ReadEntry } from '../metadata';
 import { snapshotEntries } from '../snapshot-record';
 import { hasCopy, NO_WAY } from './check-entry';
+import { OpenBranch } from './open-branch';
 import { copyOf, dataPath, problem, type Problem } from './problem';
 
 export interface ExtraRequest {
@@ -42,7 +42,7 @@ export function findExtra(request: ExtraRequest, control: TransferControl): Extr
 
 class ExtraSearch {
   private readonly directory: string;
-  private readonly directories = new OpenDirectories('source');
+  private readonly branch: OpenBranch;
   private readonly entries: Generator<ReadEntry>;
   private current: ReadEntry | undefined;
   private readonly problems: Problem[] = [];
@@ -53,6 +53,7 @@ class ExtraSearch {
     private readonly control: TransferControl,
   ) {
     this.directory = join(request.repository, request.snapshot);
+    this.branch = new OpenBranch(request.repository);
     this.entries = readEntries(join(this.directory, snapshotEntries.metadata));
     this.advance();
   }
@@ -63,7 +64,7 @@ class ExtraSearch {
   }
 
   close(): void {
-    this.directories.close();
+    this.branch.close();
     this.entries.return(undefined);
   }
 
@@ -122,8 +123,7 @@ class ExtraSearch {
   /** Names as they are sorted, one character a byte: of a huge directory that takes the least memory. */
   private namesIn(path: PathBytes, key: string): string[] {
     try {
-      const directory = this.directories.get(this.request.repository, copyOf(this.directory, path));
-      return fs.readdirSync(directory.entry('.'), 'latin1').sort();
+      return fs.readdirSync(joinPath(this.branch.inside(copyOf(this.directory, path)), '.'), 'latin1').sort();
     } catch (error) {
       const code = errnoName(error);
       if (code === undefined) throw error;
@@ -133,8 +133,7 @@ class ExtraSearch {
   }
 
   private look(path: PathBytes): fs.BigIntStats | undefined {
-    const { directory, name } = splitPath(copyOf(this.directory, path));
-    return lstatIfPresent(this.directories.get(this.request.repository, directory).entry(name));
+    return lstatIfPresent(this.branch.entry(copyOf(this.directory, path)));
   }
 }
 

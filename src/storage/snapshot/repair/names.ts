@@ -2,8 +2,9 @@ import { join } from 'node:path';
 import type { TransferControl } from '../../control';
 import { OpenDirectories } from '../../batch/open-directories';
 import { errnoName, StorageError } from '../../errors';
-import { bytewise, fromJsonPath, type PathBytes } from '../../path-bytes';
-import { EntryChecker, type FoundCopy } from '../check/check-entry';
+import { lstatIfPresent } from '../../file-stat';
+import { bytewise, fromJsonPath, splitPath, type PathBytes } from '../../path-bytes';
+import type { FoundCopy } from '../check/check-entry';
 import { copyOf } from '../check/problem';
 import { openSnapshot } from '../metadata';
 
@@ -43,10 +44,11 @@ export class RepositoryNames {
 
   /** What a name stands for, without following a link. Undefined when that cannot be told. To be used before the next one is looked for. */
   find({ snapshot, path }: NamedCopy): FoundCopy | undefined {
-    const directory = join(this.repository, snapshot);
+    const { directory, name } = splitPath(copyOf(join(this.repository, snapshot), path));
     try {
-      // A new one each time: what was missing a moment ago may be there by now.
-      return new EntryChecker({ repository: this.repository, name: snapshot, directory, sources: [] }, this.directories).find(path);
+      const copy = this.directories.get(this.repository, directory).entry(name);
+      const stats = lstatIfPresent(copy);
+      return stats && { path: copy, stats };
     } catch (error) {
       if (errnoName(error) === undefined) throw error;
       return undefined;

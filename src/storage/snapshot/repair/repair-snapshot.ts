@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { OpenDirectories } from '../../batch/open-directories';
 import type { TransferControl } from '../../control';
 import { errnoName, StorageError } from '../../errors';
 import { refuseNested } from '../../inside-repository';
@@ -128,14 +127,14 @@ class SnapshotRepair {
 
   private stillWrong({ path, entry }: WrongEntry): string | null {
     let reason: string | null = null;
-    const directories = new OpenDirectories('source');
+    const checker = new EntryChecker(this.checked);
     try {
       const read = { path, entry, key: '', offset: 0 };
-      const copy = new EntryChecker(this.checked, directories).check(read, ({ expected, found }) => (reason = `expected ${expected}, found ${found} still`));
+      const copy = checker.check(read, ({ expected, found }) => (reason = `expected ${expected}, found ${found} still`));
       if (copy !== undefined && entry.type === 'file' && intact({ snapshot: this.snapshot.name, path }, entry, this.tools) === undefined) reason = 'it is damaged still';
       return reason;
     } finally {
-      directories.close();
+      checker.close();
     }
   }
 

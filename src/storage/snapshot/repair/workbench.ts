@@ -11,9 +11,11 @@ import { setEntryTimes, setTimes } from '../../posix';
 import { removeTree } from '../../remove-tree';
 import { readBack } from '../../read-back';
 import { requireContent } from '../../verify-file';
+import { noteWorker } from '../../worker-note';
 import type { FileEntry } from '../entry';
 import { incomingDirectory } from '../repository';
 import { copyMode } from '../check/check-entry';
+import { sweepRepairs } from '../leftovers';
 import { inCopyParent } from './in-copy-parent';
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
@@ -121,12 +123,16 @@ export class Workbench {
   }
 }
 
-/** Makes a workbench, hands it over and removes it with whatever found no place. */
+/** Removes what a repair that was killed has left, makes a workbench, hands it over and removes it with whatever found no place. */
 export function inWorkbench<T>(repository: string, control: TransferControl, calls: (workbench: Workbench) => T): T {
+  sweepRepairs(repository, control);
   return inDirectory(repository, incomingDirectory(repository), 'destination', (incoming) => {
     const name = `repair-${randomUUID()}`;
     try {
-      return using(makeOwn(incoming, name), ({ handle }) => calls(new Workbench(repository, handle, control)));
+      return using(makeOwn(incoming, name), ({ handle }) => {
+        noteWorker(handle, name);
+        return calls(new Workbench(repository, handle, control));
+      });
     } finally {
       removeTree(incoming.handle, name);
       incoming.sync();

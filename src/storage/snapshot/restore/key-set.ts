@@ -28,6 +28,11 @@ export class KeySet {
     return found;
   }
 
+  /** The entry is one of the paths. */
+  names(key: string): boolean {
+    return this.paths.has(key);
+  }
+
   /** One of the paths is below the entry. */
   leadsTo(key: string): boolean {
     return this.parents.has(key);

@@ -60,7 +60,7 @@ interface Looking {
 
 function previewOf(item: RestoreItem, request: PreviewRequest, looking: Looking): PreviewedEntry | undefined {
   const { path } = item;
-  if (item.type === 'skipped') return { path, type: item.entryType, action: 'skipped', sizeBytes: 0, reason: skipTexts[item.reason], areRightsLeftOut: false };
+  if (item.type === 'skipped') return { path, type: item.entryType, action: item.isNamed === true ? 'conflict' : 'skipped', sizeBytes: 0, reason: skipTexts[item.reason], areRightsLeftOut: false };
   const entry = { path, type: item.type, sizeBytes: 'sizeBytes' in item ? item.sizeBytes : 0, areRightsLeftOut: areRightsLeftOut(item) };
   try {
     const action = item.type === 'directory' ? actionOnDirectory(item, request, looking) : actionOn(item, request, looking);

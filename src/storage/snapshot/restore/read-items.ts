@@ -28,7 +28,7 @@ const treeLines: Readonly<Record<TreeItem['type'], Shape<TreeLine>>> = {
   directory: objectOf<Written<DirectoryItem>>({ type: oneOf('directory'), path, attributes, isDue: flag, isKept: optional(oneOf(true)) }),
   symlink: objectOf<Written<SymlinkItem> & { readonly linkTarget: JsonPath }>({ type: oneOf('symlink'), path, attributes, linkTarget }),
   fifo: objectOf<Written<FifoItem>>({ type: oneOf('fifo'), path, attributes }),
-  skipped: objectOf<Written<SkippedItem>>({ type: oneOf('skipped'), path, entryType, reason: oneOf(...(Object.keys(skipTexts) as SkipReason[])) }),
+  skipped: objectOf<Written<SkippedItem>>({ type: oneOf('skipped'), path, entryType, reason: oneOf(...(Object.keys(skipTexts) as SkipReason[])), isNamed: optional(oneOf(true)) }),
 };
 
 const treeLine: Shape<TreeLine> = (value) => {

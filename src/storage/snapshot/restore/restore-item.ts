@@ -48,6 +48,8 @@ export interface SkippedItem extends AtPath {
   readonly type: 'skipped';
   readonly entryType: EntryType;
   readonly reason: SkipReason;
+  /** It was asked for by its name: that it is not restored is a failure. */
+  readonly isNamed?: true;
 }
 
 /** What a restore makes after all files: everything else that has a name. */

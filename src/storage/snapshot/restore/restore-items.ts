@@ -27,7 +27,8 @@ export function* restoreItems(snapshot: OpenSnapshot, { paths, withOwners }: Pic
     const isDirectory = read.entry.type === 'directory';
     const isWanted = wanted.has(read.key);
     if (!isWanted && !(isDirectory && wanted.leadsTo(read.key))) continue;
-    yield itemOf(read, isDirectory && isWanted && sources.has(read.key), links, withOwners);
+    const item = itemOf(read, isDirectory && isWanted && sources.has(read.key), links, withOwners);
+    yield item.type === 'skipped' && paths.length > 0 && wanted.names(read.key) ? { ...item, isNamed: true } : item;
   }
   const [missing] = paths.length === 0 ? [] : wanted.unmatched();
   if (missing !== undefined) throw new StorageError('InvalidInput', 'source', missing, `${missing} is not in snapshot ${snapshot.name}`);

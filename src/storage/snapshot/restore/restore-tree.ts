@@ -12,8 +12,8 @@ import { isBelowKey, orderKey } from '../entry-order';
 import { applyAttributes, hasAttributes } from './attributes';
 import { decide, requireKind, type ContentItem, type Decision, type Found } from './decide';
 import { makeAside, makeOwnCopy, makeRestoredFifo, makeSymlink } from './make-item';
-import type { RestoreSettings } from './request';
-import type { DirectoryItem, HardLinkItem, TreeItem } from './restore-item';
+import { skipTexts, type RestoreSettings } from './request';
+import type { DirectoryItem, HardLinkItem, SkippedItem, TreeItem } from './restore-item';
 import type { RestoreTally } from './restore-tally';
 import type { FirstNames } from './restored-files';
 import { targetOf } from './target-finder';
@@ -49,10 +49,16 @@ export class TreeRestorer {
     this.control.throwIfCancelled();
     this.leaveUnless((directory) => isBelowKey(directory, orderKey(item.path)));
     this.unlessFailed(item.path, () => {
-      if (item.type === 'skipped') this.tally.skip(item.path, item.reason);
+      if (item.type === 'skipped') this.skip(item);
       else if (item.type === 'directory') this.enter(item);
       else this.make(item);
     });
+  }
+
+  /** What somebody has asked for by its name, and does not get, is no more than skipped to nobody. */
+  private skip({ path, reason, isNamed }: SkippedItem): void {
+    if (isNamed !== true) return this.tally.skip(path, reason);
+    this.tally.fail(path, { code: 'ENOENT', side: 'source', message: `${pathText(path)} was asked for and is not restored: ${skipTexts[reason]}` });
   }
 
   /** Of an entry that a cancelled run does not make: a directory that is there is put right all the same. */
