@@ -36,7 +36,7 @@ export const snapshotRecord: Shape<SelfDigested> = objectOf<SelfDigested>({
   id: text(100),
   host: text(1000),
   sources: arrayOf(absoluteText, MOST_PATHS),
-  tags: arrayOf(someText, 1000),
+  tags: arrayOf(someText, 100_000),
   startedAt: time,
   endedAt: time,
   status: oneOf('complete', 'partial'),
