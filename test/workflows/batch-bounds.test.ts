@@ -54,7 +54,7 @@ describe('payloads stay below 64 KiB', () => {
     const missing = Array.from({ length: 200 }, (_, index) => join(deep, `missing-${index}`));
     const handle = await startBatch(place, { sourceList: writeList(place, missing), layout: 'tree', maxRetries: 0 });
     const output = await outputOf(handle);
-    expect(output).toMatchObject({ totalFiles: 200, failedFiles: 200 });
+    expect(output).toMatchObject({ errorMessage: null, totalFiles: 200, failedFiles: 200 });
     expect(output.failureSample).toHaveLength(20);
     expect(largestPayloadOf(await chainOf(handle, place.temporal))).toBeLessThan(64 * KIB);
     expectAddsUp(output);

@@ -86,10 +86,10 @@ const sealPoints: readonly Point[] = [
   ['sealRun', 'after', 'renameSync', 1, files.failures],
   ['sealRun', 'before', 'renameSync', 1, files.summary],
   ['sealRun', 'after', 'renameSync', 1, files.summary],
-  ['sealRun', 'after', 'rmSync', 1],
-  ['sealRun', 'after', 'rmSync', 2],
-  ['sealRun', 'after', 'rmSync', 3],
-  ['sealRun', 'after', 'rmSync', 4],
+  ['sealRun', 'after', 'unlinkSync', 1],
+  ['sealRun', 'after', 'rmdirSync', 1],
+  ['sealRun', 'after', 'rmdirSync', 2],
+  ['sealRun', 'after', 'rmdirSync', 3],
   ['sealRun', 'after'],
 ];
 

@@ -168,7 +168,7 @@ test('a registry that cannot be read is reported, and the worker serves all the 
   const place = await newPlace();
   mkdirSync(join(place.stateDirectory, 'staging'));
   writeFileSync(join(place.stateDirectory, 'staging', 'damaged.json'), '{');
-  expect(await sweep(place)).toEqual([expect.objectContaining({ msg: 'The registry of staging directories could not be read' })]);
+  expect(await sweep(place)).toEqual([expect.objectContaining({ msg: 'An entry of the registry of staging directories could not be read' })]);
   const { source, target } = filesIn(place, false);
   const worker = await startHarness({ like: place });
   await expect(worker.client.backupFile({ sourcePath: source, backupPath: target })).resolves.toMatchObject({ success: true });

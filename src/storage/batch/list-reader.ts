@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { StorageError } from '../errors';
-import { bytewise, pathOf, type PathBytes } from '../path-bytes';
+import { pathOf, toJsonPath, type PathBytes } from '../path-bytes';
 import { absoluteBelowRoot } from '../records/fields';
 import { readRange } from '../records/own-file';
 import { withSource } from '../source';
@@ -133,7 +133,7 @@ export class OpenList {
     const refuse = (why: string): StorageError => new StorageError('InvalidInput', 'source', list, `Entry ${number} of ${list} ${why}`);
     if (bytes.length > MAX_PATH_BYTES) throw refuse(`has ${bytes.length} bytes; paths have at most ${MAX_PATH_BYTES}`);
     const path = pathOf(bytes);
-    if (absoluteBelowRoot(bytewise(path)) !== undefined) throw refuse('is not an absolute path without "//", "/./", "/../", NUL and a slash at its end');
+    if (absoluteBelowRoot(toJsonPath(path)) !== undefined) throw refuse('is not an absolute path without "//", "/./", "/../", NUL and a slash at its end');
     return path;
   }
 }
