@@ -21,6 +21,8 @@ import { treeItems } from '../../src/storage/snapshot/restore/read-items';
 import { StagingRegistry } from '../../src/storage/staging-registry';
 import { useFolder } from '../helpers/files';
 import { writeSnapshot } from '../helpers/snapshot-fixture';
+import { Mutator } from '../helpers/mutate';
+import { chooseSeed, describeSeed, SeededRandom } from '../helpers/seeded-random';
 import { Run } from './batch/run';
 import { Restore } from './restore/restore';
 import { SnapshotRun } from './snapshot/snapshot-run';
@@ -329,3 +331,58 @@ describe('a list of sources', () => {
     expect(findingOf(() => withList({ root: path('root'), path: path('list'), separator: 'newline', sha256: sha256Of('/a\n') }, () => undefined)).code).toBe('EACCES');
   });
 });
+
+/** How many changed files are read in all, over all kinds. */
+const FUZZED = Number(process.env.FILE_BACKUP_FUZZ_RECORDS ?? 20_000);
+const MOST_MS = 5000;
+
+/** Values of a file that has them as JSON, one a line; undefined where a line is none. */
+function valuesIn(text: string): unknown[] | undefined {
+  try {
+    return text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as unknown);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Flips, drops and doubles bytes anywhere. */
+function changedBytes(bytes: Buffer, random: SeededRandom): Buffer {
+  const changed = [...bytes];
+  for (let count = random.whole(1, 6); count > 0 && changed.length > 0; count -= 1) {
+    const place = random.whole(0, changed.length);
+    const roll = random.next();
+    if (roll < 0.5) changed[place] = (changed[place] ?? 0) ^ (1 << random.whole(0, 8));
+    else if (roll < 0.75) changed.splice(place, random.whole(1, 9));
+    else changed.splice(place, 0, ...changed.slice(place, place + random.whole(1, 30)));
+  }
+  return Buffer.from(changed);
+}
+
+function changedFile(bytes: Buffer, values: unknown[] | undefined, mutator: Mutator, random: SeededRandom): Buffer {
+  if (values === undefined || values.length === 0 || random.next() < 0.4) return changedBytes(bytes, random);
+  const place = random.whole(0, values.length);
+  const changed = values.map((value, index) => (index === place ? mutator.mutate(value) : value));
+  return Buffer.from(changed.map((value) => `${JSON.stringify(value) ?? ''}\n`).join(''));
+}
+
+test.each(Object.keys(kinds))('%s, changed in any way, is read or found wrong: never an error of another kind, never quoted, never endless', (name) => {
+  const seed = chooseSeed();
+  const random = new SeededRandom(seed);
+  const { file, read } = (kinds[name] as Prepared).prepare();
+  const bytes = fs.readFileSync(file);
+  const values = valuesIn(bytes.toString('utf8'));
+  const mutator = new Mutator(random, values ?? [], [SECRET, `/${SECRET}`, '../outside', '/etc/passwd', 'a'.repeat(64), '4777']);
+  for (let round = 0; round < FUZZED / Object.keys(kinds).length; round += 1) {
+    const changed = changedFile(bytes, values, mutator, random);
+    fs.writeFileSync(file, changed);
+    const startedMs = performance.now();
+    try {
+      read();
+    } catch (error) {
+      const where = `${describeSeed(seed)}, round ${round}: ${changed.toString('latin1').slice(0, 500)}`;
+      if (!(error instanceof StorageError)) throw new Error(where, { cause: error });
+      if (error.message.includes(SECRET) && changed.includes(SECRET)) throw new Error(`${where} is quoted in: ${error.message}`);
+    }
+    expect(performance.now() - startedMs).toBeLessThan(MOST_MS);
+  }
+}, 600_000);
