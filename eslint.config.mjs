@@ -16,6 +16,7 @@ const mayImport = {
   'policies.ts': ['core', 'failures.ts'],
   proof: ['core', 'failures.ts'],
   keys: ['core', 'proof', 'config.ts'],
+  codec: ['core', 'keys'],
   'search-attributes.ts': ['core'],
   'config.ts': ['core'],
   'log-levels.ts': [],
@@ -32,7 +33,7 @@ const mayImport = {
   'worker.ts': ['keys', 'worker', 'terminal.ts', 'client', 'core', 'config.ts', 'log.ts'],
   worker: ['keys', 'proof', 'activities', 'storage', 'core', 'failures.ts', 'workflow-ids.ts', 'config.ts', 'log.ts', 'client'],
   server: ['core', 'config.ts'],
-  cli: ['keys', 'terminal.ts', 'repository', 'activities', 'storage', 'client.ts', 'client', 'worker.ts', 'worker', 'server', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts', 'failures.ts', 'core', 'config.ts', 'log.ts', 'log-levels.ts', 'version.ts'],
+  cli: ['keys', 'codec', 'terminal.ts', 'repository', 'activities', 'storage', 'client.ts', 'client', 'worker.ts', 'worker', 'server', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts', 'failures.ts', 'core', 'config.ts', 'log.ts', 'log-levels.ts', 'version.ts'],
   'index.ts': ['keys', 'client.ts', 'client', 'worker.ts', 'worker', 'activities', 'workflows', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts', 'failures.ts', 'core', 'plugin.ts'],
 };
 
