@@ -29,7 +29,7 @@ const mayImport = {
   'client.ts': ['keys', 'client', 'terminal.ts', 'config.ts', 'log.ts', 'core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts'],
   client: ['proof', 'keys', 'workflows', 'core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts', 'workflow-ids.ts', 'failures.ts', 'search-attributes.ts', 'config.ts'],
   repository: ['storage', 'core'],
-  'plugin.ts': ['worker', 'core'],
+  'plugin.ts': ['activities', 'keys', 'worker', 'core'],
   'worker.ts': ['keys', 'worker', 'terminal.ts', 'client', 'core', 'config.ts', 'log.ts'],
   worker: ['keys', 'proof', 'activities', 'storage', 'core', 'failures.ts', 'workflow-ids.ts', 'config.ts', 'log.ts', 'client'],
   server: ['core', 'config.ts'],
