@@ -16,6 +16,7 @@ const mayImport = {
   'policies.ts': ['core', 'failures.ts'],
   proof: ['core', 'failures.ts'],
   keys: ['core', 'proof', 'config.ts'],
+  codec: ['core', 'keys'],
   'search-attributes.ts': ['core'],
   'config.ts': ['core'],
   'log-levels.ts': [],
@@ -28,11 +29,11 @@ const mayImport = {
   'client.ts': ['keys', 'client', 'terminal.ts', 'config.ts', 'log.ts', 'core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts'],
   client: ['proof', 'keys', 'workflows', 'core', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts', 'workflow-ids.ts', 'failures.ts', 'search-attributes.ts', 'config.ts'],
   repository: ['storage', 'core'],
-  'plugin.ts': ['worker', 'core'],
+  'plugin.ts': ['activities', 'keys', 'worker', 'core'],
   'worker.ts': ['keys', 'worker', 'terminal.ts', 'client', 'core', 'config.ts', 'log.ts'],
   worker: ['keys', 'proof', 'activities', 'storage', 'core', 'failures.ts', 'workflow-ids.ts', 'config.ts', 'log.ts', 'client'],
   server: ['core', 'config.ts'],
-  cli: ['keys', 'terminal.ts', 'repository', 'activities', 'storage', 'client.ts', 'client', 'worker.ts', 'worker', 'server', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts', 'failures.ts', 'core', 'config.ts', 'log.ts', 'log-levels.ts', 'version.ts'],
+  cli: ['keys', 'codec', 'terminal.ts', 'repository', 'activities', 'storage', 'client.ts', 'client', 'worker.ts', 'worker', 'server', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts', 'failures.ts', 'core', 'config.ts', 'log.ts', 'log-levels.ts', 'version.ts'],
   'index.ts': ['keys', 'client.ts', 'client', 'worker.ts', 'worker', 'activities', 'workflows', 'models.ts', 'batch-models.ts', 'snapshot-models.ts', 'restore-models.ts', 'schedule-models.ts', 'failures.ts', 'core', 'plugin.ts'],
 };
 

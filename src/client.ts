@@ -17,6 +17,7 @@ export type { RestoreOutput, RestoreRequest } from './restore-models';
 export type { SnapshotOutput, SnapshotRequest } from './snapshot-models';
 export { choosePayloadKeys, type KeyChoice } from './keys/choose-keys';
 export { PayloadKeyError, readKeyFile } from './keys/key-file';
+export { signingConverter } from './keys/data-converter';
 export { payloadKeys, type PayloadKeys } from './keys/payload-keys';
 export { hostTaskQueue } from './core/names';
 export { InvalidInputError, type FileBackupOutput, type FileBackupRequest } from './models';

@@ -46,5 +46,6 @@ export { FileBackupInput, FileBackupOutput, InvalidInputError, Rollback, type Fi
 export { RestoreInput, RestoreOutput, type RestoreRequest } from './restore-models';
 export { KeepRules, ScheduledInput, ScheduleInput, ScheduleTiming, type ScheduleRequest } from './schedule-models';
 export { SnapshotInput, SnapshotOutput, type SnapshotRequest } from './snapshot-models';
+export { signingConverter } from './keys/data-converter';
 export { createBackupPlugin, type BackupPluginOptions } from './plugin';
 export { createBackupWorker, resolveRoots, type BackupWorker, type BackupWorkerOptions } from './worker';

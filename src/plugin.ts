@@ -1,6 +1,9 @@
 import { resolve } from 'node:path';
 import { Runtime, type WorkerOptions, type WorkerPlugin } from '@temporalio/worker';
+import { proofInterceptor } from './activities';
 import type { BreakerOptions } from './core/breaker';
+import { signingConverter } from './keys/data-converter';
+import type { PayloadKeys } from './keys/payload-keys';
 import { createBackupParts, type BackupParts } from './worker/backup-parts';
 import { resolveRoots } from './worker/roots';
 import type { WorkerLog } from './worker/worker-log';
@@ -14,6 +17,12 @@ export interface BackupPluginOptions {
   readonly trustDestinations?: boolean;
   /** Where the worker remembers its staging directories; it must outlive the worker. */
   readonly stateDirectory: string;
+  /**
+   * Keys that backups have to be asked for with. The worker gets a data converter that signs then: its own workflows and
+   * activities too are reached only by clients with `signingConverter({ keys })`. Without keys, whoever reaches the
+   * server can have this worker do what its roots allow, and can fake its answers.
+   */
+  readonly payloadKeys?: PayloadKeys;
   readonly breaker?: Partial<BreakerOptions>;
   /** Threads for file work at most. */
   readonly maxConcurrentSteps?: number;
@@ -30,18 +39,21 @@ export function createBackupPlugin(options: BackupPluginOptions): WorkerPlugin &
     name: 'temporal-file-backup',
     async configureWorker(host) {
       if (parts !== undefined) throw new Error('A backup plugin serves one worker; create one for each.');
+      if (options.payloadKeys !== undefined) requireRoomForKeys(host);
       parts = await partsFor(host, options);
-      return joined(host, parts);
+      return withKeys(joined(host, parts), parts, options.payloadKeys);
     },
     runWorker: (worker, next) => (parts === undefined ? next(worker) : parts.during(() => next(worker))),
   };
 }
 
-function partsFor({ connection, namespace = 'default' }: WorkerOptions, options: BackupPluginOptions): Promise<BackupParts> {
+function partsFor({ connection, namespace = 'default', taskQueue }: WorkerOptions, options: BackupPluginOptions): Promise<BackupParts> {
   if (connection === undefined) throw new Error('The backup plugin needs the worker\'s connection: pass one to Worker.create.');
-  const { sourceRoots, destinationRoots, trustDestinations, stateDirectory, breaker, maxConcurrentSteps } = options;
+  const { sourceRoots, destinationRoots, trustDestinations, stateDirectory, breaker, maxConcurrentSteps, payloadKeys } = options;
+  const log = hostLog();
+  if (payloadKeys === undefined) log.warn({ taskQueue }, 'The backup plugin of this worker has no key: whoever reaches the Temporal server can have it read and write below its roots, and can fake its answers');
   const roots = resolveRoots(sourceRoots, destinationRoots, { trustDestinations });
-  return createBackupParts({ connection, namespace, roots, stateDirectory: resolve(stateDirectory), breaker, maxConcurrentSteps, log: hostLog() });
+  return createBackupParts({ connection, namespace, roots, stateDirectory: resolve(stateDirectory), breaker, maxConcurrentSteps, log, ...(payloadKeys === undefined ? {} : { dataConverter: signingConverter({ keys: payloadKeys }) }) });
 }
 
 /** The host's options with ours; what the host has keeps its place. */
@@ -52,6 +64,27 @@ function joined(host: WorkerOptions, { activities, interceptor }: BackupParts): 
     ...host,
     activities: { ...host.activities, ...activities },
     interceptors: { ...host.interceptors, activity: [interceptor, ...(host.interceptors?.activity ?? [])] },
+  };
+}
+
+/** @throws Error where keys would meet what the host has chosen for itself */
+function requireRoomForKeys({ dataConverter, workflowBundle }: WorkerOptions): void {
+  if (dataConverter !== undefined) throw new Error('The backup plugin has keys and sets a data converter, but the worker has one of its own: leave one of them out, or give backups a worker of their own (createBackupWorker).');
+  if (workflowBundle !== undefined) throw new Error('The backup plugin has keys, which have a part in the workflow bundle: pass workflowsPath instead of workflowBundle, or give backups a worker of their own (createBackupWorker).');
+}
+
+/** Outermost of all: the host's interceptors and ours see plain values. */
+function withKeys(options: WorkerOptions, { activities }: BackupParts, payloadKeys: PayloadKeys | undefined): WorkerOptions {
+  if (payloadKeys === undefined) return options;
+  const { interceptors } = options;
+  return {
+    ...options,
+    dataConverter: signingConverter({ keys: payloadKeys }),
+    interceptors: {
+      ...interceptors,
+      activity: [proofInterceptor((name) => name in activities), ...(interceptors?.activity ?? [])],
+      workflowModules: [require.resolve('./workflows/proof-host'), ...(interceptors?.workflowModules ?? [])],
+    },
   };
 }
 

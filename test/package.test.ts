@@ -1,10 +1,11 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { Client } from '@temporalio/client';
-import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { createBackupPlugin as createPackagePlugin } from 'temporal-file-backup/plugin';
 import { createBackupPlugin, type BackupPluginOptions } from '../src/plugin';
-import { BackupClient } from '../src/client';
+import { BackupClient, payloadKeys, signingConverter } from '../src/client';
 import { failure } from '../src/failures';
 import { startProcess, type CommandEnd } from './cli/run-command';
 import { startHarness, testServerAddress, type Harness } from './helpers/backup-harness';
@@ -102,6 +103,48 @@ describe('a worker of somebody else', () => {
     });
     // The host's own interceptors see our activities too.
     expect(seen).toEqual(expect.arrayContaining(['publishFile', 'greet']));
+  });
+
+  test('with keys, does backups and its own work only for who has them', async () => {
+    const keys = payloadKeys([randomBytes(32)], { encrypt: true });
+    // As it is installed: workflows, plugin and converter share what tells a proven value.
+    const options = hostOptions({ plugins: [createPackagePlugin({ ...pluginOptions(), payloadKeys: keys })] });
+    const { taskQueue } = options;
+    const worker = await Worker.create(options);
+    await worker.runUntil(async () => {
+      const client = new BackupClient({ connection, namespace: 'default', taskQueue, payloadKeys: keys });
+      const owner = new Client({ connection, dataConverter: signingConverter({ keys }) });
+      const [sourcePath, backupPath] = [harness.path('source'), harness.path('with-keys')];
+      expect(await client.backupFile({ sourcePath, backupPath })).toMatchObject({ success: true });
+      expect(await client.backupBatch({ sources: [sourcePath], backupDir: harness.path('batch-with-keys') })).toMatchObject({ success: true, successfulFiles: 1 });
+      expect(await owner.workflow.execute('greeting', { taskQueue, workflowId: `greeting-${randomUUID()}`, args: ['world'] })).toBe('Hello, world!');
+      expect(await owner.workflow.execute('greetingWithBackup', { taskQueue, workflowId: `greeting-${randomUUID()}`, args: [sourcePath, harness.path('by-child')] })).toBe('Hello, committed!');
+      expect(readFileSync(harness.path('by-child'), 'utf8')).toBe('content');
+
+      const request = { sourcePath, backupPath: harness.path('forged') };
+      const stranger = new Client({ connection });
+      for (const [who, type, args] of [[stranger, 'greeting', ['world']], [stranger, 'backupFile', [request]], [owner, 'backupFile', [request]]] as const) {
+        const { workflowId } = await who.workflow.start(type, { taskQueue, workflowId: `forged-${randomUUID()}`, args: [...args] });
+        await expect(owner.workflow.getHandle(workflowId).result()).rejects.toMatchObject({ cause: { type: 'NotAuthentic' } });
+      }
+      expect(existsSync(request.backupPath)).toBe(false);
+    });
+  });
+
+  test('without keys says so in its log, and with them wants no other converter beside its own', async () => {
+    const payload = payloadKeys([randomBytes(32)]);
+    const { logger } = Runtime.instance();
+    const warn = jest.spyOn(logger, 'warn').mockImplementation(() => undefined);
+    try {
+      const worker = await Worker.create(hostOptions({ plugins: [createBackupPlugin(pluginOptions())] }));
+      await worker.runUntil(Promise.resolve());
+      expect(warn.mock.calls.map(([message]) => message)).toContainEqual(expect.stringContaining('has no key'));
+    } finally {
+      warn.mockRestore();
+    }
+    const withKeys = () => [createBackupPlugin({ ...pluginOptions(), payloadKeys: payload })];
+    await expect(Worker.create(hostOptions({ plugins: withKeys(), dataConverter: {} }))).rejects.toThrow('has one of its own');
+    await expect(Worker.create(hostOptions({ plugins: withKeys(), workflowsPath: undefined, workflowBundle: { code: '' } }))).rejects.toThrow('pass workflowsPath instead');
   });
 
   test('has the circuit breaker', async () => {

@@ -2,17 +2,19 @@ import { ApplicationFailure, CancelledFailure, CompleteAsyncError, type Context 
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
 import { failure } from '../failures';
 import { Bound, NotProven, open, openAll, type Purpose } from '../proof/bound';
-import { notAuthentic, provenFailure } from '../proof/failures';
+import { notAuthentic, provenFailure, requireSigned } from '../proof/failures';
 
 /**
  * Lets steps run that a run of this worker's key has asked for, this very run, and signs what they answer. Outermost of a
  * worker's interceptors: all others see plain values.
+ * @param isOwn tells steps from a host's own activities, which are asked for by nothing but what is signed
  */
-export function proofInterceptor(): ActivityInterceptorsFactory {
+export function proofInterceptor(isOwn: (activityType: string) => boolean = () => true): ActivityInterceptorsFactory {
   return (context) => ({
     inbound: {
       async execute(input, next) {
         const request = requestOf(context);
+        if (!isOwn(request.step)) return next({ ...input, args: requireSigned(input.args, 'The request') });
         try {
           const args = admitted(input.args, { kind: 'step', ...request });
           return new Bound(await next({ ...input, args }), { kind: 'stepResult', ...request });

@@ -5,6 +5,7 @@ import { NoTemporalServerError } from '../server/errors';
 import { batchCommand } from './commands/batch';
 import { cancelCommand } from './commands/cancel';
 import { checkCommand } from './commands/check';
+import { codecServerCommand } from './commands/codec-server';
 import { diffCommand } from './commands/diff';
 import { fileCommand } from './commands/file';
 import { initCommand } from './commands/init';
@@ -35,7 +36,7 @@ const program = new Command('file-backup')
   .configureHelp({ showGlobalOptions: true })
   .configureOutput(parserOutput);
 
-for (const command of [fileCommand, batchCommand, initCommand, snapshotCommand, snapshotsCommand, lsCommand, diffCommand, restoreCommand, checkCommand, pruneCommand, scheduleCommand, runsCommand, statusCommand, pauseCommand, resumeCommand, cancelCommand, statsCommand, workerCommand, serverCommandLine]) {
+for (const command of [fileCommand, batchCommand, initCommand, snapshotCommand, snapshotsCommand, lsCommand, diffCommand, restoreCommand, checkCommand, pruneCommand, scheduleCommand, runsCommand, statusCommand, pauseCommand, resumeCommand, cancelCommand, statsCommand, workerCommand, serverCommandLine, codecServerCommand]) {
   for (const each of [command, ...command.commands]) each.configureOutput(parserOutput);
   program.addCommand(command.exitOverride());
 }

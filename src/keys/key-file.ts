@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { closeSync, constants, fstatSync, fsyncSync, linkSync, mkdirSync, openSync, readSync, rmSync, writeSync, type Stats } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { KEY_BYTES, type Secret } from './payload-keys';
 
 /** A key file that cannot be used, and why not. */
@@ -15,6 +15,11 @@ const LINE = /^[0-9a-f]{64}$/i;
 /** The key of a state directory. */
 export function keyFileOf(stateDirectory: string): string {
   return join(stateDirectory, 'payload.key');
+}
+
+/** The token of a state directory's codec endpoint. */
+export function tokenFileOf(stateDirectory: string): string {
+  return join(stateDirectory, 'codec.token');
 }
 
 /**
@@ -35,7 +40,17 @@ export function readKeyFile(path: string): Secret[] {
  * @throws PayloadKeyError as `readKeyFile`, and when it cannot be made
  */
 export function stateKeys(stateDirectory: string): Secret[] {
-  const path = keyFileOf(stateDirectory);
+  return readOrMake(keyFileOf(stateDirectory));
+}
+
+/** What its owner shows to the codec endpoint of a state directory: no key, but kept and made as one. @throws PayloadKeyError */
+export function codecToken(stateDirectory: string): Secret {
+  const [token] = readOrMake(tokenFileOf(stateDirectory));
+  if (token === undefined) throw new Error('A key file that was read has a key');
+  return token;
+}
+
+function readOrMake(path: string): Secret[] {
   try {
     return readKeyFile(path);
   } catch (error) {
@@ -47,7 +62,7 @@ export function stateKeys(stateDirectory: string): Secret[] {
 
 /** Written aside and linked: whoever meets it finds it whole, and of several commands at a time one makes it. */
 function createKeyFile(path: string): void {
-  const draft = join(dirname(path), `.payload-key-${randomUUID()}`);
+  const draft = join(dirname(path), `.${basename(path)}-${randomUUID()}`);
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     const descriptor = openSync(draft, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, OWNER_ONLY);

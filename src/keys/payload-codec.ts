@@ -2,10 +2,9 @@ import type { Payload, PayloadCodec, SerializationContext } from '@temporalio/co
 import { parseJson } from '../core/parse-json';
 import type { Purpose } from '../proof/bound';
 import { PURPOSE, REFUSED_ENCODING } from '../proof/payload-converter';
-import { areClaimsOf, claimsOf, type Claims } from './claims';
-import { decrypted, encrypted, isEncrypted } from './encryption';
+import { areClaimsOf } from './claims';
 import type { PayloadKeys } from './payload-keys';
-import { CLAIMS, CODE, isSigned, KEY_ID, signed } from './signature';
+import { sealed, verified } from './sealed-payload';
 
 /** Looks at what was verified, and says why it is not admitted here, if it is not. */
 export type Admission = (purpose: Purpose, payload: Payload, context: SerializationContext | undefined) => string | undefined;
@@ -40,26 +39,11 @@ export function createPayloadCodec({ keys, marksPlain = false, admit = () => und
   };
 }
 
-function sealed(payload: Payload, context: SerializationContext | undefined, { ring: [key], encrypt }: PayloadKeys): Payload {
-  if (key === undefined) throw new Error('A key ring needs at least one key');
-  const claimed = { ...payload, metadata: { ...payload.metadata, [CLAIMS]: Buffer.from(JSON.stringify(claimsOf(context))) } };
-  return signed(encrypt ? encrypted(claimed, key) : claimed, key);
-}
-
-const ours: readonly string[] = [CLAIMS, CODE, KEY_ID];
-
-/** The payload as it was before it was sealed, or why it is refused. */
-function unsealed(payload: Payload, context: SerializationContext | undefined, { ring }: PayloadKeys): Payload | string {
-  const id = payload.metadata?.[KEY_ID];
-  if (!id) return 'is not signed';
-  const key = ring.find((each) => each.id === Buffer.from(id).toString());
-  if (key === undefined) return 'is signed with a key that is not known here';
-  if (!isSigned(payload, key)) return 'has a wrong signature';
-  const plain = isEncrypted(payload) ? decrypted(payload, key) : payload;
-  const claims = plain.metadata?.[CLAIMS];
-  const opened = { ...plain, metadata: Object.fromEntries(Object.entries(plain.metadata ?? {}).filter(([name]) => !ours.includes(name))) };
-  if (!claims || !areClaimsOf(parseJson(Buffer.from(claims).toString()) as Claims, context, purposeOf(opened))) return 'was made for another workflow or activity';
-  return opened;
+/** The payload as it was before it was sealed for this place, or why it is refused. */
+function unsealed(payload: Payload, context: SerializationContext | undefined, keys: PayloadKeys): Payload | string {
+  const found = verified(payload, keys);
+  if (typeof found === 'string') return found;
+  return areClaimsOf(found.claims, context, purposeOf(found.payload)) ? found.payload : 'was made for another workflow or activity';
 }
 
 function purposeOf({ metadata }: Payload): Purpose | undefined {

@@ -1,7 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { failure } from '../failures';
-import type { NotProven} from './bound';
-import { Bound, open, type Purpose } from './bound';
+import { Bound, NotProven, open, Refused, type Purpose } from './bound';
 
 /**
  * The failure with a proof of who made it in its first detail. Failures travel in clear, so what they say is under the
@@ -24,4 +23,14 @@ export function openedFailure({ details }: ApplicationFailure, expected: Purpose
 /** What takes the place of an answer that nobody vouches for. @param what the subject of the message, such as "The result of stageFile" */
 export function notAuthentic(what: string, error: NotProven): ApplicationFailure {
   return failure('NotAuthentic', `${what} ${error.message}`);
+}
+
+/**
+ * Values for work that binds nothing to purposes: all that a codec has let through.
+ * @throws ApplicationFailure `NotAuthentic`
+ */
+export function requireSigned(values: readonly unknown[], what: string): unknown[] {
+  const refused = values.find((value) => value instanceof Refused);
+  if (refused !== undefined) throw notAuthentic(what, new NotProven(refused.reason));
+  return [...values];
 }

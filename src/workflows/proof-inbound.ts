@@ -2,14 +2,14 @@ import { ApplicationFailure, workflowInfo, type Next, type QueryInput, type Upda
 import { failure } from '../failures';
 import { Bound, NotProven, open, openAll, Refused, type Purpose } from '../proof/bound';
 import { provenFailure } from '../proof/failures';
-import { isSignedRun, ownRun, signRun, untilReset } from './proof-state';
+import { isSignedRun, isSignedRunDemanded, ownRun, signRun, untilReset } from './proof-state';
 
 /** How long after a request was made its run may begin: clocks of client and server may differ, and a request may not be used again later. */
 const MAX_REQUEST_AGE_MS = 600_000;
 
 /** Nothing is awaited on the way of a run that is not signed: its history may be one from before there were signatures. */
 export const inbound: WorkflowInboundCallsInterceptor = {
-  execute: (input, next) => (input.args.some((argument) => argument instanceof Bound || argument instanceof Refused) ? execute(input, next) : next(input)),
+  execute: (input, next) => (isSignedRunDemanded() || input.args.some((argument) => argument instanceof Bound || argument instanceof Refused) ? execute(input, next) : next(input)),
 
   validateUpdate(input, next) {
     if (!isSignedRun()) return next(input);

@@ -16,7 +16,8 @@ export const outbound: WorkflowOutboundCallsInterceptor = {
   },
 };
 
-async function startChild(input: StartChildWorkflowExecutionInput, next: Next<WorkflowOutboundCallsInterceptor, 'startChildWorkflowExecution'>): Promise<[Promise<string>, Promise<unknown>]> {
+/** Starts a run for this one alone, and believes that one alone. */
+export async function startChild(input: StartChildWorkflowExecutionInput, next: Next<WorkflowOutboundCallsInterceptor, 'startChildWorkflowExecution'>): Promise<[Promise<string>, Promise<unknown>]> {
   requireNoReset();
   const { workflowType, options } = input;
   const { workflowId, runId } = workflowInfo();

@@ -6,11 +6,21 @@ import { Bound, type Purpose } from '../proof/bound';
 
 /** Of this run: the sandbox has a module of its own for each. */
 let isSigned = false;
+let isDemanded = false;
 let isReset = false;
 let whenReset: (error: Error) => void = () => undefined;
 
 export function signRun(): void {
   isSigned = true;
+}
+
+/** Where a codec does not mark what nobody has bound: a run whose input is bound to nothing is not to be taken for one of before there were signatures. */
+export function demandSignedRun(): void {
+  isDemanded = true;
+}
+
+export function isSignedRunDemanded(): boolean {
+  return isDemanded;
 }
 
 /** Whether the run's input was signed: all that it hands out is bound then, and all that it gets has to be. */

@@ -3,7 +3,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { choosePayloadKeys } from '../../src/keys/choose-keys';
-import { keyFileOf, PayloadKeyError, readKeyFile, stateKeys } from '../../src/keys/key-file';
+import { codecToken, keyFileOf, PayloadKeyError, readKeyFile, stateKeys, tokenFileOf } from '../../src/keys/key-file';
 
 let directory: string;
 let path: string;
@@ -29,6 +29,13 @@ test('a state directory gets one key of 32 random bytes, for its owner alone, an
   expect(stateKeys(fresh)).toEqual([key]);
   expect([statSync(keyFileOf(fresh)).mode & 0o777, statSync(fresh).mode & 0o777, readdirSync(fresh)]).toEqual([0o600, 0o700, ['payload.key']]);
   expect(readFileSync(keyFileOf(fresh), 'utf8')).toBe(`${key?.toString('hex')}\n`);
+});
+
+test('the token of the codec endpoint is another secret, made and guarded as a key', () => {
+  const token = codecToken(directory);
+  expect([token.length, token.equals(stateKeys(directory)[0]!), codecToken(directory).equals(token), statSync(tokenFileOf(directory)).mode & 0o777]).toEqual([32, false, true, 0o600]);
+  chmodSync(tokenFileOf(directory), 0o640);
+  expect(() => codecToken(directory)).toThrow('others may read or change it');
 });
 
 test('several processes that make it at once have one key', async () => {
