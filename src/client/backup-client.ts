@@ -11,7 +11,7 @@ import type { BackupClientOptions, BatchBackupHandle, ConnectOptions, FileBackup
 import { batchProgress, type LiveBatchProgress } from './batch-progress';
 import { serverOrLocal } from './connect';
 import { choosePayloadKeys } from '../keys/choose-keys';
-import { signingConverter } from '../keys/data-converter';
+import { keylessConverter, signingConverter } from '../keys/data-converter';
 import { TargetBusyError } from './errors';
 import { failedBatchOutput, failedOutput, failedRestoreOutput, failedSnapshotOutput } from './failed-outputs';
 import { outputOf } from './output-of';
@@ -38,7 +38,7 @@ export class BackupClient {
 
   constructor(private readonly options: BackupClientOptions) {
     const { connection, namespace, payloadKeys } = options;
-    this.client = new Client({ connection, namespace, ...(payloadKeys === undefined ? {} : { dataConverter: signingConverter({ keys: payloadKeys }) }) });
+    this.client = new Client({ connection, namespace, dataConverter: payloadKeys === undefined ? keylessConverter : signingConverter({ keys: payloadKeys }) });
     this.schedules = new BackupSchedules({ client: this.client, taskQueue: options.taskQueue, storage: this.storage, searchAttributes: () => this.searchAttributes() });
   }
 

@@ -27,7 +27,9 @@ export function boundFields(client: Client, kind: 'memo' | 'schedule', fields: R
 
 /** What was bound, if it was for this; any value for a client without keys. @throws NotProven */
 export function opened<Value>(client: Client, value: unknown, expected: Purpose): Value {
-  return hasKeys(client) ? open<Value>(value, expected).value : (value as Value);
+  if (hasKeys(client)) return open<Value>(value, expected).value;
+  if (value instanceof Refused) throw new NotProven(value.reason);
+  return value as Value;
 }
 
 /** As `opened`, with undefined for what is not proven. */

@@ -1,6 +1,6 @@
 import type { Client, WorkflowExecutionDescription, WorkflowExecutionInfo } from '@temporalio/client';
 import type { BatchTotals } from '../core/batch-progress';
-import { Bound } from '../proof/bound';
+import { Bound, Refused } from '../proof/bound';
 import { hasKeys } from './proof';
 
 /** What the client notes in every run's memo. */
@@ -26,7 +26,7 @@ export interface ProvenMemo extends Partial<RunMemo> {
 /** Reads a memo. What is not authentic is not there. */
 export function memoOf(client: Client, info: WorkflowExecutionInfo | WorkflowExecutionDescription): ProvenMemo {
   const fields = Object.entries(info.memo ?? {});
-  if (!hasKeys(client)) return Object.fromEntries(fields);
+  if (!hasKeys(client)) return Object.fromEntries(fields.filter(([, value]) => !(value instanceof Refused)));
   return Object.fromEntries(fields.flatMap(([field, value]) => (value instanceof Bound && isOf(info, field, value) ? [[field, value.value]] : [])));
 }
 

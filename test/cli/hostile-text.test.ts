@@ -45,9 +45,9 @@ const inOrder = (entries: readonly SnapshotEntry[]): SnapshotEntry[] => entries.
 
 /** Text where text belongs. */
 function forge(name: string): void {
-  const failed: SnapshotEntry = { path: source(`${EVIL}failed`), type: 'file', state: 'failed', failure: { code: EVIL, side: 'source', message: EVIL } };
+  const failed: SnapshotEntry = { path: source(`${EVIL}failed`), type: 'file', state: 'failed', failure: { code: 'EIO', side: 'source', message: EVIL } };
   const forged = (entries: readonly SnapshotEntry[]): SnapshotEntry[] => inOrder([...entries.map((entry) => (entry.path === source('a') ? { ...entry, path: source(EVIL) } : entry)), failed]);
-  forgeMetadata(repository(), name, forged, { host: EVIL, tags: [EVIL], sources: [`/${EVIL}`], leftOut: [EVIL], notKept: [EVIL], parent: EVIL });
+  forgeMetadata(repository(), name, forged, { host: EVIL, tags: [EVIL], sources: [`/${EVIL}`], leftOut: [EVIL], notKept: [EVIL] });
 }
 
 /** Text where none belongs: whoever prints it as a number must not print it as it is. */
@@ -107,7 +107,9 @@ describe('what a server says', () => {
 
   test('reaches no terminal as it is', async () => {
     const ends: CommandEnd[] = [];
-    for (const args of [['runs', '--limit', '1000'], ['runs', '--limit', '1000', '--json'], ['status', workflowId], ['status', workflowId, '--json'], ['status', EVIL], ['pause', workflowId], ['schedule', 'list'], ['schedule', 'list', '--json'], ['schedule', 'pause', EVIL], ['cancel', workflowId]]) ends.push(await run(...args));
+    // Without a key, so that what nobody has signed is believed and shown.
+    const runUnsigned = (...args: string[]): Promise<CommandEnd> => place.run(args, { env: { ...onTestServer(), FILE_BACKUP_PAYLOAD_KEY: 'none' } });
+    for (const args of [['runs', '--limit', '1000'], ['runs', '--limit', '1000', '--json'], ['status', workflowId], ['status', workflowId, '--json'], ['status', EVIL], ['pause', workflowId], ['schedule', 'list'], ['schedule', 'list', '--json'], ['schedule', 'pause', EVIL], ['cancel', workflowId]]) ends.push(await runUnsigned(...args));
     expectText(ends);
     const told = ends.map(({ stdout, stderr }) => `${stdout}${stderr}`.includes(SHOWN));
     expect(told).toEqual(ends.map(() => true));
