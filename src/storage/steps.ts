@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { adoptTarget } from './adopt-target';
 import type { TransferControl } from './control';
-import { inDirectory } from './directory';
+import { OpenDirectory, using } from './directory';
 import { isErrno, StorageError } from './errors';
 import { inspectFile, type FilePair } from './inspect-file';
 import { refuseInsideRepository } from './inside-repository';
@@ -75,7 +75,8 @@ interface AllowedRepository {
 /** @throws StorageError `RepositoryNotFound`, `RepositoryUnsupported`, `TargetNotCanonical`, errno names */
 function openRepository({ root, repository }: AllowedRepository): void {
   try {
-    inDirectory(root, repository, 'destination', () => undefined);
+    // Whoever owns it: what is read is hostile anyway, and what writes judges it.
+    using(OpenDirectory.look(root, repository, 'destination'), () => undefined);
   } catch (error) {
     if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
     throw new StorageError('RepositoryNotFound', 'destination', repository, `There is no repository in ${repository}`, {}, { cause: error });
