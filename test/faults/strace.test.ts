@@ -70,7 +70,7 @@ testTraced('data is synced before the target gets its name, and the name before 
   const parentSynced = placeOf(calls, 'fsync', new RegExp(`<${place.directory}>`), parent);
   const staged = placeOf(calls, 'openat', /staged-[^"]*".*O_WRONLY\|O_CREAT\|O_EXCL\|O_NOFOLLOW.*, 0600/, parentSynced);
   const dataSynced = placeOf(calls, 'fsync', /staged-/, staged);
-  const published = placeOf(calls, 'link', /ready-[^"]*", "[^"]*\/target"/, dataSynced);
+  const published = placeOf(calls, 'link', /staged-[^"]*", "[^"]*\/target"/, dataSynced);
   const nameSynced = placeOf(calls, 'fsync', new RegExp(`<${place.directory}/new>`), published);
   // The commit begins only after publishFile has reported.
   placeOf(calls, 'rename', /\.file-backup-[^"]*", "[^"]*\.revoked"/, nameSynced);
