@@ -1,18 +1,11 @@
+import { whoElseMayReplace, type Ownership, type RunningUser } from './trust';
+
 /** Whose a file or directory is, and what it allows: what `stat` answers. */
-export interface Rights {
-  readonly uid: number;
-  readonly gid: number;
-  readonly mode: number;
-}
+export type Rights = Ownership;
 
-/** The user whose process it is. */
-export interface Self {
-  readonly uid: number;
-  /** The primary group, which mostly has no other member. */
-  readonly gid: number;
-}
+/** The user whose process it is, with the primary group, which mostly has no other member. */
+export type Self = RunningUser;
 
-const STICKY = 0o1000;
 const GROUP_WRITE = 0o020;
 const OTHERS_WRITE = 0o002;
 
@@ -32,7 +25,7 @@ export function isClosed({ gid, mode }: Rights, self: Self): boolean {
  * entries that are ours: what was there before must prove its owner.
  */
 export function isTrustedDirectory(rights: Rights, self: Self): boolean {
-  return isOwned(rights, self) && (isClosed(rights, self) || (rights.mode & STICKY) !== 0);
+  return whoElseMayReplace(rights, self, () => false) === undefined;
 }
 
 /** For messages: owner and mode, as `1000:1000 0755`. */
