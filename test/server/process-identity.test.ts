@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { identifyProcess, isAlive, ownIdentity, parseIdentity } from '../../src/server/process-identity';
 
 const onLinux = process.platform === 'linux' ? test : test.skip;
@@ -25,8 +27,10 @@ test('a process that has ended is not alive', async () => {
 });
 
 onLinux('a process that is killed, and that its parent has not waited for, is not alive', async () => {
-  // After exec, nobody waits for the background process: it stays as a zombie until its parent ends.
-  const parent = spawn('sh', ['-c', 'sleep 600 & echo $!; exec tail -f /dev/null'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  // It is tail that prints the pid: once it runs, no shell is left that would wait for the background process,
+  // which stays a zombie until its parent ends.
+  const folder = mkdtempSync(join(tmpdir(), 'zombie-'));
+  const parent = spawn('sh', ['-c', 'sleep 600 & echo $! > "$0"; exec tail -f "$0"', join(folder, 'pid')], { stdio: ['ignore', 'pipe', 'ignore'] });
   try {
     const [line] = (await once(parent.stdout, 'data')) as [Buffer];
     const identity = identifyProcess(Number(line.toString()))!;
@@ -36,6 +40,7 @@ onLinux('a process that is killed, and that its parent has not waited for, is no
   } finally {
     parent.kill('SIGKILL');
     await once(parent, 'exit');
+    rmSync(folder, { recursive: true });
   }
 });
 
