@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { BackupClient } from './client/backup-client';
 import { messageOf } from './core/error-message';
 import { hostTaskQueue } from './core/names';
-import { printLines, printNotes } from './terminal';
+import { flush, guardStreams, printLines, printNotes } from './terminal';
 
 export { BackupClient, type BackupClientOptions, type BatchBackupHandle, type FileBackupHandle, type RestoreHandle, type RunHandle, type SnapshotHandle } from './client/backup-client';
 export { namedServer, serverOrLocal, type ServerAddress, type ServerChoice } from './client/connect';
@@ -33,6 +33,7 @@ async function run([source, target]: readonly string[]): Promise<void> {
   try {
     const output = await client.backupFile({ sourcePath: resolve(source), backupPath: resolve(target) });
     printLines(JSON.stringify(output, null, 2).split('\n'));
+    await flush();
     process.exitCode = output.success ? 0 : 1;
   } finally {
     await client.close();
@@ -40,6 +41,7 @@ async function run([source, target]: readonly string[]): Promise<void> {
 }
 
 if (require.main === module) {
+  guardStreams();
   run(process.argv.slice(2)).catch((error: unknown) => {
     printNotes([messageOf(error)]);
     process.exit(1);

@@ -5,13 +5,17 @@ import { withoutContent } from './core/error-message';
 import { printable } from './core/printable';
 import type { LogLevel } from './log-levels';
 
+/** Of what could not be written, so much is kept to be tried again. */
+const MAX_UNWRITTEN_CHARACTERS = 1024 * 1024;
+
 /**
  * Structured logs, one JSON object a line, on standard error: standard output belongs to results. Lines may be read on a
  * terminal, so each is made printable, which leaves it equal JSON; errors are logged without what parsers quote.
  */
 export function createLogger(level: LogLevel): Logger {
   const serializers = { err: loggedError, error: loggedError };
-  const standardError = destination({ fd: 2, sync: true });
+  // What cannot be written is dropped: a full disk or a reader that has gone ends no backup.
+  const standardError = destination({ fd: 2, sync: true, maxLength: MAX_UNWRITTEN_CHARACTERS }).on('error', () => undefined);
   const lines = { write: (line: string): void => void standardError.write(`${printable(line.trimEnd())}\n`) };
   return pino({ name: 'file-backup', level, base: { pid: process.pid }, serializers, redact: { paths: ['taskToken'], remove: true } }, lines);
 }

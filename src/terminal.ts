@@ -1,3 +1,6 @@
+import { writeSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { messageOf } from './core/error-message';
 import { printable } from './core/printable';
 
 /**
@@ -5,10 +8,10 @@ import { printable } from './core/printable';
  * what files, records, servers and errors say can neither steer the terminal nor begin a line of its own, whoever prints it.
  */
 export function printLines(lines: readonly string[]): void {
-  process.stdout.write(blockOf(lines));
+  write(blockOf(lines), (error) => void (error && note(error)));
 }
 
-/** The same on standard error. */
+/** The same on standard error. Nothing depends on its being read: see `guardStreams`. */
 export function printNotes(lines: readonly string[]): void {
   process.stderr.write(blockOf(lines));
 }
@@ -17,12 +20,63 @@ function blockOf(lines: readonly string[]): string {
   return lines.map((line) => `${printable(line)}\n`).join('');
 }
 
+/** Standard output cannot be written: the disk is full, or the like. What was done is done, but what is said of it is lost. */
+export class UnwritableOutputError extends Error {
+  override readonly name = 'UnwritableOutputError';
+
+  constructor(cause: Error) {
+    super(`Standard output cannot be written (${messageOf(cause)}): what was done stays done, but its report is incomplete.`, { cause });
+  }
+}
+
+/**
+ * To be called first by every program. A reader that has gone is no error, so that `file-backup runs | head` is fine, and a
+ * run whose progress nobody reads any more goes on to its end. Anything else that keeps standard output from being written
+ * is kept for `flush` to throw. Standard error is for people who look: that it cannot be written ends nothing.
+ */
+export function guardStreams(): void {
+  process.stdout.on('error', note);
+  process.stderr.on('error', () => undefined);
+  if (!(process.stdout instanceof Socket)) write = writeToFile;
+}
+
+type Write = (text: string, done: (error?: Error | null) => void) => void;
+
+let write: Write = (text, done) => void process.stdout.write(text, done);
+
+/** Node's own stream for files does not look whether all of it was written: on a full disk the end would be lost silently. */
+function writeToFile(text: string, done: (error?: Error) => void): void {
+  try {
+    const data = Buffer.from(text);
+    for (let written = 0; written < data.length; ) written += writeSync(1, data, written);
+  } catch (error) {
+    return done(error as Error);
+  }
+  done();
+}
+
+let readerHasGone = false;
+/** The first reason for which standard output could not be written. */
+let unwritable: UnwritableOutputError | undefined;
+
+/** Once something is amiss, further writes fail for that reason alone. */
+function note(error: NodeJS.ErrnoException): void {
+  if (isGone(error)) readerHasGone = true;
+  else if (!readerHasGone) unwritable ??= new UnwritableOutputError(error);
+}
+
+/** A terminal that was closed answers with EIO. */
+function isGone({ code = '' }: NodeJS.ErrnoException): boolean {
+  return ['EPIPE', 'ECONNRESET'].includes(code) || (code === 'EIO' && process.stdout.isTTY);
+}
+
 /** As much as a pipe takes at once. */
 const BLOCK_LENGTH = 64 * 1024;
 
 /**
  * Prints lines as they come, no faster than they are read: any number of them passes through one block of memory.
  * @returns false when the reader has gone; then nothing more was taken from `lines`
+ * @throws UnwritableOutputError
  */
 export async function printStream(lines: Iterable<string>): Promise<boolean> {
   let block = '';
@@ -35,12 +89,15 @@ export async function printStream(lines: Iterable<string>): Promise<boolean> {
   return printBlock(block);
 }
 
-/** Resolves when all that was printed has been read, or nobody reads it any more. */
+/** Resolves when all that was printed has been read, or nobody reads it any more. @throws UnwritableOutputError */
 export async function flush(): Promise<void> {
   await printBlock('');
 }
 
-/** Other errors than a reader that has gone end the program: see the command's main file. */
-function printBlock(block: string): Promise<boolean> {
-  return new Promise((resolve) => process.stdout.write(block, (error) => resolve(error === null || error === undefined)));
+/** Whether it has been read. */
+async function printBlock(block: string): Promise<boolean> {
+  const error = await new Promise<Error | null | undefined>((resolve) => write(block, resolve));
+  if (error) note(error);
+  if (unwritable !== undefined) throw unwritable;
+  return !error;
 }

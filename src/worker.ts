@@ -6,7 +6,7 @@ import { messageOf } from './core/error-message';
 import { hostTaskQueue } from './core/names';
 import { choosePayloadKeys } from './keys/choose-keys';
 import { createLogger, installRuntime } from './log';
-import { printNotes } from './terminal';
+import { guardStreams, printNotes } from './terminal';
 import { createBackupWorker } from './worker/create-worker';
 import { resolveRoots } from './worker/roots';
 import { onStopSignal } from './worker/stop-signal';
@@ -43,6 +43,7 @@ function listOf(paths: string): string[] {
 }
 
 if (require.main === module) {
+  guardStreams();
   run().catch((error: unknown) => {
     printNotes([messageOf(error)]);
     process.exit(1);

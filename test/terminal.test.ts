@@ -45,7 +45,7 @@ test('lines are taken no faster than they are read, and all arrive', async () =>
 test('nothing more is taken when the reader has gone', async () => {
   const { lines, taken } = manyLines();
   const end = printStream(lines);
-  waiting.pop()?.(new Error('EPIPE'));
+  waiting.pop()?.(Object.assign(new Error('it has gone'), { code: 'EPIPE' }));
   expect(await end).toBe(false);
   expect(taken()).toBeLessThan(100);
 });

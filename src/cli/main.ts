@@ -26,7 +26,7 @@ import { StorageError } from '../storage/errors';
 import { errorLines } from './error-lines';
 import { exitCodes, LostRunError, UsageError, type ExitCode } from './exit-codes';
 import { parserOutput } from './parser-output';
-import { flush, printNotes } from '../terminal';
+import { flush, guardStreams, printNotes, UnwritableOutputError } from '../terminal';
 import { version } from '../version';
 
 const program = new Command('file-backup')
@@ -41,20 +41,39 @@ for (const command of [fileCommand, batchCommand, initCommand, snapshotCommand, 
   program.addCommand(command.exitOverride());
 }
 
-/** Fit for `file-backup runs | head`: a reader that has gone is no error. */
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-});
+guardStreams();
+process.on('uncaughtException', (error) => endWith(exitCodeOf(error)));
+void run().then(endWith);
 
-program
-  .exitOverride()
-  .parseAsync()
-  .catch((error: unknown) => {
-    process.exitCode = exitCodeOf(error);
-  })
-  // Calls to a server that are still under way must not keep a finished command alive. What was printed into a pipe is
-  // still to be read.
-  .finally(() => void flush().then(() => process.exit()));
+/** Does what the command line says, and sees to it that whatever is printed can be read. */
+async function run(): Promise<ExitCode> {
+  const code = await codeOf(() => program.exitOverride().parseAsync().catch(leaveToFlush));
+  const codeOfPrinting = await codeOf(flush);
+  return code === exitCodes.done ? codeOfPrinting : code;
+}
+
+/** Whatever a command is in when it finds that it cannot print, at the end it is said once. */
+function leaveToFlush(error: unknown): void {
+  if (!(error instanceof UnwritableOutputError)) throw error;
+}
+
+async function codeOf(act: () => Promise<unknown>): Promise<ExitCode> {
+  try {
+    await act();
+    return exitCodes.done;
+  } catch (error) {
+    return exitCodeOf(error);
+  }
+}
+
+/**
+ * Calls to a server that are still under way must not keep a finished command alive.
+ * @param code how it failed; `done` leaves it to what the command says of its own result
+ */
+function endWith(code: ExitCode): void {
+  if (code !== exitCodes.done) process.exitCode = code;
+  process.exit();
+}
 
 /** Says what went wrong, once, and answers the exit code. */
 function exitCodeOf(error: unknown): ExitCode {
@@ -62,6 +81,8 @@ function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
   const [first = '', ...others] = errorLines(error);
   printNotes([`file-backup: ${first}`, ...others]);
+  // What a command says of its own result outlasts that it could not be printed.
+  if (error instanceof UnwritableOutputError) return (process.exitCode as ExitCode | undefined) || exitCodes.failed;
   if (error instanceof StorageError) return notFound.includes(error.code) ? exitCodes.notFound : exitCodes.failed;
   if (error instanceof UsageError || error instanceof PayloadKeyError) return exitCodes.usage;
   if (error instanceof LostRunError) return exitCodes.interrupted;

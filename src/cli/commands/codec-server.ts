@@ -2,6 +2,7 @@ import { choosePayloadKeys } from '../../keys/choose-keys';
 import { codecToken, tokenFileOf } from '../../keys/key-file';
 import { startCodecServer, type CodecServer, type CodecServerOptions } from '../../codec/codec-server';
 import { requireTrustedState } from '../../server/state-files';
+import { flush } from '../../terminal';
 import { onStopSignal } from '../../worker/stop-signal';
 import { UsageError } from '../exit-codes';
 import { repeated, serverCommand, wholeNumber, type ServerOptions } from '../options';
@@ -26,8 +27,12 @@ export const codecServerCommand = serverCommand('codec-server')
     try {
       const server = await listen({ port: options.port, uiOrigins: ui.origins, keys, token: codecToken(stateDirectory) });
       report(server, ui.origins, tokenFileOf(stateDirectory), output);
-      await stopped;
-      await server.close();
+      try {
+        await flush();
+        await stopped;
+      } finally {
+        await server.close();
+      }
     } finally {
       await ui.release();
     }

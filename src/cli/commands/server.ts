@@ -1,3 +1,4 @@
+import { flush } from '../../terminal';
 import { serverCommand, wholeNumber } from '../options';
 import { createOutput } from '../output';
 import { openEmbeddedServer } from '../server-session';
@@ -15,7 +16,12 @@ export const serverCommandLine = serverCommand('server')
     const { address } = server.connectionOptions;
     output.result('server', { address, webUi: server.webUiAddress }, [`Temporal server: ${address ?? ''}`, `Web UI:          ${server.webUiAddress ?? ''}`, 'Press Ctrl-C to stop.']);
     const alive = setInterval(() => undefined, 3_600_000);
-    await stopped;
-    clearInterval(alive);
-    await server.release();
+    try {
+      // Without its addresses nobody can use it.
+      await flush();
+      await stopped;
+    } finally {
+      clearInterval(alive);
+      await server.release();
+    }
   });
