@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { isTimeZone } from './core/clock-changes';
+import { parseCron } from './core/cron';
 import { parseDataShare } from './core/data-share';
 import { parseRetentionDuration } from './core/retention-duration';
 import { SnapshotInput } from './snapshot-models';
@@ -43,10 +45,10 @@ const DAY_MS = 86_400_000;
 export const ScheduleTiming = z
   .strictObject({
     /** Five fields as in a crontab, in the time zone. */
-    cron: z.array(z.string().min(1).max(200)).max(10).default([]),
+    cron: z.array(z.string().max(200).refine((text) => parseCron(text) !== undefined, 'must be five fields as in a crontab, such as 30 2 * * *')).max(10).default([]),
     intervalMs: duration(1000, 366 * DAY_MS).optional(),
     /** UTC unless given, as `Europe/Berlin`. */
-    timeZone: z.string().min(1).max(100).optional(),
+    timeZone: z.string().max(100).refine(isTimeZone, 'must be the name of a time zone, such as Europe/Berlin').optional(),
     /** Each time is put off by a random part of it. */
     jitterMs: duration(0, DAY_MS).default(0),
     /** What was missed while the server was down is made up for when it is no longer ago than this; several missed times are one. */

@@ -4,6 +4,7 @@ import { SCHEDULED_SNAPSHOT_WORKFLOW } from '../core/names';
 import { parseModel } from '../models';
 import { ScheduleInput, type ScheduleRequest } from '../schedule-models';
 import { stateKey } from '../search-attributes';
+import { cronSpec } from './cron-spec';
 import { ScheduleExistsError, NoSuchScheduleError } from './errors';
 import { boundFields, openedIfProven, scheduledArguments } from './proof';
 import { snapshotRequest } from './run-requests';
@@ -111,8 +112,7 @@ function scheduleOptions({ client, taskQueue, storage }: ScheduleContext, { name
     scheduleId: `${PREFIX}${name}`,
     memo: boundFields(client, 'schedule', { ...scheduleMemo }, { schedule: name }),
     spec: {
-      ...(timing.intervalMs === undefined ? { cronExpressions: [...timing.cron] } : { intervals: [{ every: timing.intervalMs }] }),
-      ...(timing.timeZone === undefined ? {} : { timezone: timing.timeZone }),
+      ...(timing.intervalMs === undefined ? cronSpec(timing.cron, timing.timeZone, Date.now()) : { intervals: [{ every: timing.intervalMs }] }),
       jitter: timing.jitterMs,
     },
     policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: timing.catchUpMs, pauseOnFailure: timing.pauseOnFailure },
