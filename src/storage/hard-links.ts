@@ -6,6 +6,14 @@ import { unlinkIfPresent } from './entries';
 /** What is made to try it out has names of this beginning. */
 export const PROBE = 'probe-';
 
+/** What a file system says to a further name of a file where it knows none, or the file has as many as it can have. */
+const refusals = ['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK', 'EINVAL'];
+
+/** The file gets no further name here: then a copy takes its place, or a rename. */
+export function isLinkRefused(error: unknown): boolean {
+  return isErrno(error, ...refusals);
+}
+
 /** Tried out rather than looked up: what a file system says of itself and what a mount allows differ. */
 export function canLinkIn(directory: string): boolean {
   const file = `${directory}/${PROBE}${randomUUID()}`;
@@ -15,7 +23,7 @@ export function canLinkIn(directory: string): boolean {
     fs.linkSync(file, link);
     return true;
   } catch (error) {
-    if (isErrno(error, 'EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK', 'EINVAL')) return false;
+    if (isLinkRefused(error)) return false;
     throw error;
   } finally {
     unlinkIfPresent(file);

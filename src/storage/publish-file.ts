@@ -1,18 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import type { TransferControl } from './control';
-import { copyInto } from './copy';
+import { conflict, copyPrevious } from './copy-previous';
 import { inParent, using, type OpenDirectory } from './directory';
 import { unlinkIfPresent } from './entries';
 import { blaming, isErrno, StorageError } from './errors';
 import { fileStat, isSameInode, isWhatWasThere, lstatIfPresent, type FileStat } from './file-stat';
+import { isLinkRefused } from './hard-links';
 import { isOurs } from './ours';
 import type { PreparedStaging } from './prepare-staging';
-import type { OpenSource } from './source';
 import { entryNames, explainMissing, READY, liveEntry, openStaging, requireEntryName, type StagingLocation } from './staging';
 import { requireContent, type ExpectedContent } from './verify-file';
-
-const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 
 export type PublishedBy = 'link' | 'rename';
 
@@ -77,7 +75,7 @@ function isPublished(staging: OpenDirectory, target: string, { location, prepare
     return true;
   } catch (error) {
     if (!(error instanceof StorageError) || error.code !== 'ChecksumMismatch') throw error;
-    throw conflict(location, 'it was published and reads back differently now', error.found);
+    throw conflict(location.targetPath, 'it was published and reads back differently now', error.found);
   }
 }
 
@@ -86,7 +84,7 @@ function verifiedFile(staging: OpenDirectory, { location, prepared, stagedName, 
   const stats = lstatIfPresent(staging.entry(stagedName));
   // Without hard links, inode numbers are often made up anew.
   if (stats === undefined || expected.inode === undefined || !prepared.hardLinks || String(stats.ino) === expected.inode) return stats;
-  throw conflict(location, 'the staged file was exchanged');
+  throw conflict(location.targetPath, 'the staged file was exchanged');
 }
 
 function publishNew(publication: Publication): void {
@@ -94,7 +92,7 @@ function publishNew(publication: Publication): void {
   const { location, prepared } = request;
   if (!prepared.hardLinks) {
     // The weaker mode: between this look and the rename somebody else's new file could be replaced.
-    if (lstatIfPresent(target) !== undefined) throw conflict(location, 'it was created meanwhile');
+    if (lstatIfPresent(target) !== undefined) throw conflict(location.targetPath, 'it was created meanwhile');
     fs.renameSync(live, target);
   } else {
     keepLink(publication);
@@ -102,7 +100,7 @@ function publishNew(publication: Publication): void {
       fs.linkSync(live, target);
     } catch (error) {
       if (!isErrno(error, 'EEXIST')) throw error;
-      throw conflict(location, 'it was created meanwhile');
+      throw conflict(location.targetPath, 'it was created meanwhile');
     }
   }
   requireVerified(publication);
@@ -114,8 +112,8 @@ function publishOver(publication: Publication, previous: FileStat, control: Tran
   const kept = staging.entry(entryNames.previous);
   if (prepared.hardLinks) keepLink(publication);
   const stats = lstatIfPresent(target);
-  if (stats === undefined) throw conflict(location, 'it was removed meanwhile');
-  if (!isWhatWasThere(previous, fileStat(stats))) throw conflict(location, 'it was replaced meanwhile');
+  if (stats === undefined) throw conflict(location.targetPath, 'it was removed meanwhile');
+  if (!isWhatWasThere(previous, fileStat(stats))) throw conflict(location.targetPath, 'it was replaced meanwhile');
   keepPrevious(target, stats, kept, location, control);
   staging.sync();
   if (prepared.hardLinks) replaceTarget(publication);
@@ -132,7 +130,7 @@ function replaceTarget({ request, staging, target, live, verified }: Publication
   const ready = staging.entry(`${READY}${randomUUID()}`);
   fs.linkSync(live, ready);
   const stats = fs.lstatSync(ready, { bigint: true });
-  if (verified === undefined || !isSameInode(stats, verified)) throw conflict(request.location, 'the staged file was exchanged after it was verified');
+  if (verified === undefined || !isSameInode(stats, verified)) throw conflict(request.location.targetPath, 'the staged file was exchanged after it was verified');
   fs.renameSync(ready, target);
   unlinkIfPresent(staging.entry(request.stagedName));
 }
@@ -146,7 +144,7 @@ function requireVerified({ request, target, live, verified }: Publication): void
   if (stats === undefined || verified === undefined || isSameInode(stats, verified)) return;
   const exchanged = lstatIfPresent(live);
   if (request.prepared.previous === null && exchanged !== undefined && isSameInode(stats, exchanged)) unlinkIfPresent(target);
-  throw conflict(request.location, 'it holds another file than the one that was verified');
+  throw conflict(request.location.targetPath, 'it holds another file than the one that was verified');
 }
 
 function keepLink({ request: { location, stagedName }, staging }: Publication): void {
@@ -156,9 +154,9 @@ function keepLink({ request: { location, stagedName }, staging }: Publication): 
     fs.linkSync(staged, kept);
   } catch (error) {
     // The staged file was renamed to the target by an earlier attempt, and the target is not it any more.
-    if (isErrno(error, 'ENOENT') && lstatIfPresent(kept) !== undefined) throw conflict(location, 'somebody else wrote it after it was published');
+    if (isErrno(error, 'ENOENT') && lstatIfPresent(kept) !== undefined) throw conflict(location.targetPath, 'somebody else wrote it after it was published');
     if (!isErrno(error, 'EEXIST')) throw error;
-    if (!isSameInode(fs.lstatSync(staged, { bigint: true }), fs.lstatSync(kept, { bigint: true }))) throw conflict(location, 'another attempt staged other content');
+    if (!isSameInode(fs.lstatSync(staged, { bigint: true }), fs.lstatSync(kept, { bigint: true }))) throw conflict(location.targetPath, 'another attempt staged other content');
   }
 }
 
@@ -167,51 +165,10 @@ function keepPrevious(target: string, stats: fs.BigIntStats, kept: string, locat
     fs.linkSync(target, kept);
   } catch (error) {
     if (isErrno(error, 'EEXIST')) return;
-    // No links here, or a file of another owner under protected_hardlinks: keep its bytes and metadata instead.
-    if (!isErrno(error, 'EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK', 'EINVAL')) throw error;
-    copyPrevious(target, stats, kept, location, control);
+    // No links here or none more, or a file of another owner under protected_hardlinks: keep its bytes and metadata instead.
+    if (!isLinkRefused(error)) throw error;
+    copyPrevious(target, stats, kept, location.targetPath, control);
     return;
   }
-  if (!isSameInode(stats, fs.lstatSync(kept, { bigint: true }))) throw conflict(location, 'it was replaced meanwhile');
-}
-
-/**
- * Attempts may overlap, and another one may publish at any moment: what is copied is the file that was looked at, and
- * a copy gets the name `previous` only when it is whole. Two of them are the same.
- */
-function copyPrevious(target: string, stats: fs.BigIntStats, kept: string, location: StagingLocation, control: TransferControl): void {
-  const draft = `${kept}-${randomUUID()}`;
-  const source = fs.openSync(target, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-  try {
-    const opened = fs.fstatSync(source, { bigint: true });
-    if (!isSameInode(stats, opened)) throw conflict(location, 'it was replaced meanwhile');
-    const descriptor = fs.openSync(draft, O_WRONLY | O_CREAT | O_EXCL, 0o600);
-    try {
-      copyOfTarget(descriptor, { descriptor: source, stats: opened }, location, control);
-      // Its own file comes back, with every bit that it had.
-      fs.fchmodSync(descriptor, Number(opened.mode) & 0o7777);
-      fs.fsyncSync(descriptor);
-    } finally {
-      fs.closeSync(descriptor);
-    }
-  } finally {
-    fs.closeSync(source);
-  }
-  fs.renameSync(draft, kept);
-}
-
-/** Here the destination is what is read, so it is what is blamed. */
-function copyOfTarget(draft: number, source: OpenSource, location: StagingLocation, control: TransferControl): void {
-  const { targetPath } = location;
-  try {
-    copyInto(draft, source, { sourcePath: targetPath, targetPath, onSourceChanged: 'fail', control, sync: true });
-  } catch (error) {
-    if (!(error instanceof StorageError) || error.side !== 'source') throw error;
-    if (error.code === 'SourceChanged') throw conflict(location, 'it was written to meanwhile');
-    throw new StorageError(error.code, 'destination', targetPath, `Previous target ${targetPath} could not be read: ${error.code}`, {}, { cause: error });
-  }
-}
-
-function conflict({ targetPath }: StagingLocation, how: string, found?: StorageError['found']): StorageError {
-  return new StorageError('DestinationConflict', 'destination', targetPath, `Target ${targetPath} is not as the backup found it: ${how}`, found);
+  if (!isSameInode(stats, fs.lstatSync(kept, { bigint: true }))) throw conflict(location.targetPath, 'it was replaced meanwhile');
 }

@@ -6,6 +6,7 @@ import { inParent, using, type OpenDirectory } from './directory';
 import { unlinkIfPresent } from './entries';
 import { blaming, isErrno, StorageError } from './errors';
 import { fileStat, isSameInode, isWhatWasThere, lstatIfPresent, type FileStat } from './file-stat';
+import { isLinkRefused } from './hard-links';
 import { isOurs } from './ours';
 import { removeEmptyParents } from './parents';
 import type { PreparedStaging } from './prepare-staging';
@@ -115,8 +116,8 @@ function putBack(kept: string, target: string): boolean {
     return true;
   } catch (error) {
     if (isErrno(error, 'EEXIST')) return false;
-    if (!isErrno(error, 'EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK', 'EINVAL')) throw error;
-    // Without hard links there is no exclusive way; the name was free a moment ago.
+    if (!isLinkRefused(error)) throw error;
+    // Without a further link there is no exclusive way; the name was free a moment ago.
     fs.renameSync(kept, target);
     return true;
   }

@@ -77,6 +77,14 @@ export function withoutHardLinks<T>(calls: () => T): T {
   return withPatched('linkSync', () => { throw errnoError('EPERM', 1); }, calls);
 }
 
+/** A file system on which a file has so many names at most. */
+export function withMostLinks<T>(most: number, calls: () => T): T {
+  return withPatched('linkSync', ([existing], proceed) => {
+    if (fs.lstatSync(existing as string).nlink >= most) throw errnoError('EMLINK', 31);
+    return proceed();
+  }, calls);
+}
+
 /** Stands for the death of the process: nobody catches it, and clean-up code runs into it as well. */
 export class Crash extends Error {}
 

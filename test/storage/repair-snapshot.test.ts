@@ -8,7 +8,7 @@ import { incomingDirectory, initRepository } from '../../src/storage/snapshot/re
 import { check, copyPath, flip, named, quietly, repair } from '../helpers/check';
 import { contentOf, isRoot, treeOf, useFolder } from '../helpers/files';
 import { writeSnapshot } from '../helpers/snapshot-fixture';
-import { withPatched } from './patched-fs';
+import { withMostLinks, withPatched } from './patched-fs';
 
 jest.mock('node:fs', () => ({ __esModule: true, ...jest.requireActual<object>('node:fs') }));
 
@@ -87,6 +87,19 @@ test('the names of one file are one file after repair', async () => {
   await repair(repository());
   expect(new Set([copy('sub/b'), copy('sub/further'), copy('sub/b', first), copy('sub/further', first)].map(inode)).size).toBe(1);
   expect(inode(copy('sub/further', third))).toBe(inode(copy('sub/b', third)));
+  await expectIntact();
+});
+
+test('a file with as many names as it can have is repaired under all of them, and needs no further one for it', async () => {
+  addThird();
+  flip(copy('sub/b'), 10);
+  const { problems } = await check(repository());
+  for (const snapshot of [first, second]) {
+    const own = problems.filter((problem) => problem.snapshot === snapshot);
+    const { reasons } = withMostLinks(4, () => repairSnapshot({ repository: repository(), snapshot, snapshots: [first, second, third], problems: own }, new TransferControl()));
+    expect(new Set(reasons)).toEqual(new Set([null]));
+  }
+  expect(new Set([first, second].flatMap((snapshot) => ['sub/b', 'sub/further'].map((name) => inode(copy(name, snapshot))))).size).toBe(1);
   await expectIntact();
 });
 

@@ -1,6 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import type { TransferControl } from '../control';
+import { copyPrevious } from '../copy-previous';
 import { isErrno } from '../errors';
+import { isLinkRefused } from '../hard-links';
+import { pathText, type PathBytes } from '../path-bytes';
 
 /**
  * Names of previous targets that are kept until the run is committed, below the run's staging directory. A folder for each
@@ -28,11 +33,28 @@ export function parseKeptName(name: string): { readonly kept: string; readonly i
   return { kept, index: Number(kept.slice(kept.lastIndexOf('-') + 1)) };
 }
 
-/** Keeps what lies at a target, and a second link of what is about to replace it. @throws errno names */
-export function keepPrevious(staging: string, kept: string, target: string | Buffer, staged: string): void {
+/**
+ * Keeps what lies at a target, and a second link of what is about to replace it. Of a target that gets no further link, as
+ * it has as many as it can have, a copy is kept.
+ * @param attempt the staging directory of this attempt
+ * @throws StorageError `DestinationConflict`, `Cancelled`, errno names
+ */
+export function keepPrevious(attempt: string, kept: string, target: PathBytes, staged: string, control: TransferControl): void {
+  const staging = join(attempt, '..');
   makeKeptDirectory(join(staging, kept, '..'));
-  fs.linkSync(target, join(staging, kept));
+  linkOrCopy(target, join(staging, kept), attempt, control);
   fs.linkSync(staged, join(staging, oursName(kept)));
+}
+
+function linkOrCopy(target: PathBytes, kept: string, attempt: string, control: TransferControl): void {
+  const stats = fs.lstatSync(target, { bigint: true });
+  try {
+    fs.linkSync(target, kept);
+  } catch (error) {
+    if (!isLinkRefused(error)) throw error;
+    // Not among the kept files, whose names undo takes for what they say, before it is whole.
+    copyPrevious(target, stats, kept, pathText(target), control, join(attempt, `previous-${randomUUID()}`));
+  }
 }
 
 /** Below the fence: where staging was renamed away this finds no path. */

@@ -4,6 +4,7 @@ import { syncDirectory } from '../directory';
 import type { TransferControl } from '../control';
 import { blaming, isErrno, StorageError } from '../errors';
 import { lstatIfPresent } from '../file-stat';
+import { isLinkRefused } from '../hard-links';
 import { joinPath, pathText, splitPath, type PathBytes } from '../path-bytes';
 import { readBackFrom, whereToRead, type ReadFrom } from '../read-back';
 import { attemptDirectory, attemptsAt, discardAttempt, isStagedBy } from './attempt-directory';
@@ -130,7 +131,7 @@ function create(publication: Publication, staged: string, target: PathBytes, nam
     fs.linkSync(staged, target);
     return undefined;
   } catch (error) {
-    if (isErrno(error, 'EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK')) return renameNew(staged, target, text);
+    if (isLinkRefused(error)) return renameNew(staged, target, text);
     if (!isErrno(error, 'EEXIST')) throw explained(publication, error);
     if (isOfOtherAttempt(publication, target, name)) {
       // What lies there is ours already, and undo tells it from what was there before the run.
@@ -163,11 +164,11 @@ function replace(publication: Publication, staged: string, target: PathBytes): v
 
 /** Keeps what lies at the target, if the run is all or nothing, and answers its name. */
 function keep(publication: Publication, staged: string, target: PathBytes, name: string): string | undefined {
-  const { task, directory } = publication;
+  const { task, directory, control } = publication;
   if (!task.settings.keepPrevious) return undefined;
   const kept = keptName(task.chunk, task.attemptName, name);
   try {
-    keepPrevious(`${directory}/..`, kept, target, staged);
+    keepPrevious(directory, kept, target, staged, control);
   } catch (error) {
     throw explained(publication, error);
   }

@@ -2,9 +2,11 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { blaming, isErrno } from '../errors';
 import { isSameInode, lstatIfPresent } from '../file-stat';
+import { isLinkRefused } from '../hard-links';
 import { joinPath, pathText, splitPath, type PathBytes } from '../path-bytes';
 import { unlinkIfPresent } from '../staging';
 import { OpenDirectories } from './open-directories';
+import { renameNew } from './publish-chunk';
 import { runDirectory, runEntries, runPath, type RunLocation } from './run-directory';
 import { inRun } from './run-mark';
 import { isPublished, tracesOf, type Published, type Trace } from './undo-traces';
@@ -96,7 +98,7 @@ class Undo {
     if (isPublished(fs.lstatSync(taken, { bigint: true }), ours)) {
       this.counts.removed += 1;
     } else {
-      this.at(path, (entry) => fs.linkSync(taken, entry));
+      this.at(path, (entry) => giveBack(taken, entry));
       this.counts.foreign += 1;
     }
     unlinkIfPresent(taken);
@@ -117,6 +119,16 @@ class Undo {
       if (isErrno(error, 'ENOENT')) return undefined;
       throw error;
     }
+  }
+}
+
+/** Somebody else's file, exclusively where it gets a link; one that has as many as it can have goes back by a rename. */
+function giveBack(taken: string, entry: PathBytes): void {
+  try {
+    fs.linkSync(taken, entry);
+  } catch (error) {
+    if (!isLinkRefused(error)) throw error;
+    renameNew(taken, entry, pathText(entry));
   }
 }
 

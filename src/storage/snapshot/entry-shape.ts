@@ -26,6 +26,7 @@ export const fileEntry: Shape<FileEntry> = objectOf<FileEntry>({
   recent: optional(oneOf(true)),
   changed: optional(oneOf(true)),
   hardLink: optional(absoluteBelowRoot),
+  linkedTo: optional(absoluteBelowRoot),
 });
 
 const directoryEntry = objectOf<DirectoryEntry>({ ...recorded, path: absolute, type: oneOf('directory') });

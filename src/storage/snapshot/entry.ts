@@ -1,5 +1,5 @@
 import type { EntryFailure } from '../batch/chunk';
-import type { JsonPath } from '../path-bytes';
+import { bytewise, fromJsonPath, type JsonPath, type PathBytes } from '../path-bytes';
 
 /** What can stand in a directory. */
 export type EntryType = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'blockDevice' | 'characterDevice';
@@ -33,6 +33,11 @@ export interface FileEntry extends Attributes {
   readonly changed?: true;
   /** A further name of the file with this path, which stands before it. */
   readonly hardLink?: JsonPath;
+  /**
+   * Of a further name that does not share the first one's copy, since that takes no more links: the name whose copy it
+   * shares instead, its own where the copy is its own.
+   */
+  readonly linkedTo?: JsonPath;
 }
 
 export interface DirectoryEntry extends Attributes {
@@ -65,6 +70,16 @@ export interface FailedEntry {
 
 export type PresentEntry = FileEntry | DirectoryEntry | SymlinkEntry | SpecialEntry;
 export type SnapshotEntry = PresentEntry | FailedEntry;
+
+/** Copies carry no more: set-user-id, set-group-id and sticky bits are recorded only. */
+export const PERMISSION_BITS = 0o777;
+
+/** The name before a file's own whose copy is to be the same file; undefined where its copy is its own. */
+export function sharedName({ path, hardLink, linkedTo = hardLink }: FileEntry): PathBytes | undefined {
+  if (linkedTo === undefined) return undefined;
+  const shared = fromJsonPath(linkedTo);
+  return bytewise(shared) === bytewise(fromJsonPath(path)) ? undefined : shared;
+}
 
 /** `0o640` as it stands in an entry. */
 export function modeText(mode: number | bigint): string {

@@ -6,10 +6,11 @@ import { fromJsonPath, pathText, type PathBytes } from '../path-bytes';
 import { setEntryTimes } from '../posix';
 import { dataPath } from './incoming-data';
 import { isBelowKey, orderKey } from './entry-order';
+import type { FurtherNames } from './further-names';
 import type { DirectoryEntry, PresentEntry, SnapshotEntry, SymlinkEntry } from './entry';
 
-/** What a file system says to a kind of entry that it does not have, or to one link too many. */
-const impossible = ['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK', 'ENAMETOOLONG', 'EINVAL'];
+/** What a file system says to a kind of entry that it does not have. */
+const impossible = ['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'ENAMETOOLONG', 'EINVAL'];
 
 /** A directory that the stream of entries is inside of. */
 interface EnteredDirectory {
@@ -27,10 +28,12 @@ export class EntryPlacer {
 
   /**
    * @param data directory of the copies; nobody else writes there
+   * @param furtherNames makes those of files
    * @param syncEach make each directory durable by itself
    */
   constructor(
     private readonly data: string,
+    private readonly furtherNames: FurtherNames,
     private readonly syncEach: boolean,
   ) {}
 
@@ -42,12 +45,12 @@ export class EntryPlacer {
     this.leaveAllBut(key);
     const target = dataPath(this.data, path);
     try {
-      blaming('destination', pathText(path), () => {
+      return blaming('destination', pathText(path), () => {
         if (entry.type === 'directory') this.enter(entry, key, target);
         else if (entry.type === 'symlink') makeSymlink(entry, target);
-        else if (entry.type === 'file' && entry.hardLink !== undefined) makeLink(dataPath(this.data, fromJsonPath(entry.hardLink)), target);
+        else if (entry.type === 'file' && entry.hardLink !== undefined) return this.furtherNames.make(entry, entry.hardLink);
+        return entry;
       });
-      return entry;
     } catch (error) {
       if (!(error instanceof StorageError) || !impossible.includes(error.code)) throw error;
       const { code, side, message } = error;
@@ -97,15 +100,6 @@ function makeSymlink(entry: SymlinkEntry, path: PathBytes): void {
   }
   takeOwner(path, entry);
   setEntryTimes(path, BigInt(entry.mtimeNs));
-}
-
-function makeLink(first: PathBytes, path: PathBytes): void {
-  try {
-    fs.linkSync(first, path);
-  } catch (error) {
-    // Of an earlier attempt: nobody else writes here.
-    if (!isErrno(error, 'EEXIST')) throw error;
-  }
 }
 
 /** Best effort: only root may give files away, and metadata knows the owner. */

@@ -48,7 +48,7 @@ export function stageFileOfSnapshot(stage: SnapshotStage, file: SnapshotFile, na
 }
 
 /** In this snapshot it may be the first of the file's names. */
-function withoutLink({ hardLink: _hardLink, ...entry }: FileEntry): FileEntry {
+function withoutLink({ hardLink: _hardLink, linkedTo: _linkedTo, ...entry }: FileEntry): FileEntry {
   return entry;
 }
 

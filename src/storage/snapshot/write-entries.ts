@@ -7,9 +7,10 @@ import { StorageError } from '../errors';
 import { fromJsonPath } from '../path-bytes';
 import { checksumLine } from './checksum-line';
 import { withDigestedDrafts, type DigestedDraft } from './digested-draft';
-import type { FileEntry, SnapshotEntry } from './entry';
+import { sharedName, type FileEntry, type SnapshotEntry } from './entry';
 import { dataDirectory, dataPath } from './incoming-data';
 import { EntryPlacer } from './place-entries';
+import { FurtherNames } from './further-names';
 import type { PlannedSnapshot } from './planned-snapshot';
 import { putInPlace } from './snapshot-chunk';
 import { readSnapshotJournal, type SnapshotJournal, type SnapshotOutcome } from './snapshot-journal';
@@ -34,7 +35,7 @@ export function writeEntries({ location, syncEach, known }: WriteRequest, planne
   const check = new JournalCheck(location, known, planned.chunks);
   const names = [snapshotEntries.metadata, snapshotEntries.checksums].map((name) => join('snapshot', name)) as [string, string];
   const digests = withDigestedDrafts(runDirectory(location), names, (metadata, checksums) => {
-    const merge = new EntryMerge(location, new EntryPlacer(dataDirectory(location), syncEach), sums, metadata, checksums);
+    const merge = new EntryMerge(location, new EntryPlacer(dataDirectory(location), new FurtherNames(location, control), syncEach), sums, metadata, checksums);
     for (let chunk = 0; chunk < planned.chunks; chunk += 1) {
       control.throwIfCancelled();
       const journal = readSnapshotJournal(location, chunk);
@@ -137,10 +138,12 @@ class SnapshotSums {
     else counts.specials += 1;
   }
 
-  private addFurtherName({ state, sizeBytes }: FileEntry): void {
+  private addFurtherName(entry: FileEntry): void {
     const { counts } = this;
+    const { state, sizeBytes } = entry;
     counts.files += 1;
     counts.sizeBytes += sizeBytes;
+    if (sharedName(entry) === undefined) counts.copiedBytes += sizeBytes;
     if (state === 'unchanged') counts.unchangedFiles += 1;
     else counts.newFiles += 1;
   }

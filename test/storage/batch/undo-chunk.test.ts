@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { codeOf } from '../operation';
 import { treeOf, useFolder } from '../../helpers/files';
-import { Crash, crashing, withInterruption, withoutHardLinks } from '../patched-fs';
+import { Crash, crashing, errnoError, interceptFs, withInterruption, withMostLinks, withoutHardLinks } from '../patched-fs';
 import { Run } from './run';
 
 jest.mock('node:fs', () => ({ __esModule: true, ...jest.requireActual<object>('node:fs') }));
@@ -97,6 +97,36 @@ test('undo that dies at any change of the file system is finished by the next', 
     expect([nth, destination()]).toEqual([nth, before]);
     run.seal();
   }
+});
+
+test('a previous target with as many names as it can have is kept as a copy, and put back whole', () => {
+  fs.linkSync(targetOf(path('replaced')), path('further name'));
+  const before = destination();
+  const withoutInodes = (tree: object): string => JSON.stringify(tree).replaceAll(/inode \d+/g, 'inode');
+  const run = planned();
+  expect(withMostLinks(2, () => run.run()).counts).toEqual({ backedUp: 3, unchanged: 0, failed: 0 });
+  expect(withMostLinks(2, () => run.undo())).toEqual({ restored: 1, removed: 2, foreign: 0 });
+  expect(withoutInodes(destination())).toEqual(withoutInodes(before));
+});
+
+test('what undo has taken and gives back as somebody else\'s keeps its name where it gets no further link', () => {
+  const run = planned();
+  run.run();
+  const target = targetOf(path('new'));
+  const restore = interceptFs(({ name, args }, proceed) => {
+    if (name === 'linkSync') throw errnoError('EMLINK', 31);
+    if (name === 'renameSync' && String(args[1]).includes('/taken-') && fs.readFileSync(target, 'utf8') !== 'of somebody else') {
+      fs.writeFileSync(path('other'), 'of somebody else');
+      fs.renameSync(path('other'), target);
+    }
+    return proceed();
+  });
+  try {
+    expect(run.undo()).toMatchObject({ foreign: 1 });
+  } finally {
+    restore();
+  }
+  expect(fs.readFileSync(target, 'utf8')).toBe('of somebody else');
 });
 
 test('a second pass keeps what the first one did, and counts once', () => {

@@ -3,7 +3,7 @@ import { isBelow } from '../../../core/roots';
 import { errnoName, isErrno } from '../../errors';
 import { isSameInode, kindOf } from '../../file-stat';
 import { bytewise, fromJsonPath, pathOf, pathText, splitPath, type PathBytes } from '../../path-bytes';
-import { modeText, type DirectoryEntry, type FileEntry, type SnapshotEntry, type SymlinkEntry } from '../entry';
+import { modeText, PERMISSION_BITS, sharedName, type DirectoryEntry, type FileEntry, type SnapshotEntry, type SymlinkEntry } from '../entry';
 import type { ReadEntry } from '../metadata';
 import { OpenBranch } from './open-branch';
 import { copyOf, dataPath, problem, type Problem, type ProblemKind } from './problem';
@@ -26,9 +26,6 @@ export interface FoundCopy {
   readonly path: PathBytes;
   readonly stats: fs.BigIntStats;
 }
-
-/** Copies carry no more: set-user-id, set-group-id and sticky bits are recorded only. */
-const PERMISSION_BITS = 0o777;
 
 /** What opening the directory of a copy says where that is missing or no directory. */
 export const NO_WAY: readonly string[] = ['ENOENT', 'ENOTDIR', 'ELOOP', 'SourceNotCanonical'];
@@ -112,7 +109,8 @@ export class EntryChecker {
   }
 
   private compare(path: PathBytes, entry: CopiedEntry, report: Report): FoundCopy | undefined {
-    const first = entry.type === 'file' && entry.hardLink !== undefined ? this.findFirst(fromJsonPath(entry.hardLink)) : undefined;
+    const shared = entry.type === 'file' ? sharedName(entry) : undefined;
+    const first = shared === undefined ? undefined : this.findFirst(shared);
     const copy = this.find(path);
     const expected = inWords[entry.type];
     if (copy === undefined) report('missing', expected, 'nothing');

@@ -3,9 +3,10 @@ import type { TransferControl } from '../../control';
 import { OpenDirectories } from '../../batch/open-directories';
 import { errnoName, StorageError } from '../../errors';
 import { lstatIfPresent } from '../../file-stat';
-import { bytewise, fromJsonPath, splitPath, type PathBytes } from '../../path-bytes';
+import { bytewise, splitPath, type PathBytes } from '../../path-bytes';
 import type { FoundCopy } from '../check/check-entry';
 import { copyOf } from '../check/problem';
+import { sharedName } from '../entry';
 import { openSnapshot } from '../metadata';
 
 /** A name in the repository that may be of a certain file. */
@@ -13,8 +14,8 @@ export interface NamedCopy {
   readonly snapshot: string;
   /** As the snapshot's metadata has it. */
   readonly path: PathBytes;
-  /** Of a further name the first one. */
-  readonly firstName?: PathBytes;
+  /** Of a further name the one whose copy it shares. */
+  readonly firstName?: PathBytes | undefined;
 }
 
 /**
@@ -68,7 +69,7 @@ export class RepositoryNames {
     try {
       for (const { path, entry } of openSnapshot(this.repository, snapshot).entries()) {
         this.control.throwIfCancelled();
-        if (entry.type === 'file' && entry.state !== 'failed') this.byDigest.get(entry.sha256)?.push({ snapshot, path, ...(entry.hardLink === undefined ? {} : { firstName: fromJsonPath(entry.hardLink) }) });
+        if (entry.type === 'file' && entry.state !== 'failed') this.byDigest.get(entry.sha256)?.push({ snapshot, path, firstName: sharedName(entry) });
       }
     } catch (error) {
       if (!(error instanceof StorageError) || error.code === 'Cancelled') throw error;

@@ -2,10 +2,10 @@ import type * as fs from 'node:fs';
 import type { TransferControl } from '../../control';
 import { errnoName, StorageError } from '../../errors';
 import { isSameInode } from '../../file-stat';
-import { bytewise, fromJsonPath } from '../../path-bytes';
+import { bytewise } from '../../path-bytes';
 import { readBack } from '../../read-back';
 import type { FoundCopy } from '../check/check-entry';
-import type { FileEntry } from '../entry';
+import { sharedName, type FileEntry } from '../entry';
 import type { NamedCopy, RepositoryNames } from './names';
 import type { Workbench } from './workbench';
 
@@ -36,10 +36,9 @@ export function repairFile(name: NamedCopy, entry: FileEntry, tools: RepairTools
   const donor = findRelative(name, entry, tools) ?? intact(name, entry, tools) ?? findDonor(name, entry, found, tools);
   if (donor === undefined) return 'no other intact copy was found';
   const replacement = workbench.copyFile(donor.path, entry);
-  // It stays on the workbench while the other names are made from it.
-  workbench.place(workbench.link(replacement), names.pathOf(name));
   for (const replaced of [found, relative]) if (replaced?.isFile() === true) replaceOtherNames(name, entry, replaced, replacement, tools);
-  workbench.discard(replacement);
+  // Last, since the other names are made from it: so it never has more names than what it replaces.
+  workbench.place(replacement, names.pathOf(name));
   return undefined;
 }
 
@@ -57,7 +56,7 @@ export function hasForeignNames(name: NamedCopy, { sha256 }: FileEntry, stats: f
 function linkRelative(name: NamedCopy, entry: FileEntry, tools: RepairTools): void {
   const { names, workbench } = tools;
   const relative = findRelative(name, entry, tools);
-  if (relative !== undefined) workbench.place(workbench.link(relative.path), names.pathOf(name));
+  if (relative !== undefined) workbench.place(workbench.link(relative.path, entry), names.pathOf(name));
 }
 
 /** The copy that a name stands for, if it holds what the entry says. */
@@ -74,7 +73,8 @@ export function intact(name: NamedCopy, { sizeBytes, sha256 }: FileEntry, { name
 
 /** An intact name of what is to be one file with this one: the first name, or a further one of this. */
 function findRelative(name: NamedCopy, entry: FileEntry, tools: RepairTools): FoundCopy | undefined {
-  if (entry.hardLink !== undefined) return intact({ ...name, path: fromJsonPath(entry.hardLink) }, entry, tools);
+  const shared = sharedName(entry);
+  if (shared !== undefined) return intact({ ...name, path: shared }, entry, tools);
   const key = bytewise(name.path);
   for (const other of tools.names.of(name.path, entry.sha256)) {
     if (other.snapshot !== name.snapshot || other.firstName === undefined || bytewise(other.firstName) !== key) continue;
@@ -96,11 +96,16 @@ function findDonor(name: NamedCopy, entry: FileEntry, damaged: fs.BigIntStats | 
   return undefined;
 }
 
+function isSameName(a: NamedCopy, b: NamedCopy): boolean {
+  return a.snapshot === b.snapshot && bytewise(a.path) === bytewise(b.path);
+}
+
 /** Space is not lost either: what was one file is one file again, in all snapshots. */
 function replaceOtherNames(name: NamedCopy, entry: FileEntry, damaged: fs.BigIntStats, replacement: string, { names, workbench }: RepairTools): void {
   if (damaged.nlink === 1n) return;
   for (const other of names.of(name.path, entry.sha256)) {
     const copy = names.find(other);
-    if (copy !== undefined && isSameInode(copy.stats, damaged)) workbench.place(workbench.link(replacement), names.pathOf(other));
+    if (isSameName(other, name) || copy === undefined || !isSameInode(copy.stats, damaged)) continue;
+    workbench.place(workbench.link(replacement, entry), names.pathOf(other));
   }
 }

@@ -2,23 +2,20 @@ import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import type { TransferControl } from '../../control';
-import { copyContent } from '../../copy';
 import { inDirectory, using } from '../../directory';
-import { blaming, isErrno, StorageError } from '../../errors';
+import { blaming, StorageError } from '../../errors';
+import { isLinkRefused } from '../../hard-links';
 import { makeOwn } from '../../make-directory';
 import { pathText, type PathBytes } from '../../path-bytes';
-import { setEntryTimes, setTimes } from '../../posix';
+import { setEntryTimes } from '../../posix';
 import { removeTree } from '../../remove-tree';
 import { readBack } from '../../read-back';
-import { requireContent } from '../../verify-file';
 import { noteWorker } from '../../worker-note';
+import { copyEntry } from '../copy-entry';
 import type { FileEntry } from '../entry';
 import { incomingDirectory } from '../repository';
-import { copyMode } from '../check/check-entry';
 import { sweepRepairs } from '../leftovers';
 import { inCopyParent } from './in-copy-parent';
-
-const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 
 /**
  * A directory of its own beside snapshots that are being written, in which replacements are made complete before they
@@ -40,27 +37,22 @@ export class Workbench {
    */
   copyFile(donor: PathBytes, entry: FileEntry): string {
     const path = this.next();
-    const source = blaming('source', pathText(donor), () => fs.openSync(donor, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
-    try {
-      const target = blaming('destination', path, () => fs.openSync(path, 'wx', 0o600));
-      try {
-        const stats = fs.fstatSync(source, { bigint: true });
-        copyContent(target, { descriptor: source, stats }, { sourcePath: pathText(donor), targetPath: path, onSourceChanged: 'fail', control: this.control, sync: false });
-        blaming('destination', path, () => finish(target, entry));
-      } finally {
-        fs.closeSync(target);
-      }
-    } finally {
-      fs.closeSync(source);
-    }
-    requireContent(path, path, entry, 'device', this.control);
+    copyEntry(donor, path, entry, this.control);
     return path;
   }
 
-  /** A further name of a file. */
-  link(file: PathBytes): string {
+  /**
+   * A further name of a file, or a copy of it where it has as many names as it can have.
+   * @throws StorageError `ChecksumMismatch`, `Cancelled`, errno names
+   */
+  link(file: PathBytes, entry: FileEntry): string {
     const path = this.next();
-    blaming('destination', path, () => fs.linkSync(file, path));
+    try {
+      blaming('destination', path, () => fs.linkSync(file, path));
+    } catch (error) {
+      if (!isLinkRefused(error)) throw error;
+      copyEntry(file, path, entry, this.control);
+    }
     return path;
   }
 
@@ -85,11 +77,6 @@ export class Workbench {
     const found = readBack(path, 'device', this.control).sha256;
     if (found === sha256) return path;
     throw new StorageError('ChecksumMismatch', 'destination', path, `What was made in place of it has digest ${found}, not ${sha256}`, { expected: sha256, found });
-  }
-
-  /** Takes a file off the workbench that is no more needed there: its names are then those in the repository. */
-  discard(file: string): void {
-    blaming('destination', file, () => fs.unlinkSync(file));
   }
 
   /** Gives a replacement its place, and the directory there the time that it had. */
@@ -138,17 +125,4 @@ export function inWorkbench<T>(repository: string, control: TransferControl, cal
       incoming.sync();
     }
   });
-}
-
-/** Mode, owner and times as recorded, then a sync. */
-function finish(target: number, entry: FileEntry): void {
-  try {
-    fs.fchownSync(target, entry.uid, entry.gid);
-  } catch (error) {
-    // Only root may give files away, and some file systems have no owners: a copy without is better than none.
-    if (!isErrno(error, 'EPERM', 'EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'EACCES')) throw error;
-  }
-  fs.fchmodSync(target, copyMode(entry));
-  setTimes(target, BigInt(entry.mtimeNs));
-  fs.fsyncSync(target);
 }

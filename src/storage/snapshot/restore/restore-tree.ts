@@ -163,13 +163,14 @@ export class TreeRestorer {
     const first = this.findFirst(item);
     if (first !== undefined && canLink(first.entry, staged)) return 0;
     makeOwnCopy(staged, item, text, this.settings, this.sources, this.control);
+    if (first !== undefined) this.firstNames.replace(item.first, item.path);
     return item.sizeBytes;
   }
 
-  /** The first name, if this run has restored the same content there and it is there still. */
+  /** The first name, or the fresh copy that has taken its place, if this run has restored the same content there and it is there still. */
   private findFirst({ first, sha256, sizeBytes, attributes }: HardLinkItem): Found | undefined {
     if (this.firstNames.digestOf(first) !== sha256) return undefined;
-    const { directory, name } = splitPath(targetOf(this.settings.location, first));
+    const { directory, name } = splitPath(targetOf(this.settings.location, this.firstNames.latest(first)));
     try {
       const found = foundAt(this.targets.look(this.settings.location.root, directory).entry(name));
       return found?.stats.isFile() === true && Number(found.stats.size) === sizeBytes && String(found.stats.mtimeNs) === attributes.mtimeNs ? found : undefined;

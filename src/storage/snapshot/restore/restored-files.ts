@@ -14,6 +14,7 @@ import type { RestoreTally } from './restore-tally';
 /** Names that others are to be linked to, with the digest of what this run restored there. */
 export class FirstNames {
   private readonly digests = new Map<string, string | undefined>();
+  private readonly fresh = new Map<string, PathBytes>();
 
   constructor(items: Iterable<TreeItem>) {
     for (const item of items) if (item.type === 'hardLink') this.digests.set(orderKey(item.first), undefined);
@@ -26,6 +27,16 @@ export class FirstNames {
   note({ source, sha256 }: JournalEntry): void {
     const key = orderKey(fromJsonPath(source));
     if (this.digests.has(key)) this.digests.set(key, sha256);
+  }
+
+  /** A file that takes no more names: those to come are linked to the copy at another path, which this run has made. */
+  replace(path: PathBytes, fresh: PathBytes): void {
+    this.fresh.set(orderKey(path), fresh);
+  }
+
+  /** Where the file is that further names of this one are linked to. */
+  latest(path: PathBytes): PathBytes {
+    return this.fresh.get(orderKey(path)) ?? path;
   }
 
   /** Only files of this very run: a repository could name any file as the first name of another. */
