@@ -53,7 +53,7 @@ export const failureKinds = {
   TooManyOpenFiles: transient('Raise the open files limit of the worker (ulimit -n).'),
   Stalled: destinationDown('No byte moved for a long time; check source and destination.'),
   TimedOut: destinationDown('The step took longer than its time limit.'),
-  Interrupted: transient('The next worker repeats the step.'),
+  Interrupted: transient('The step is repeated, and uses up no retry by that.'),
   CircuitOpen: permanent('Too many backups to this destination failed in a row; it is tried again by itself.'),
   RollbackFailed: permanent('Undo could not finish; the message names what is left and where.'),
   Cancelled: permanent('The backup was cancelled and undone.'),
@@ -73,6 +73,8 @@ export interface FailureDetail {
   readonly path?: string;
   /** Attempts that were really made, this one included. */
   readonly attempt?: number;
+  /** Attempts besides these that were interrupted: they say nothing about the work, and use up no retry. */
+  readonly interruptions?: number;
   readonly retryAfterMs?: number;
   readonly expected?: string;
   readonly found?: string;

@@ -55,14 +55,18 @@ interface RetryInput {
  * @param attemptsUsed attempts made before a wait for an open circuit
  */
 export function retryPolicy(input: RetryInput | undefined, attemptsUsed = 0): RetryPolicy {
-  const maxRetries = within(input?.maxRetries, 0, 10, 3);
   const delayMs = within(input?.retryDelayMs, 100, 30_000, 1000);
   return {
-    maximumAttempts: Math.max(1, maxRetries + 1 - attemptsUsed),
+    maximumAttempts: Math.max(1, attemptsOf(input) - attemptsUsed),
     initialInterval: retryDelayMs(delayMs, attemptsUsed + 1),
     backoffCoefficient: 2,
     maximumInterval: MAX_RETRY_INTERVAL_MS,
   };
+}
+
+/** How many attempts a step has, as the input declares it, the first one included. */
+export function attemptsOf(input: RetryInput | undefined): number {
+  return within(input?.maxRetries, 0, 10, 3) + 1;
 }
 
 /** Wait after the n-th attempt, counted from 1. */
@@ -77,5 +81,5 @@ function within(value: unknown, least: number, most: number, fallback: number): 
 /** Waiting for an open circuit: as long as the worker says, then twice that, up to the cap, in all at most the total. */
 export const circuitWait = { capMs: 600_000, totalMs: 24 * 3_600_000 } as const;
 
-/** Deaths and shutdowns of workers that a step survives beyond its retries: they say nothing about the file. */
+/** Interruptions that a step survives beyond its retries (deaths and shutdowns of workers, operators' pauses and resets): they say nothing about the file. */
 export const MAX_INTERRUPTIONS = 100;

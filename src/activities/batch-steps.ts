@@ -9,6 +9,7 @@ import type { RunGround } from '../storage/batch/open-run';
 import type { RunLocation } from '../storage/batch/run-directory';
 import type { StagingRegistry } from '../storage/staging-registry';
 import { attemptNameOf } from './attempt-name';
+import { attemptsSoFar } from './attempts';
 import { illnessRule, passingOf, resultOf, type ChunkResult } from './chunk-result';
 import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
 import { attempt, type ActivityDependencies, type Attempted } from './operation';
@@ -123,5 +124,5 @@ const MAX_MISSING_BYTES = 16 * 1024;
 function createdFor({ destination }: RunLocation, { missingDirectories }: RunGround): string[] {
   const created = missingDirectories.filter((directory) => isBelow(directory, destination));
   if (Buffer.byteLength(JSON.stringify(created)) <= MAX_MISSING_BYTES) return created;
-  throw failure('TargetInvalid', `Directory ${destination} lies below ${created.length} directories that do not exist; create some of them first`, { attempt: attempt() });
+  throw failure('TargetInvalid', `Directory ${destination} lies below ${created.length} directories that do not exist; create some of them first`, attemptsSoFar());
 }

@@ -3,6 +3,7 @@ import type { ActivityInboundCallsInterceptor, ActivityInterceptorsFactory } fro
 import { messageOf } from '../core/error-message';
 import { rootOf } from '../core/roots';
 import { failure, failureKinds, isFailureType } from '../failures';
+import { attemptsSoFar, isLastAttempt } from './attempts';
 import type { DestinationBreakers } from './breakers';
 import { parseRequest, type ActivityName, type Request } from './requests';
 
@@ -87,12 +88,13 @@ async function enter(destination: string, context: Context, breakers: Destinatio
 /** The attempt that was turned away is not one of the operation's attempts: its number is given less one. */
 function circuitOpen(destination: string, retryAfterMs: number, { info }: Context, cause?: unknown): ApplicationFailure {
   const reason = cause === undefined ? '' : `; the last probe failed: ${messageOf(cause)}`;
-  return failure('CircuitOpen', `The circuit of destination ${destination} is open${reason}`, { path: destination, retryAfterMs, attempt: info.attempt - 1 });
+  const attempts = attemptsSoFar(info);
+  return failure('CircuitOpen', `The circuit of destination ${destination} is open${reason}`, { path: destination, retryAfterMs, ...attempts, attempt: attempts.attempt - 1 });
 }
 
 /** Operations count, not attempts: only the failure that ends a step for good, and only if it blames the destination. */
 function isFinalBlame(error: unknown, { info }: Context, request: Request<ActivityName> | undefined): boolean {
   if (!(error instanceof ApplicationFailure) || !isFailureType(error.type) || !failureKinds[error.type].blamesDestination) return false;
   if (error.type === 'ChecksumMismatch') return request !== undefined && 'finalCycle' in request && request.finalCycle;
-  return error.nonRetryable === true || info.attempt >= (info.retryPolicy?.maximumAttempts || Infinity);
+  return error.nonRetryable === true || isLastAttempt(info);
 }

@@ -1,10 +1,10 @@
-import { Context } from '@temporalio/activity';
 import { boundedText } from '../core/bounded-text';
 import { codesOf, failureKinds, failureTypeOf, type FailureType } from '../failures';
 import type { IllnessRule } from '../storage/batch/chunk';
 import type { ChunkReport, FailedEntry } from '../storage/batch/journal';
 import type { PlannedSnapshot } from '../storage/snapshot/planned-snapshot';
 import { fileWorkflowId } from '../workflow-ids';
+import { isLastAttempt } from './attempts';
 import { attempt, type Attempted } from './operation';
 
 /** A failed file for people: text of bounded length. */
@@ -102,9 +102,7 @@ const spaceCodes = codesOf('destination', (type) => type === 'NoSpace');
 
 /** When a chunk gives up as a whole. A disk that stays full takes what fits in the end; the files that do not are failed ones. */
 export function illnessRule(): IllnessRule {
-  const { attempt: number, retryPolicy } = Context.current().info;
-  const isLast = number >= (retryPolicy?.maximumAttempts ?? Infinity);
-  return { codes: destinationCodes, borne: isLast ? spaceCodes : [], mostFailures: MOST_SINGLES };
+  return { codes: destinationCodes, borne: isLastAttempt() ? spaceCodes : [], mostFailures: MOST_SINGLES };
 }
 
 function isMany(failures: number, files: number): boolean {

@@ -4,6 +4,7 @@ import type { PreparedStaging } from '../storage/prepare-staging';
 import type { PublishedBy } from '../storage/publish-file';
 import type { ReadFrom } from '../storage/read-back';
 import { attemptName } from './attempt-name';
+import { attemptsSoFar } from './attempts';
 import { attempt, currentOwner, locationOf, type ActivityDependencies, type Attempted, type Operation, type Staged } from './operation';
 import { destinationRoot, sourceRoot } from './roots';
 import { runStep, runSteps } from './run-step';
@@ -68,5 +69,5 @@ const MAX_MISSING_BYTES = 32 * 1024;
 function refuseDeepTarget(path: string, missingDirectories: readonly string[]): void {
   const sizeBytes = missingDirectories.reduce((sum, directory) => sum + Buffer.byteLength(directory), 0);
   if (sizeBytes <= MAX_MISSING_BYTES) return;
-  throw failure('TargetInvalid', `Target ${path} lies below ${missingDirectories.length} directories that do not exist; create some of them first`, { path, attempt: attempt() });
+  throw failure('TargetInvalid', `Target ${path} lies below ${missingDirectories.length} directories that do not exist; create some of them first`, { path, ...attemptsSoFar() });
 }

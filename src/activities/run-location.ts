@@ -3,7 +3,8 @@ import type { RunOwner } from '../storage/batch/open-run';
 import type { ProvedPlan } from '../storage/batch/plan-digests';
 import { proofFor } from '../storage/batch/run-proof';
 import type { RunLocation } from '../storage/batch/run-directory';
-import { attempt, currentOwner, type ActivityDependencies } from './operation';
+import { attemptsSoFar } from './attempts';
+import { currentOwner, type ActivityDependencies } from './operation';
 import { destinationRoot } from './roots';
 import { toFailure } from './step-failed';
 
@@ -24,7 +25,7 @@ type Asked = Pick<RunLocation, 'destination' | 'runId' | 'proof'>;
 export async function ownRun(dependencies: ActivityDependencies, { destination, runId, proof }: Asked): Promise<OwnRun> {
   const root = destinationRoot(dependencies.roots, destination);
   const owner = await ownerOfChain(dependencies);
-  if (owner.runId !== runId) throw failure('NotOwnRun', `The run ${runId} in ${destination} is not the one that asks`, { path: destination, attempt: attempt() });
+  if (owner.runId !== runId) throw failure('NotOwnRun', `The run ${runId} in ${destination} is not the one that asks`, { path: destination, ...attemptsSoFar() });
   return { location: { root, destination, runId, ...(proof === undefined ? {} : { proof }) }, owner };
 }
 
@@ -39,7 +40,7 @@ async function ownerOfChain({ clusterId, firstRunIdOf }: ActivityDependencies): 
   try {
     return { ...owner, runId: await firstRunIdOf(owner) };
   } catch (error) {
-    throw toFailure(error, { attempt: attempt() });
+    throw toFailure(error, attemptsSoFar());
   }
 }
 

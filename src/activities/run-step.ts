@@ -2,6 +2,7 @@ import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activ
 import { failure } from '../failures';
 import { TransferControl } from '../storage/control';
 import type { StepInput, StepName, StepResult } from '../storage/steps';
+import { attemptsSoFar, noteFailed, noteUnderWay, type AttemptNote } from './attempts';
 import { StepFailed, toFailure } from './step-failed';
 import type { ThreadPool } from './thread-pool';
 
@@ -33,48 +34,61 @@ export async function runSteps<Result>(pool: ThreadPool, calls: (run: RunInThrea
   try {
     return await Promise.race([calls((step, input, sync) => pool.run(step, input, control, sync)), stall.happened]);
   } catch (error) {
-    if (error instanceof StepFailed && error.error.code === 'Cancelled') return await stopped(context);
-    if (error instanceof ApplicationFailure || error instanceof CancelledFailure) throw error;
-    throw toFailure(error, { attempt: context.info.attempt });
+    if (error instanceof StepFailed && error.error.code === 'Cancelled') return await stopped(context, control);
+    if (error instanceof CancelledFailure) throw error;
+    // Travels with the failure: the attempts that follow must know that this one counts.
+    context.heartbeat(heartbeatOf(control, noteFailed(context.info)));
+    throw error instanceof ApplicationFailure ? error : toFailure(error, attemptsSoFar());
   } finally {
     stall.stop();
     context.cancellationSignal.removeEventListener('abort', onCancel);
   }
 }
 
-/** A cancelled run ends its step; a worker that shuts down hands it to the next worker. */
-async function stopped(context: Context): Promise<never> {
-  if (context.cancellationDetails?.workerShutdown === true) throw failure('Interrupted', 'The worker stopped', { attempt: context.info.attempt });
-  return await context.cancelled;
+/** A cancelled run ends its step. A worker that shuts down hands it to the next one, an operator's button to a later attempt. */
+async function stopped(context: Context, control: TransferControl): Promise<never> {
+  const reason = interruptionOf(context.cancellationDetails);
+  if (reason === undefined) return await context.cancelled;
+  context.heartbeat(heartbeatOf(control, noteUnderWay(context.info)));
+  throw failure('Interrupted', reason, attemptsSoFar());
+}
+
+/** The SDK's own failures for pause and reset would be no ones of the project's table, and nobody would vouch for them. */
+function interruptionOf(details: Context['cancellationDetails']): string | undefined {
+  if (details === undefined || details.cancelRequested) return undefined;
+  if (details.reset) return 'An operator has reset the step';
+  if (details.paused) return 'An operator has paused the step';
+  return details.workerShutdown ? 'The worker stopped' : undefined;
 }
 
 /** What a heartbeat says, and with it everyone who describes the run. */
-export interface StepHeartbeat {
+export interface StepHeartbeat extends AttemptNote {
   readonly movedBytes: number;
   /** Of steps on many files: how many are done with, and the one being worked on. */
   readonly files?: number;
   readonly path?: string;
 }
 
-function heartbeatOf({ movedBytes, files, path }: TransferControl): StepHeartbeat {
-  return { movedBytes, ...(files > 0 ? { files } : {}), ...(path === '' ? {} : { path }) };
+function heartbeatOf({ movedBytes, files, path }: TransferControl, note: AttemptNote): StepHeartbeat {
+  return { ...note, movedBytes, ...(files > 0 ? { files } : {}), ...(path === '' ? {} : { path }) };
 }
 
 /** Heartbeats from here, since the thread is inside synchronous calls. A sync may be silent for as long as it takes. */
 function watchProgress(context: Context, control: TransferControl): { happened: Promise<never>; stop: () => void } {
+  const [note, attempts] = [noteUnderWay(context.info), attemptsSoFar(context.info)];
   let stop = (): void => undefined;
   const happened = new Promise<never>((_resolve, reject) => {
     let movedBytes = 0;
     let movedAtMs = performance.now();
     const timer = setInterval(() => {
-      context.heartbeat(heartbeatOf(control));
+      context.heartbeat(heartbeatOf(control, note));
       if (control.phase !== 'transfer' || control.movedBytes !== movedBytes) {
         movedBytes = control.movedBytes;
         movedAtMs = performance.now();
       } else if (performance.now() - movedAtMs > STALL_TIMEOUT_MS) {
         // Should the call come back after all, the thread must not go on behind the next attempt's back.
         control.cancel();
-        reject(failure('Stalled', `No byte moved for ${STALL_TIMEOUT_MS / 1000} s after ${movedBytes} bytes`, { attempt: context.info.attempt }));
+        reject(failure('Stalled', `No byte moved for ${STALL_TIMEOUT_MS / 1000} s after ${movedBytes} bytes`, attempts));
       }
     }, HEARTBEAT_INTERVAL_MS);
     stop = () => clearInterval(timer);

@@ -1,4 +1,5 @@
 import { log, workflowInfo } from '@temporalio/workflow';
+import { afterInterruptions } from './attempts';
 import { failureOf } from './failure-of';
 import { quickSteps } from './proxies';
 
@@ -6,7 +7,7 @@ import { quickSteps } from './proxies';
 export async function discardRun(): Promise<void> {
   try {
     const request = { runId: workflowInfo().firstExecutionRunId };
-    await quickSteps.discardRun.executeWithOptions({ summary: 'remove the run that has no plan', retry: { maximumAttempts: 3, initialInterval: '1 s' } }, [request]);
+    await afterInterruptions(() => quickSteps.discardRun.executeWithOptions({ summary: 'remove the run that has no plan', retry: { maximumAttempts: 3, initialInterval: '1 s' } }, [request]));
   } catch (error) {
     log.warn('A run without a plan could not be removed', { error: failureOf(error).message });
   }

@@ -3,6 +3,7 @@ import type { Checked, Pruned } from '../activities';
 import type { SnapshotOutput } from '../snapshot-models';
 import type { ScheduledInput } from '../schedule-models';
 import { operationKey, stateKey } from '../search-attributes';
+import { afterInterruptions } from './attempts';
 import { backupSnapshot } from './backup-snapshot';
 import { repositorySteps } from './proxies';
 
@@ -29,11 +30,19 @@ export interface ScheduledOutput {
 export async function scheduledSnapshot(input: ScheduledInput, options: ScheduledOptions): Promise<ScheduledOutput> {
   const snapshot = await takeSnapshot(input, options);
   const { repository, host, sources } = input.snapshot;
-  const prune = input.prune === null ? null : await repositorySteps.pruneRepository.executeWithOptions({ summary: 'prune' }, [{ repository, host, sources, keep: input.prune }]);
-  const check = input.check === null ? null : await repositorySteps.checkRepository.executeWithOptions({ summary: 'check' }, [{ repository, readData: input.check.readData }]);
+  const prune = input.prune === null ? null : await prunedBy({ repository, host, sources, keep: input.prune });
+  const check = input.check === null ? null : await checkedBy({ repository, readData: input.check.readData });
   const output = { snapshot, prune, check };
   if (check !== null && check.problems > 0) throw ApplicationFailure.nonRetryable(`The check of ${repository} found ${check.problems} problems; look at them with: file-backup check`, 'SnapshotDamaged', output);
   return output;
+}
+
+function prunedBy(request: Parameters<typeof repositorySteps.pruneRepository>[0]): Promise<Pruned> {
+  return afterInterruptions(() => repositorySteps.pruneRepository.executeWithOptions({ summary: 'prune' }, [request]));
+}
+
+function checkedBy(request: Parameters<typeof repositorySteps.checkRepository>[0]): Promise<Checked> {
+  return afterInterruptions(() => repositorySteps.checkRepository.executeWithOptions({ summary: 'check' }, [request]));
 }
 
 function takeSnapshot({ snapshot }: ScheduledInput, { workflowId, memo, summary }: ScheduledOptions): Promise<SnapshotOutput> {
