@@ -4,6 +4,7 @@ import { BACKUP_BATCH_WORKFLOW, BACKUP_FILE_WORKFLOW, BACKUP_SNAPSHOT_WORKFLOW, 
 import { summarize, type BackupStatistics, type BatchCounts } from '../core/statistics';
 import { bytesKey, stateKey } from '../search-attributes';
 import { RunNotFoundError } from './errors';
+import { pausesOf, type Pause } from './pauses';
 import { pendingActivities } from './pending-steps';
 import { hasKeys } from './proof';
 import { memoOf, type ProvenMemo } from './run-memo';
@@ -47,6 +48,8 @@ export interface BackupDescription extends BackupRun {
   /** The same through every continue-as-new. */
   readonly firstRunId: string;
   readonly pendingSteps: readonly PendingStep[];
+  /** What of it somebody has paused by Temporal's own means. */
+  readonly pauses: readonly Pause[];
   readonly historyLength: number;
 }
 
@@ -74,7 +77,7 @@ export async function describeRun(client: Client, id: string): Promise<BackupDes
   const description = await describeIfPresent(client, workflowId.workflowId, 'runId' in workflowId ? workflowId.runId : undefined);
   if (description === undefined || kinds[description.type] === undefined) throw new RunNotFoundError(id);
   const firstRunId = description.raw.workflowExecutionInfo?.firstRunId || description.runId;
-  return { ...runOf(client, description), firstRunId, pendingSteps: (await pendingActivities(client, description)).map(({ step, attempt, lastFailure }) => ({ step, attempt, lastFailure })), historyLength: description.historyLength };
+  return { ...runOf(client, description), firstRunId, pendingSteps: (await pendingActivities(client, description)).map(({ step, attempt, lastFailure }) => ({ step, attempt, lastFailure })), pauses: pausesOf(description), historyLength: description.historyLength };
 }
 
 export async function describeIfPresent(client: Client, workflowId: string, runId?: string): Promise<WorkflowExecutionDescription | undefined> {

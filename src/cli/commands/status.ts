@@ -1,4 +1,5 @@
 import type { LiveBatchProgress } from '../../client/batch-progress';
+import type { Pause } from '../../client/pauses';
 import type { BackupDescription } from '../../client/runs';
 import { formatBytes } from '../../core/format';
 import { CHUNK_STEPS } from '../../core/names';
@@ -38,9 +39,14 @@ function describe(run: BackupDescription, webUi: string | undefined, progress: L
     ['Workflow', run.workflowId],
     ['Queue', run.taskQueue],
     ...run.pendingSteps.map(({ step, attempt, lastFailure }): Line => ['Step', `${step}, attempt ${attempt}${lastFailure === undefined ? '' : `, last failure: ${lastFailure}`}`]),
+    ...run.pauses.map((pause): Line => ['Paused', describePause(pause)]),
     ['Web UI', webUi],
   ];
   return lines.flatMap(([name, value]) => (value === undefined ? [] : [`${`${name}:`.padEnd(11)}${value}`]));
+}
+
+function describePause({ step, by, reason, since }: Pause): string {
+  return [step ?? 'the whole run', by === '' ? '' : `by ${by}`, since === undefined ? '' : `since ${since}`].filter((part) => part !== '').join(' ') + (reason === '' ? '' : `: ${reason}`);
 }
 
 function batchLines({ totals, status }: BackupDescription, progress: LiveBatchProgress, view: BatchView): Line[] {
