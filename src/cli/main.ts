@@ -2,27 +2,9 @@
 import { Command, CommanderError } from '@commander-js/extra-typings';
 import { RunNotFoundError, TargetBusyError } from '../client/errors';
 import { NoTemporalServerError } from '../server/errors';
-import { batchCommand } from './commands/batch';
-import { cancelCommand } from './commands/cancel';
-import { checkCommand } from './commands/check';
-import { codecServerCommand } from './commands/codec-server';
-import { diffCommand } from './commands/diff';
-import { fileCommand } from './commands/file';
-import { initCommand } from './commands/init';
-import { lsCommand } from './commands/ls';
-import { pauseCommand, resumeCommand } from './commands/pause';
-import { pruneCommand } from './commands/prune';
-import { restoreCommand } from './commands/restore';
-import { runsCommand } from './commands/runs';
-import { scheduleCommand } from './commands/schedule';
-import { serverCommandLine } from './commands/server';
-import { snapshotCommand } from './commands/snapshot';
-import { snapshotsCommand } from './commands/snapshots';
-import { statsCommand } from './commands/stats';
-import { statusCommand } from './commands/status';
-import { workerCommand } from './commands/worker';
 import { PayloadKeyError } from '../keys/key-file';
 import { StorageError } from '../storage/errors';
+import { commandsFor } from './command-table';
 import { errorLines } from './error-lines';
 import { exitCodes, LostRunError, UsageError, type ExitCode } from './exit-codes';
 import { parserOutput } from './parser-output';
@@ -36,18 +18,13 @@ const program = new Command('file-backup')
   .configureHelp({ showGlobalOptions: true })
   .configureOutput(parserOutput);
 
-for (const command of [fileCommand, batchCommand, initCommand, snapshotCommand, snapshotsCommand, lsCommand, diffCommand, restoreCommand, checkCommand, pruneCommand, scheduleCommand, runsCommand, statusCommand, pauseCommand, resumeCommand, cancelCommand, statsCommand, workerCommand, serverCommandLine, codecServerCommand]) {
-  for (const each of [command, ...command.commands]) each.configureOutput(parserOutput);
-  program.addCommand(command.exitOverride());
-}
-
 guardStreams();
 process.on('uncaughtException', (error) => endWith(exitCodeOf(error)));
 void run().then(endWith);
 
 /** Does what the command line says, and sees to it that whatever is printed can be read. */
 async function run(): Promise<ExitCode> {
-  const code = await codeOf(() => program.exitOverride().parseAsync().catch(leaveToFlush));
+  const code = await codeOf(() => parse().catch(leaveToFlush));
   const codeOfPrinting = await codeOf(flush);
   return code === exitCodes.done ? codeOfPrinting : code;
 }
@@ -73,6 +50,14 @@ async function codeOf(act: () => Promise<unknown>): Promise<ExitCode> {
 function endWith(code: ExitCode): void {
   if (code !== exitCodes.done) process.exitCode = code;
   process.exit();
+}
+
+async function parse(): Promise<void> {
+  for (const command of await commandsFor(process.argv[2])) {
+    for (const each of [command, ...command.commands]) each.configureOutput(parserOutput);
+    program.addCommand(command.exitOverride());
+  }
+  await program.exitOverride().parseAsync();
 }
 
 /** Says what went wrong, once, and answers the exit code. */

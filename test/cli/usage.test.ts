@@ -30,6 +30,15 @@ test.each(commands)('help is printed on standard output: file-backup %s', async 
   expect(stdout).toContain(`Usage: ${['file-backup', ...command].join(' ')} [options]`);
 });
 
+test.each(['--version', 'init --help', 'snapshots --help', 'ls --help', 'diff --help', 'check --help', 'prune --help'])('what needs no server loads neither client nor worker: file-backup %s', async (line) => {
+  const report = place.path('loaded.cjs');
+  writeFileSync(report, `process.on('exit', () => console.error(Object.keys(require.cache).join('\\n')));`);
+  const { code, stderr } = await place.run(line.split(' '), { env: { NODE_OPTIONS: `--require ${report}` } });
+  expect(code).toBe(0);
+  expect(stderr).toContain('/lib/cli/main.js');
+  expect(stderr).not.toMatch(/@temporalio\/(client|worker|core-bridge)|@grpc/);
+});
+
 test.each([
   ['file', [0, 1, 2, 20, 130]],
   ['snapshot', [0, 1, 2, 3, 10, 20, 130]],
