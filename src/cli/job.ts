@@ -5,13 +5,15 @@ import type { RequestContext } from '../client/run-requests';
 import type { RunRequest } from '../client/start-run';
 import { hostTaskQueue, operationTaskQueue } from '../core/names';
 import { connectTo } from './connect';
+import { startOrReplace } from './replace-run';
 import { errorText } from './error-lines';
 import { LostRunError } from './exit-codes';
 import type { ServerOptions } from './options';
 import type { Output } from './output';
-import { startOwnWorker, type OwnWorker } from './own-worker';
+import { openWorkerSide, startOwnWorker, type OwnWorker } from './own-worker';
 import { whoContinues } from './report';
 import type { ServerSession } from './server-session';
+import { noteServing, type Serving } from './serving';
 
 /** A backup that a command starts and follows to its end. */
 export interface Job<Result> {
@@ -25,6 +27,8 @@ export interface Job<Result> {
   readonly server: ServerSession;
   readonly output: Output;
   readonly logLevel: ServerOptions['logLevel'];
+  /** Whether what else is under way at the same target is to be ended first. */
+  readonly replace: boolean;
   /** Resolves when the person wants to stop. */
   readonly interrupted: Promise<void>;
 }
@@ -38,32 +42,35 @@ export interface JobEnd<Result> {
 /** Does the job with a worker inside this process. */
 export async function runHere<Result>(job: Job<Result>): Promise<JobEnd<Result>> {
   const { server, operationId, roots, logLevel } = job;
-  const [{ NativeConnection }, { createLogger, installRuntime }, { BackupClient: Client }] = await Promise.all([
-    import('@temporalio/worker'),
-    import('../log.js'),
-    import('../client/backup-client.js'),
-  ]);
-  const log = createLogger(logLevel);
-  installRuntime({ log });
-  const connection = await connectTo(server, (options) => NativeConnection.connect(options));
+  const [side, { BackupClient: Client }] = await Promise.all([openWorkerSide(server, logLevel), import('../client/backup-client.js')]);
   const storage = hostTaskQueue(hostname());
   const taskQueue = operationTaskQueue(storage, operationId);
   const { workflowType, workflowId, args: [input] } = job.request({ storage, mayBeRepeated: false });
   const only = { workflowType, workflowId, input };
-  const serve = (queue: string): Promise<OwnWorker> => startOwnWorker({ server, connection, taskQueue: queue, roots, only, log });
-  const client = new Client({ connection, namespace: server.namespace, taskQueue, storage, payloadKeys: server.payloadKeys });
-  const [own, started] = await Promise.allSettled([serve(taskQueue), job.start(client)]);
+  const servings: Serving[] = [];
+  const serve = (queue: string, operation: string): Promise<OwnWorker> => {
+    servings.push(noteServing(server.stateDirectory, operation));
+    return startOwnWorker({ ...side, server, taskQueue: queue, roots, only });
+  };
+  const client = new Client({ connection: side.connection, namespace: server.namespace, taskQueue, storage, payloadKeys: server.payloadKeys });
+  const ending = { client, server, workerSide: () => Promise.resolve(side), trustDestination: roots.trustDestinations ?? false };
+  const [own, started] = await Promise.allSettled([serve(taskQueue, operationId), startOrReplace(job, ending)]);
   const workers = own.status === 'fulfilled' ? [own.value] : [];
+  let isOver = started.status === 'rejected';
   try {
     if (own.status === 'rejected') throw own.reason;
     if (started.status === 'rejected') throw started.reason;
     const handle = started.value;
     // An attached run belongs to an earlier command, whose worker may be gone.
-    if (handle.taskQueue !== taskQueue && handle.taskQueue.startsWith(storage)) workers.push(await serve(handle.taskQueue));
-    return { handle, result: await followed(client, handle, job, workers) };
+    if (handle.taskQueue !== taskQueue && handle.taskQueue.startsWith(storage)) workers.push(await serve(handle.taskQueue, handle.operationId));
+    const result = await followed(client, handle, job, workers);
+    isOver = result !== undefined;
+    return { handle, result };
   } finally {
     await Promise.all(workers.map((worker) => worker.stop()));
-    await connection.close();
+    // Of an operation that was not started, since an equal one was under way, nobody needs to know.
+    servings.forEach((serving, index) => serving.end(isOver || index < servings.length - 1));
+    await side.connection.close();
   }
 }
 
@@ -73,7 +80,10 @@ export async function runThere<Result>(job: Job<Result>, taskQueue: string): Pro
   const [{ Connection }, { BackupClient: Client }] = await Promise.all([import('@temporalio/client'), import('../client/backup-client.js')]);
   const connection = await connectTo(server, (options) => Connection.connect(options));
   const client = new Client({ connection, namespace: server.namespace, taskQueue, payloadKeys: server.payloadKeys });
-  const handle = await job.start(client);
+  const workerSide = (): never => {
+    throw new Error('The workers of a queue are no part of this process');
+  };
+  const handle = await startOrReplace(job, { client, server, workerSide, trustDestination: false });
   // The connection is left to the end of the process: closed amid a call, this client crashes on its own retry.
   return { handle, result: await followed(client, handle, job, [], taskQueue) };
 }

@@ -29,6 +29,9 @@ export interface ServerOptions {
 /** Of every command that writes to a destination, and of the worker: one name everywhere. */
 export const trustDestinationOption = ['--trust-destination', 'write also where users besides this one and root can replace what is written', false] as const;
 
+/** Of every command that starts a run. */
+export const replaceOption = ['--replace', 'undo another run that is under way at the same target first, instead of refusing', false] as const;
+
 /** Reads a whole number within bounds. */
 export function wholeNumber(name: string, least: number, most: number): (text: string) => number {
   return (text) => {

@@ -1,5 +1,7 @@
 import type { NativeConnection } from '@temporalio/worker';
 import type { BackupWorker, BackupWorkerOptions } from '../worker/create-worker';
+import type { LogLevel } from '../log-levels';
+import { connectTo } from './connect';
 import type { ServerSession } from './server-session';
 
 /** A running worker in this process and the way to end it. */
@@ -9,13 +11,25 @@ export interface OwnWorker {
   stop(): Promise<void>;
 }
 
-interface OwnWorkerOptions {
-  readonly server: ServerSession;
+/** What a worker inside a command needs besides what it serves: one for each process. */
+export interface WorkerSide {
   readonly connection: NativeConnection;
+  readonly log: BackupWorkerOptions['log'];
+}
+
+/** Sets this process up to be a worker. The connection is to be closed. @throws NoTemporalServerError */
+export async function openWorkerSide(server: ServerSession, logLevel: LogLevel): Promise<WorkerSide> {
+  const [{ NativeConnection }, { createLogger, installRuntime }] = await Promise.all([import('@temporalio/worker'), import('../log.js')]);
+  const log = createLogger(logLevel);
+  installRuntime({ log });
+  return { connection: await connectTo(server, (options) => NativeConnection.connect(options)), log };
+}
+
+interface OwnWorkerOptions extends WorkerSide {
+  readonly server: ServerSession;
   readonly taskQueue: string;
   readonly roots: BackupWorkerOptions['roots'];
   readonly only: BackupWorkerOptions['only'];
-  readonly log: BackupWorkerOptions['log'];
 }
 
 /** Steps that are under way when a person presses Ctrl-C are stopped soon: the next worker repeats them. */

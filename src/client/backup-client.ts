@@ -14,6 +14,7 @@ import { choosePayloadKeys } from '../keys/choose-keys';
 import { keylessConverter, signingConverter } from '../keys/data-converter';
 import { TargetBusyError } from './errors';
 import { failedBatchOutput, failedOutput, failedRestoreOutput, failedSnapshotOutput } from './failed-outputs';
+import { OtherRuns } from './other-runs';
 import { outputOf } from './output-of';
 import { fileProgress, type FileProgress } from './progress';
 import { askQuery } from './query';
@@ -33,12 +34,15 @@ export type * from './client-types';
 export class BackupClient {
   /** Schedules of snapshots on the server. */
   readonly schedules: BackupSchedules;
+  /** Runs that other processes have started, and their workers. */
+  readonly others: OtherRuns;
   private readonly client: Client;
   private registration: Promise<Registration> | undefined;
 
   constructor(private readonly options: BackupClientOptions) {
     const { connection, namespace, payloadKeys } = options;
     this.client = new Client({ connection, namespace, dataConverter: payloadKeys === undefined ? keylessConverter : signingConverter({ keys: payloadKeys }) });
+    this.others = new OtherRuns(this.client);
     this.schedules = new BackupSchedules({ client: this.client, taskQueue: options.taskQueue, storage: this.storage, searchAttributes: () => this.searchAttributes() });
   }
 

@@ -8,8 +8,9 @@ export class TargetBusyError extends Error {
     readonly backupPath: string,
     readonly workflowId: string,
     readonly operationId: string,
+    wayOut = 'Wait for it, or cancel it.',
   ) {
-    super(`Target ${backupPath} is busy: operation ${operationId} is writing it (run ${workflowId}). Wait for it, or cancel it.`);
+    super(`Target ${backupPath} is busy: operation ${operationId} is writing it (run ${workflowId}). ${wayOut}`);
   }
 }
 

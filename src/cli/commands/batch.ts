@@ -1,5 +1,4 @@
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 import { Option } from '@commander-js/extra-typings';
 import { BatchBackupInput, type BatchBackupOutput, type BatchBackupRequest } from '../../batch-models';
 import { batchRequest } from '../../client/run-requests';
@@ -9,9 +8,10 @@ import { batchExitCode, batchText, failureLines } from '../batch-report';
 import { doJob } from '../do-job';
 import { batchExitCodeHelp, UsageError } from '../exit-codes';
 import { followBatch } from '../follow-batch';
-import { trustDestinationOption, wholeNumber } from '../options';
+import { replaceOption, trustDestinationOption, wholeNumber } from '../options';
 import { createOutput } from '../output';
-import { canonicalDirectory, nearestDirectory } from '../paths';
+import { canonicalDirectory } from '../paths';
+import { batchRoots } from '../run-roots';
 import { listDirectoryOf } from '../server-session';
 import { prepareList, type PreparedList } from '../source-list';
 
@@ -28,6 +28,7 @@ export const batchCommand = backupCommand('batch')
   .option('--rehash', 'copy every file, also those that look as the last run left them', false)
   .option('--lanes <number>', 'chunks of files at a time, 1 to 64', wholeNumber('--lanes', 1, 64))
   .option(...trustDestinationOption)
+  .option(...replaceOption)
   .addHelpText('after', batchExitCodeHelp)
   .action(async (files, options) => {
     const output = createOutput(options.json);
@@ -46,7 +47,7 @@ export const batchCommand = backupCommand('batch')
     const isOver = await doJob<BatchBackupOutput>(
       {
         operationId: input.operationId,
-        roots: { sources: list.roots, destinations: [nearestDirectory(join(input.backupDir, '-'))], only: { ...(input.sources === undefined ? {} : { sources: input.sources }), destinations: [input.backupDir] }, trustDestinations: options.trustDestination },
+        roots: { ...batchRoots(input, list.roots), trustDestinations: options.trustDestination },
         request: (context) => batchRequest(input, context),
         start: (client) => client.startBackupBatch(input),
         follow: (client, handle) => followBatch(client, handle, output),

@@ -1,13 +1,46 @@
+import type { BackupClient } from '../../client/backup-client';
+import type { BackupDescription } from '../../client/runs';
 import { withClient } from '../client-session';
-import { serverCommand } from '../options';
+import { endRun, outcomeText, workerOf, type Ending } from '../end-run';
+import { exitCodes } from '../exit-codes';
+import { serverCommand, trustDestinationOption } from '../options';
+import type { Output } from '../output';
+import { openWorkerSide, type WorkerSide } from '../own-worker';
 
 export const cancelCommand = serverCommand('cancel')
-  .description('stop a backup and undo what it did')
+  .description('stop a backup and undo what it did, in this process where the command that did it is gone')
   .argument('<id>', 'operation id or workflow id')
+  .option(...trustDestinationOption)
   .action((id, options) =>
-    withClient(options, async (client, output) => {
-      const run = await client.cancel(id);
-      const text = run.status === 'RUNNING' ? `Cancellation of ${run.operationId} requested; it ends when its worker has undone it.` : `${run.operationId} had ended already (${run.status}).`;
-      output.result('cancel', { ...run, requested: run.status === 'RUNNING' }, text);
+    withClient(options, async (client, output, server) => {
+      const run = await client.describe(id);
+      if (run.status !== 'RUNNING' && run.status !== 'PAUSED') return output.result('cancel', { ...run, requested: false }, `${run.operationId} had ended already (${run.status}).`);
+      const worker = await workerOf({ client, server }, run);
+      if (worker !== 'leftAlone') return request(client, run, worker === 'nobody', output);
+      const sides: WorkerSide[] = [];
+      const workerSide = async (): Promise<WorkerSide> => {
+        const side = await openWorkerSide(server, options.logLevel);
+        sides.push(side);
+        return side;
+      };
+      try {
+        await undo({ client, server, workerSide, trustDestination: options.trustDestination }, run, output);
+      } finally {
+        for (const side of sides) await side.connection.close();
+      }
     }),
   );
+
+/** Its worker undoes it. */
+async function request(client: BackupClient, run: BackupDescription, isUnserved: boolean, output: Output): Promise<void> {
+  await client.cancel(run.workflowId);
+  const end = isUnserved ? `no worker polls its queue ${run.taskQueue}: it ends when one comes and has undone it (file-backup worker --task-queue ${run.taskQueue}).` : 'it ends when its worker has undone it.';
+  output.result('cancel', { ...run, requested: true, isServed: !isUnserved }, `Cancellation of ${run.operationId} requested; ${end}`);
+}
+
+async function undo(ending: Ending, run: BackupDescription, output: Output): Promise<void> {
+  if (!output.isJson) output.note(`The command of operation ${run.operationId} is gone: it is undone here.`);
+  const outcome = await endRun(ending, run, 'leftAlone', await ending.client.others.originOf(run));
+  output.result('cancel', { ...run, requested: true, isServed: true, outcome }, outcomeText(run.operationId, outcome));
+  if (outcome.errorCode === 'RollbackFailed') process.exitCode = exitCodes.failed;
+}

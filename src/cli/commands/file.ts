@@ -6,9 +6,10 @@ import { backupCommand, backupRequest, parseRequest } from '../backup-options';
 import { doJob } from '../do-job';
 import { exitCodeHelp, exitCodes } from '../exit-codes';
 import { followFile } from '../follow-file';
-import { trustDestinationOption } from '../options';
+import { replaceOption, trustDestinationOption } from '../options';
 import { createOutput } from '../output';
-import { canonicalFile, nearestDirectory } from '../paths';
+import { canonicalFile } from '../paths';
+import { fileRoots } from '../run-roots';
 
 const fieldNames = { sourcePath: 'source', backupPath: 'target', operationId: '--operation-id', metadata: '--metadata' };
 
@@ -18,6 +19,7 @@ export const fileCommand = backupCommand('file')
   .argument('<target>', 'full path of the copy; missing directories are created')
   .option('--no-atomic', 'write the target in place: no undo, and readers may see half a file')
   .option(...trustDestinationOption)
+  .option(...replaceOption)
   .addHelpText('after', exitCodeHelp)
   .action(async (source, target, options) => {
     const output = createOutput(options.json);
@@ -26,7 +28,7 @@ export const fileCommand = backupCommand('file')
     await doJob<FileBackupOutput>(
       {
         operationId: input.operationId,
-        roots: { sources: [nearestDirectory(input.sourcePath)], destinations: [nearestDirectory(input.backupPath)], only: { sources: [input.sourcePath], destinations: [input.backupPath] }, trustDestinations: options.trustDestination },
+        roots: { ...fileRoots(input), trustDestinations: options.trustDestination },
         request: (context) => fileRequest(input, context),
         start: (client) => client.startBackupFile(input),
         follow: (client, handle) => followFile(client, handle, sizeOf(input.sourcePath), output),

@@ -11,9 +11,10 @@ import { parseRequest, runOptions, runRequest } from '../backup-options';
 import { doJob } from '../do-job';
 import { exitCodes, restoreExitCodeHelp, UsageError } from '../exit-codes';
 import { followBatch } from '../follow-batch';
-import { serverCommand, trustDestinationOption, wholeNumber } from '../options';
+import { replaceOption, serverCommand, trustDestinationOption, wholeNumber } from '../options';
 import { createOutput, type Output } from '../output';
 import { canonicalDirectory, nearestDirectory } from '../paths';
+import { restoreRoots } from '../run-roots';
 import { leftOutText, restoreExitCode, restoreNotes, restoreText } from '../restore-report';
 
 const fieldNames = { repository: 'repository', snapshot: 'snapshot', target: '--to', paths: 'paths', operationId: '--operation-id', metadata: '--metadata' };
@@ -30,6 +31,7 @@ export const restoreCommand = runOptions(serverCommand('restore'))
   .option('-n, --dry-run', 'say what would be done for each entry, and write nothing', false)
   .option('--lanes <number>', 'chunks of files at a time, 1 to 64', wholeNumber('--lanes', 1, 64))
   .option(...trustDestinationOption)
+  .option(...replaceOption)
   .addHelpText('after', restoreExitCodeHelp)
   .action(async (repository, snapshot, paths, options) => {
     const output = createOutput(options.json);
@@ -52,7 +54,7 @@ export const restoreCommand = runOptions(serverCommand('restore'))
     await doJob<RestoreOutput>(
       {
         operationId: input.operationId,
-        roots: { sources: [input.repository], destinations: [nearestDirectory(join(input.target, '-'))], only: { destinations: [input.target] }, trustDestinations: options.trustDestination },
+        roots: { ...restoreRoots(input), trustDestinations: options.trustDestination },
         request: (context) => restoreRequest(input, context),
         start: (client) => client.startRestoreSnapshot(input),
         follow: (client, handle) => followBatch(client, handle, output),

@@ -8,8 +8,9 @@ import { backupCommand, backupRequest, parseRequest } from '../backup-options';
 import { doJob } from '../do-job';
 import { exitCodes, snapshotExitCodeHelp } from '../exit-codes';
 import { followBatch } from '../follow-batch';
-import { trustDestinationOption } from '../options';
+import { replaceOption, trustDestinationOption } from '../options';
 import { createOutput, type Output } from '../output';
+import { snapshotRoots } from '../run-roots';
 import { stateDirectoryOf } from '../server-session';
 import { fieldNames, snapshotOptions, snapshotRequestOf } from '../snapshot-options';
 import { previewText, snapshotExitCode, snapshotNotes, snapshotText } from '../snapshot-report';
@@ -20,6 +21,7 @@ export const snapshotCommand = snapshotOptions(backupCommand('snapshot'))
   .option('-n, --dry-run', 'say what would be copied, and write nothing', false)
   .option('-v, --verbose', 'with --dry-run: name every file that would be copied', false)
   .option(...trustDestinationOption)
+  .option(...replaceOption)
   .addHelpText('after', snapshotExitCodeHelp)
   .action(async (sources, options) => {
     const output = createOutput(options.json);
@@ -29,7 +31,7 @@ export const snapshotCommand = snapshotOptions(backupCommand('snapshot'))
     await doJob<SnapshotOutput>(
       {
         operationId: input.operationId,
-        roots: { sources: input.sources, destinations: [input.repository], trustDestinations: options.trustDestination },
+        roots: { ...snapshotRoots(input), trustDestinations: options.trustDestination },
         request: (context) => snapshotRequest(input, context),
         start: (client) => client.startBackupSnapshot(input),
         follow: (client, handle) => followBatch(client, handle, output),

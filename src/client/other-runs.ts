@@ -1,0 +1,75 @@
+import type { Client } from '@temporalio/client';
+import type { temporal } from '@temporalio/proto';
+import { z } from 'zod';
+import type { FailureType } from '../failures';
+import { outputOf } from './output-of';
+import { decodedFirst, openedIfProven } from './proof';
+import type { BackupDescription, RunKind } from './runs';
+
+type Event = temporal.api.history.v1.IHistoryEvent;
+
+/** What a run was started with, by the word of whoever has the key. */
+export interface RunOrigin {
+  readonly workflowType: string;
+  /** The input of its workflow; undefined where it is not proven. */
+  readonly input: object | undefined;
+  /** Whether a step has begun that lets anything be seen at a target. Without that, its undo leaves nothing changed. */
+  readonly mayHavePublished: boolean;
+}
+
+/** How a run ended, as far as that is the same for all kinds of runs. */
+const RunOutcome = z.looseObject({
+  success: z.boolean(),
+  errorCode: z.string().nullable(),
+  errorMessage: z.string().nullable(),
+  rollback: z.union([z.string(), z.looseObject({ status: z.string() })]).optional(),
+});
+export type RunOutcome = z.output<typeof RunOutcome>;
+
+/** Steps that let something be seen at a target. */
+const publishingSteps: Readonly<Record<RunKind, readonly string[]>> = {
+  file: ['publishFile', 'adoptTarget', 'writeTarget'],
+  batch: ['backupChunk'],
+  snapshot: ['sealSnapshot'],
+  restore: ['restoreChunk'],
+};
+
+/** How long a worker that polls a queue may be silent: the server answers each poll within a minute. */
+const POLLED_WITHIN_MS = 75_000;
+
+/** Runs that other processes have started, and the workers that are there for them. */
+export class OtherRuns {
+  constructor(private readonly client: Client) {}
+
+  /** What a run was asked for, and how far it can have got: read from its history. */
+  async originOf({ workflowId, kind, firstRunId, runId, taskQueue }: BackupDescription): Promise<RunOrigin> {
+    const first = await this.eventsOf(workflowId, firstRunId);
+    const started = first[0]?.workflowExecutionStartedEventAttributes;
+    const workflowType = started?.workflowType?.name ?? '';
+    const context = { type: 'workflow' as const, namespace: this.client.options.namespace, workflowId };
+    const input = openedIfProven<object>(this.client, await decodedFirst(this.client, started?.input, context), { kind: 'start', workflowType, taskQueue });
+    const latest = runId === firstRunId ? [] : await this.eventsOf(workflowId, runId);
+    const isPublishing = ({ activityTaskScheduledEventAttributes: asked }: Event): boolean => publishingSteps[kind].includes(asked?.activityType?.name ?? '');
+    return { workflowType, input, mayHavePublished: [...first, ...latest].some(isPublishing) };
+  }
+
+  /** Waits for the end of a run. */
+  async outcomeOf({ workflowId, firstRunId, operationId, taskQueue }: BackupDescription): Promise<RunOutcome> {
+    const withoutRecord = (errorCode: FailureType, errorMessage: string): RunOutcome => ({ success: false, errorCode, errorMessage });
+    return outputOf(this.client, { workflowId, runId: firstRunId, operationId, taskQueue, attached: true }, RunOutcome, withoutRecord);
+  }
+
+  /** Whether a worker polls a queue for runs. One that has gone is remembered by the server for a minute or so. */
+  async isPolled(taskQueue: string): Promise<boolean> {
+    const { namespace } = this.client.options;
+    const { pollers } = await this.client.workflowService.describeTaskQueue({ namespace, taskQueue: { name: taskQueue }, taskQueueType: WORKFLOW_TASKS });
+    return (pollers ?? []).some(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) * 1000 > Date.now() - POLLED_WITHIN_MS);
+  }
+
+  private async eventsOf(workflowId: string, runId: string): Promise<readonly Event[]> {
+    return (await this.client.workflow.getHandle(workflowId, runId).fetchHistory()).events ?? [];
+  }
+}
+
+/** `TASK_QUEUE_TYPE_WORKFLOW` */
+const WORKFLOW_TASKS = 1;
