@@ -5,8 +5,8 @@ import type { StepInput, StepName, StepResult } from '../storage/steps';
 import type { StepAnswer, StepTask } from '../storage/thread';
 import { StepFailed } from './step-failed';
 
-/** Threads are plain JavaScript whatever loads this file. */
-const THREAD_FILE = resolve(__dirname, '../../lib/storage/thread.js');
+/** Threads are plain JavaScript whatever loads this file, and one file, since every thread loads it anew. */
+const THREAD_FILE = resolve(__dirname, '../../lib/thread-bundle.js');
 
 /** A thread compiles its code anew: those of a batch are kept for the next one. */
 const IDLE_MS = 300_000;
