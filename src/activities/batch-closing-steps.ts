@@ -1,4 +1,5 @@
 import type { JournalSums } from '../core/journal-sums';
+import { placesBeside } from '../storage/batch/open-run';
 import type { RunFacts, RunSummary } from '../storage/batch/seal-run';
 import type { Batch } from './batch-steps';
 import { attempt, type ActivityDependencies, type Attempted } from './operation';
@@ -41,8 +42,8 @@ export function createBatchClosingSteps(dependencies: ActivityDependencies) {
       const entry = registry.findRun(runId);
       // What another worker opened is in that worker's registry, for its janitor.
       if (entry === undefined) return;
-      const own = await ownRun(dependencies, entry.location);
-      await runStep(pool, 'discardRun', { ...own, ground: entry.ground });
+      const { owner } = await ownRun(dependencies, entry.location);
+      await runStep(pool, 'discardRun', { location: entry.location, owner, ground: entry.ground, places: placesBeside(entry.location, entry.places) });
       registry.remove(runId);
     },
   };

@@ -42,12 +42,12 @@ export class FileSystemSync {
   /** @param createSync what syncs one file system; coreutils' `sync -f` unless a test says otherwise */
   constructor(private readonly createSync: () => Group['sync'] = shellSync) {}
 
-  /** Syncs for somebody who begins to write now, and fails if any has failed since. */
-  since(directory: string): () => Promise<void> {
+  /** Syncs the file systems of these directories for somebody who begins to write now, and fails if any sync has failed since. */
+  since(...directories: readonly string[]): () => Promise<void> {
     const { failures } = this;
     return async () => {
-      if (this.failures === failures) await this.request(directory);
-      if (this.failures !== failures) throw new Error(`A sync has failed since this began to write to ${directory}`);
+      if (this.failures === failures) await Promise.all(directories.map((directory) => this.request(directory)));
+      if (this.failures !== failures) throw new Error(`A sync has failed since this began to write to ${directories.join(', ')}`);
     };
   }
 

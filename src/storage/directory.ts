@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import { isBelow } from '../core/roots';
 import { bytewise, joinPath, pathOf, pathText, splitPath, type PathBytes } from './path-bytes';
 import { blaming, isErrno, StorageError, type Side } from './errors';
+import { mountOf } from './mount';
 import { doubtAboutFile, requireOwn, requireTrust } from './trust';
 import { accessFor, componentsBelow, hasDescriptorPaths, notCanonical, openBelow, openFromTop, Way } from './way';
 
@@ -110,6 +111,11 @@ export class OpenDirectory {
         throw new StorageError(notCanonical(this.side), this.side, pathText(path), `${pathText(path)} is a link or a file by now`, {}, { cause: error });
       }
     });
+  }
+
+  /** What entries of it can be linked and renamed within; see `mountOf`. */
+  get mount(): string {
+    return mountOf(this.handle);
   }
 
   /** Makes the names in it durable. */

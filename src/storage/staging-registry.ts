@@ -8,7 +8,7 @@ import type { StagingOwner } from './prepare-staging';
 import type { Attributes } from './snapshot/restore/attributes';
 import { readOwnRecord } from './records/own-file';
 import { registered } from './staging-shapes';
-import { namesIn, unlinkIfPresent, type StagingLocation } from './staging';
+import { namesIn, unlinkIfPresent, type DirectoryIdentity, type StagingLocation } from './staging';
 
 /** A staging directory that this worker made and has not removed yet. */
 export interface RegisteredStaging {
@@ -29,6 +29,8 @@ export interface RegisteredRun {
   readonly chunks: number | null;
   /** For the run's summary, should the janitor have to write it. */
   readonly facts: Readonly<Record<string, unknown>>;
+  /** Of a restore: directories in which it stages besides. */
+  readonly places?: readonly DirectoryIdentity[];
   /** Of a restore: what the destination itself is to have at the end. */
   readonly rootAttributes?: Attributes | null;
 }

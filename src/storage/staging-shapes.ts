@@ -58,11 +58,12 @@ const registeredStaging: Shape<RegisteredStaging> = objectOf<RegisteredStaging>(
 const registeredRun: Shape<RegisteredRun> = objectOf<RegisteredRun>({
   kind: oneOf('run'),
   owner: stagingOwner,
-  location: objectOf<Omit<RunLocation, 'handle'>>({ root: absoluteText, destination: absoluteText, runId, area: optional(oneOf('incoming')), proof: optional(runProof) }),
+  location: objectOf<Omit<RunLocation, 'handle'>>({ root: absoluteText, destination: absoluteText, runId, area: optional(oneOf('incoming')), beside: optional(absoluteText), proof: optional(runProof) }),
   ground: objectOf<RunGround>({ destination: identity, missingDirectories: directories }),
   rollBack: flag,
   chunks: nullable(count),
   facts: mapOf<unknown>(either(someText, mapOf(someText, 1000)), 100),
+  places: optional(arrayOf(identity, MOST_DIRECTORIES)),
   rootAttributes: optional(nullable(restoredAttributes)),
 });
 

@@ -20,7 +20,7 @@ import { discardRun, isForgotten } from './batch/discard-run';
 import { readReport } from './batch/journal';
 import { checkJournals, type ChunkRange } from './batch/journal-check';
 import type { ChunkTask } from './batch/chunk';
-import { inspectRun, openRun, requireOwner, type OpenRunRequest, type RunGround, type RunOwner } from './batch/open-run';
+import { inspectRun, openPlace, openRun, requireOwner, type OpenRunRequest, type RunGround, type RunOwner, type RunPlace } from './batch/open-run';
 import { planBatch, type PlanRequest } from './batch/plan-batch';
 import type { RunLocation } from './batch/run-directory';
 import { isCommitted, sealRun, type SealRequest } from './batch/seal-run';
@@ -40,6 +40,7 @@ import { findExtra, type ExtraRequest } from './snapshot/check/find-extra';
 import { planCheck, type CheckPlanRequest } from './snapshot/check/plan-check';
 import { repairSnapshot, type RepairRequest } from './snapshot/repair/repair-snapshot';
 import { closeRestore, type CloseRequest } from './snapshot/restore/close-restore';
+import { inspectRestore } from './snapshot/restore/choose-holder';
 import { finishRestore, type FinishRequest } from './snapshot/restore/finish-restore';
 import { planRestore } from './snapshot/restore/plan-restore';
 import type { RestoreRequest, RestoreSettings } from './snapshot/restore/request';
@@ -142,7 +143,7 @@ export const steps = {
   checkJournals: ({ owner, ...range }: ChunkRange & Own) => owned({ location: range.location, owner }, () => checkJournals(range)),
   undoChunk: ({ chunk, journalTag, ...own }: Own & { chunk: number; journalTag?: string | null }) => owned(own, (location) => undoChunk(location, chunk, journalTag)),
   removeCreatedDirectories: (own: Own) => owned(own, removeCreatedDirectories),
-  discardRun: ({ location, owner, ground }: Own & { ground: RunGround }) => discardRun(location, owner, ground),
+  discardRun: ({ location, owner, ground, places }: Own & { ground: RunGround; places?: readonly RunPlace[] }) => discardRun(location, owner, ground, places),
   isForgotten: (input: { location: RunLocation; ground: RunGround }) => isForgotten(input.location, input.ground),
   sealRun: ({ owner, ...input }: SealRequest & Own, control: TransferControl) => owned({ location: input.location, owner }, () => sealRun(input, control)),
   openRepository: (input: AllowedRepository) => openRepository(input),
@@ -172,6 +173,8 @@ export const steps = {
     return sweepLeftovers(input, control);
   },
   discardSnapshot: ({ location, owner }: Own, control: TransferControl) => discardSnapshot(location, owner, control),
+  inspectRestore: (input: RestoreRequest) => inspectRestore(input),
+  openPlace: (input: RunPlace & Own) => openPlace(input),
   planRestore: ({ owner, ...input }: RestoreRequest & Own, control: TransferControl) => owned({ location: input.location, owner }, () => planRestore(input, control)),
   restoreChunk: (input: ChunkTask<RestoreSettings>, control: TransferControl) => restoreChunk(input, control),
   finishRestore: (input: FinishRequest, control: TransferControl) => finishRestore(input, control),

@@ -1,15 +1,16 @@
 import type { WorkflowExecutionStatusName } from '@temporalio/client';
 import { KEEP_RUNS, type ThreadPool } from '../activities';
+import { placesBeside } from '../storage/batch/open-run';
 import type { RegisteredRun } from '../storage/staging-registry';
 
 /**
  * Ends a run of many files that is closed and was not sealed: lets nothing publish any more, undoes it where it was all or
  * nothing, and writes the record, so that nothing else stays. Repeated, it finds its work done.
  */
-export async function sweepRun({ location, owner, ground, rollBack, chunks, facts }: RegisteredRun, status: WorkflowExecutionStatusName, pool: ThreadPool): Promise<void> {
+export async function sweepRun({ location, owner, ground, rollBack, chunks, facts, places }: RegisteredRun, status: WorkflowExecutionStatusName, pool: ThreadPool): Promise<void> {
   // Published by one rename, or not at all: what is left of the run is nobody's.
   if (location.area === 'incoming') return pool.run('discardSnapshot', { location, owner });
-  if (chunks === null) return pool.run('discardRun', { location, owner, ground });
+  if (chunks === null) return pool.run('discardRun', { location, owner, ground, places: placesBeside(location, places) });
   if (await pool.run('isForgotten', { location, ground })) return;
   const committed = await pool.run('revokeRun', { location, owner });
   if (rollBack && !committed) await undo({ location, owner }, chunks, pool);

@@ -219,6 +219,10 @@ describe('the probe of a destination', () => {
     expect(treeOf(folder())).toEqual(before);
   });
 
+  test('of a root in which only others may write says nothing against it', () => {
+    expect(() => withPatched('writeFileSync', () => { throw errnoError('EACCES', 13); }, () => probeDestination(folder()))).not.toThrow();
+  });
+
   test('of a missing directory fails', () => {
     expect(codeOf(() => probeDestination(path('nowhere')))).toBe('ENOENT');
   });

@@ -29,6 +29,14 @@ test('what was added is listed, by another instance too, until it is removed', (
   expect(registry().list()).toEqual([entry('two')]);
 });
 
+test('a run is found with all places where it stages', () => {
+  const { owner } = entry('run');
+  const destination = { path: '/home/alice', device: '1', inode: '2' };
+  const run = { kind: 'run' as const, owner, location: { root: '/', destination: '/', runId: 'run', beside: '/home/alice' }, ground: { destination, missingDirectories: [] }, rollBack: false, chunks: null, facts: {}, places: [{ ...destination, path: '/srv' }] };
+  registry().add(run);
+  expect(registry().findRun('run')).toEqual(run);
+});
+
 test('adding twice is adding once, and removing twice is no trouble', () => {
   registry().add(entry('one'));
   registry().add(entry('one'));

@@ -5,7 +5,7 @@ import { absolutePath } from '../../models';
 import { RestoreInput } from '../../restore-models';
 import { KeepRules } from '../../schedule-models';
 import { SnapshotInput } from '../../snapshot-models';
-import { attributes, chunkNumber, count, directories, directoryIdentity, failuresByType, failureType, journalSums, message, planned, runId, sha256, snapshotName } from './terms';
+import { attributes, chunkNumber, count, directories, directoryIdentity, failuresByType, failureType, journalSums, message, places, planned, restoreLocation, runId, sha256, snapshotName } from './terms';
 
 const MOST_SAMPLED = 20;
 
@@ -18,15 +18,18 @@ const snapshot = z.strictObject({
 const restore = z
   .strictObject({
     ...planned,
+    location: restoreLocation,
     input: RestoreInput.omit({ paths: true }),
     snapshot: snapshotName,
     ground: z.strictObject({ destination: directoryIdentity, missingDirectories: directories }),
+    places: places.optional(),
     /** Of runs that an earlier version of the program has planned; what the destination gets is in the run's own plan. */
     rootAttributes: attributes.nullable().optional(),
     /** Plans of earlier versions do not say. */
     rightsLeftOut: count.default(0),
   })
-  .refine(({ ground, location }) => isBelow(ground.destination.path, location.destination), { path: ['ground', 'destination'], message: 'must be the destination, or a directory on the way to it' });
+  .refine(({ ground, location: { destination, beside = destination } }) => isBelow(ground.destination.path, beside), { path: ['ground', 'destination'], message: 'must be the destination, or a directory on the way to it' })
+  .refine(({ places: asked = [], location: { destination } }) => asked.every(({ path }) => isBelow(destination, path)), { path: ['places'], message: 'must be at or below the destination' });
 
 /** Requests of the steps that take snapshots. */
 export const snapshotRequests = {

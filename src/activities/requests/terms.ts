@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isBelow } from '../../core/roots';
 import { parseSnapshotName } from '../../core/snapshot-name';
 import { failureKinds, type FailureType } from '../../failures';
 import { absoluteDirectory, absolutePath } from '../../models';
@@ -53,15 +54,26 @@ export const directoryIdentity = z.strictObject({ path: absoluteDirectory, devic
 
 export const attributes = z.strictObject({ mode: z.string().regex(/^[0-7]{4}$/, 'must be a mode of four octal digits'), uid: id, gid: id, mtimeNs: bigNumber });
 
+/** Directories in which a restore stages besides. */
+export const places = z.array(directoryIdentity).max(32);
+
 export const directories = z.array(absolutePath).refine((paths) => Buffer.byteLength(JSON.stringify(paths)) <= 2 * MAX_DIRECTORIES_BYTES, 'must be fewer directories');
 
 /**
  * Where a run works, and what its files are proved by. The root and the area are what earlier versions of the program handed on as well; both are found
  * anew from the destination and the step.
  */
+const locationFields = { destination: absoluteDirectory, runId, root: absoluteDirectory.optional(), area: z.literal('incoming').optional(), proof: z.strictObject({ planSha256: sha256, journalKey: sha256 }).optional() };
+
 export const location = z
-  .strictObject({ destination: absoluteDirectory, runId, root: absoluteDirectory.optional(), area: z.literal('incoming').optional(), proof: z.strictObject({ planSha256: sha256, journalKey: sha256 }).optional() })
+  .strictObject(locationFields)
   .transform(({ destination, runId: ofRun, proof }) => ({ destination, runId: ofRun, ...(proof === undefined ? {} : { proof }) }));
+
+/** Of a restore, whose directory may be in one below the destination. */
+export const restoreLocation = z
+  .strictObject({ ...locationFields, beside: absoluteDirectory.optional() })
+  .refine(({ destination, beside = destination }) => isBelow(destination, beside), { path: ['beside'], message: 'must be at or below the destination' })
+  .transform(({ destination, runId: ofRun, proof, beside }) => ({ destination, runId: ofRun, ...(proof === undefined ? {} : { proof }), ...(beside === undefined ? {} : { beside }) }));
 
 /** Sums that travel with a run, and chunks that lanes and sagas may have had under way; see `core/journal-sums`. */
 const MOST_SUMS = 100;

@@ -6,6 +6,7 @@ import { RestoreInput, type RestoreOutput } from '../../restore-models';
 import { pathText } from '../../storage/path-bytes';
 import { readRepository } from '../../storage/snapshot/repository';
 import { previewRestore, type PreviewAction } from '../../storage/snapshot/restore/preview-restore';
+import { acceptAnyDestination } from '../../storage/trust';
 import { findSnapshot } from '../../storage/snapshot/snapshot-record';
 import { parseRequest, runOptions, runRequest } from '../backup-options';
 import { doJob } from '../do-job';
@@ -50,6 +51,7 @@ export const restoreCommand = runOptions(serverCommand('restore'))
       fieldNames,
     );
     if (options.taskQueue === undefined) requireSnapshot(input);
+    acceptAnyDestination(options.trustDestination);
     if (options.dryRun) return preview(input, output);
     await doJob<RestoreOutput>(
       {

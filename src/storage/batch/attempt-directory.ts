@@ -5,16 +5,25 @@ import { namesIn } from '../entries';
 import { removeFlat } from '../remove-tree';
 import type { ChunkTask, RunSettings } from './chunk';
 import { requireRun } from './open-run';
-import { runDirectory, runEntries } from './run-directory';
+import { runDirectory, runEntries, type RunLocation } from './run-directory';
+
+/** All directories of a run in which attempts stage; each has a fence of its own. */
+export function stagingLocations({ location, places = [] }: RunSettings): readonly RunLocation[] {
+  return [location, ...places];
+}
 
 /** The staging directory of an attempt, below the run's, which no attempt creates: it is the fence. */
-export function attemptDirectory({ settings, attemptName }: ChunkTask<RunSettings>): string {
-  return `${runDirectory(settings.location)}/${runEntries.staging}/${attemptName}`;
+export function attemptDirectory(task: ChunkTask<RunSettings>, place = 0): string {
+  return `${stagingDirectory(stagingLocations(task.settings)[place] ?? task.settings.location)}/${task.attemptName}`;
+}
+
+function stagingDirectory(location: RunLocation): string {
+  return `${runDirectory(location)}/${runEntries.staging}`;
 }
 
 /** @throws StorageError `StagingRevoked` when the run has ended */
-export function makeAttemptDirectory(task: ChunkTask<RunSettings>): string {
-  const path = attemptDirectory(task);
+export function makeAttemptDirectory(task: ChunkTask<RunSettings>, place = 0): string {
+  const path = attemptDirectory(task, place);
   const { destination } = task.settings.location;
   blaming('destination', destination, () => {
     try {
@@ -29,15 +38,13 @@ export function makeAttemptDirectory(task: ChunkTask<RunSettings>): string {
 }
 
 /** Removes what an attempt staged that gave its chunk up. */
-export function discardAttempt(task: ChunkTask<RunSettings>): void {
-  const { settings, attemptName } = task;
-  removeFlat(`${runDirectory(settings.location)}/${runEntries.staging}`, attemptName);
+export function discardAttempt({ settings, attemptName }: ChunkTask<RunSettings>): void {
+  for (const location of stagingLocations(settings)) removeFlat(stagingDirectory(location), attemptName);
 }
 
 /** Staging directories of all attempts at the chunk that are there, this one's among them. */
 export function attemptsAt({ settings, chunk }: ChunkTask<RunSettings>): string[] {
-  const staging = `${runDirectory(settings.location)}/${runEntries.staging}`;
-  return namesIn(staging).flatMap((attempt) => (attempt.startsWith(`${chunk}-`) ? [`${staging}/${attempt}`] : []));
+  return stagingLocations(settings).map(stagingDirectory).flatMap((staging) => namesIn(staging).flatMap((attempt) => (attempt.startsWith(`${chunk}-`) ? [`${staging}/${attempt}`] : [])));
 }
 
 /** One of the attempts has staged this very file: where it published by a link, the staged name is there still. */

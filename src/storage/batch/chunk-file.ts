@@ -24,6 +24,8 @@ export class ChunkFile<Entry extends PlannedFile = PlannedFile> {
   settled: JournalEntry | undefined;
   /** Name in the attempt's staging directory; absent when there is nothing to publish. */
   staged: string | undefined;
+  /** Which of the run's staging directories that is: 0 for its own, then its places in their order. */
+  place = 0;
 
   constructor(readonly entry: Entry) {}
 

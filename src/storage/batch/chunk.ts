@@ -8,6 +8,8 @@ import type { RunLocation } from './run-directory';
 /** What all chunks of a run have in common, whatever it copies. */
 export interface RunSettings {
   readonly location: RunLocation;
+  /** Where the run stages besides, for file systems that its own directory does not reach. */
+  readonly places?: readonly RunLocation[];
   readonly verify: ReadFrom | 'none';
   /** Keep previous targets until the whole run is committed. */
   readonly keepPrevious: boolean;

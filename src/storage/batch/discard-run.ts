@@ -2,7 +2,7 @@ import { blaming } from '../errors';
 import { lstatIfPresent } from '../file-stat';
 import { removeEmptyParents } from '../parents';
 import { requireDestination } from '../staging';
-import type { RunGround } from './open-run';
+import type { RunGround, RunPlace } from './open-run';
 import { removeRun } from './remove-run';
 import { runPath, type RunLocation } from './run-directory';
 import type { RunOwner } from './run-mark';
@@ -20,7 +20,8 @@ export function isForgotten(location: RunLocation, ground: RunGround): boolean {
  * Removes a run whose planning did not end: nothing of it was published, and no record is due. Repeated, it finds its work done.
  * @throws StorageError `NotOwnRun`, `DestinationGone`, `DestinationNotTrusted`, errno names
  */
-export function discardRun(location: RunLocation, owner: RunOwner, ground: RunGround): void {
+export function discardRun(location: RunLocation, owner: RunOwner, ground: RunGround, places: readonly RunPlace[] = []): void {
+  for (const place of places) discardRun(place.location, owner, place.ground);
   blaming('destination', runPath(location), () => {
     requireDestination(ground.destination);
     removeRun({ location, owner });

@@ -9,7 +9,7 @@ import { refuseInsideRepository, refuseNested } from '../inside-repository';
 import { makeOwn, makeOwnDirectory, makeTrusted } from '../make-directory';
 import { createParents, missingParents } from '../parents';
 import { identityOf, requireDestination, type DirectoryIdentity } from '../staging';
-import { runDirectory, runEntries, runPath, runsDirectory, type RunLocation } from './run-directory';
+import { runDirectory, runEntries, runHolder, runName, runPath, runsDirectory, type RunLocation } from './run-directory';
 import { gone, readMark, requireMark, type RunOwner } from './run-mark';
 import { alteredRun } from './run-proof';
 
@@ -24,6 +24,17 @@ export interface RunGround {
   readonly destination: DirectoryIdentity;
   /** Parents that have to be created, nearest to the root first. */
   readonly missingDirectories: readonly string[];
+}
+
+/** A directory of a run, and the one in which it was made. */
+export interface RunPlace {
+  readonly location: RunLocation;
+  readonly ground: RunGround;
+}
+
+/** The places of a run, as it has written them down: directories that were there, in which each has one named after the run. */
+export function placesBeside({ root, destination, runId }: RunLocation, holders: readonly DirectoryIdentity[] = []): RunPlace[] {
+  return holders.map((holder) => ({ location: { root, destination, runId, beside: holder.path }, ground: { destination: holder, missingDirectories: [] } }));
 }
 
 export interface OpenRunRequest {
@@ -47,7 +58,7 @@ export function inspectRun(location: RunLocation): RunGround {
 
 function groundOf(location: RunLocation): RunGround {
   const missingDirectories = missingParents(location.root, `${runsDirectory(location)}/-`);
-  const nearest = join(location.destination, '-');
+  const nearest = join(runHolder(location), '-');
   const path = dirname(missingParents(location.root, nearest)[0] ?? nearest);
   const directory = OpenDirectory.open(location.root, path, 'destination');
   try {
@@ -62,28 +73,54 @@ function groundOf(location: RunLocation): RunGround {
  * @throws StorageError `NotOwnRun`, `DestinationGone`, `DestinationNotTrusted`, `StagingRevoked`, `NoHardLinks`, errno names
  */
 export function openRun({ location, owner, ground, needsHardLinks }: OpenRunRequest): void {
-  const { root, destination } = location;
-  blaming('destination', destination, () => {
+  const { root } = location;
+  const holder = runHolder(location);
+  blaming('destination', holder, () => {
     requireDestination(ground.destination);
-    createParents(root, missingParents(root, join(destination, '-')));
-    inDirectory(root, destination, 'destination', (parent) => using(makeOwnDirectory(parent), (own) => using(makeRunDirectory(own, location), (run) => fill(run, { location, owner, needsHardLinks }))));
+    createParents(root, missingParents(root, join(holder, '-')));
+    inDirectory(root, holder, 'destination', (parent) => using(makeRunDirectory(parent, location), (run) => fill(run, { location, owner, needsHardLinks })));
   });
 }
 
-function makeRunDirectory(own: OpenDirectory, location: RunLocation): OpenDirectory {
-  return using(makeTrusted(own, basename(runsDirectory(location))), (runs) => {
-    makeOwn(runs, location.runId).close();
-    runs.sync();
-    return runs.child(location.runId).own();
+function makeRunDirectory(holder: OpenDirectory, location: RunLocation): OpenDirectory {
+  if (location.beside !== undefined) return makeIn(holder, location);
+  return using(makeOwnDirectory(holder), (own) => using(makeTrusted(own, basename(runsDirectory(location))), (runs) => makeIn(runs, location)));
+}
+
+function makeIn(runs: OpenDirectory, location: RunLocation): OpenDirectory {
+  makeOwn(runs, runName(location)).close();
+  runs.sync();
+  return runs.child(runName(location)).own();
+}
+
+/**
+ * Makes a directory in which a run only stages, on a file system that its own one does not reach; repeated, it finds it.
+ * @param request `location` is beside what is restored
+ * @throws StorageError as `openRun`
+ */
+export function openPlace({ location, owner, ground }: Omit<OpenRunRequest, 'needsHardLinks'>): void {
+  const holder = runHolder(location);
+  blaming('destination', holder, () => {
+    requireDestination(ground.destination);
+    inDirectory(location.root, holder, 'destination', (parent) =>
+      using(makeRunDirectory(parent, location), (run) => {
+        mark(run, { location, owner }, [runEntries.staging]);
+        run.sync();
+      }),
+    );
   });
 }
 
-function fill(run: OpenDirectory, { location, owner, needsHardLinks }: Omit<OpenRunRequest, 'ground'>): void {
+function mark(run: OpenDirectory, { location, owner }: Pick<OpenRunRequest, 'location' | 'owner'>, directories: readonly string[]): void {
   requireMark(run, location.runId);
   refuseForeign(location, owner, run.handle);
   refuseRevoked(location, run);
-  for (const name of [runEntries.journal, runEntries.staging]) makeOwn(run, name).close();
+  for (const name of directories) makeOwn(run, name).close();
   writeOwner(run.handle, owner);
+}
+
+function fill(run: OpenDirectory, { location, owner, needsHardLinks }: Omit<OpenRunRequest, 'ground'>): void {
+  mark(run, { location, owner }, [runEntries.journal, runEntries.staging]);
   if (needsHardLinks) requireHardLinks(run.entry(runEntries.staging), location.destination);
   fs.writeFileSync(run.entry(runEntries.reserve), Buffer.alloc(RESERVE_BYTES, 1), { mode: 0o600 });
   run.sync();

@@ -7,7 +7,7 @@ import { lstatIfPresent } from '../file-stat';
 import { isLinkRefused } from '../hard-links';
 import { joinPath, pathText, splitPath, type PathBytes } from '../path-bytes';
 import { readBackFrom, whereToRead, type ReadFrom } from '../read-back';
-import { attemptDirectory, attemptsAt, discardAttempt, isStagedBy } from './attempt-directory';
+import { attemptDirectory, attemptsAt, discardAttempt, isStagedBy, stagingLocations } from './attempt-directory';
 import type { ChunkTask, RunSettings } from './chunk';
 import type { ChunkFile } from './chunk-file';
 import { requireSynced } from './group-sync';
@@ -23,9 +23,9 @@ import { journalBody, writeJournal } from './write-journal';
 
 interface Publication {
   readonly task: ChunkTask<RunSettings>;
-  readonly directory: string;
   readonly targets: OpenDirectories;
-  readonly verifyFrom: ReadFrom | null;
+  /** Where the files of each staging directory are read back from at best. */
+  readonly verifyFrom: Map<number, ReadFrom>;
   /** Where files were read from in fact: `cache` as soon as one was. */
   readFrom: ReadFrom | null;
   readonly control: TransferControl;
@@ -42,13 +42,11 @@ export function publishChunk(task: ChunkTask<RunSettings>, staged: StagedChunk, 
 
 function publishIn(task: ChunkTask<RunSettings>, { files }: StagedChunk, control: TransferControl): ChunkReport {
   const { settings } = task;
-  const directory = attemptDirectory(task);
   const done = readReport(settings.location, task.chunk);
   // Another attempt was faster: this one was taken for lost, or that one was.
   if (done !== undefined && done.pass >= task.pass) return done;
-  const verifyFrom = settings.verify === 'none' ? null : whereToRead(directory, settings.verify);
   const targets = new OpenDirectories('destination');
-  const publication: Publication = { task, directory, targets, verifyFrom, readFrom: verifyFrom, control };
+  const publication: Publication = { task, targets, verifyFrom: new Map(), readFrom: settings.verify === 'none' ? null : whereToRead(attemptDirectory(task), settings.verify), control };
   try {
     for (const file of files) unlessFailed(file, () => verifyOne(publication, file));
     if (settings.keepPrevious) keepAll(publication, files);
@@ -75,41 +73,46 @@ function writePublished<Answer>({ task, targets }: Publication, write: () => Ans
 }
 
 function verifyOne(publication: Publication, file: ChunkFile): void {
-  const { directory, verifyFrom, control } = publication;
-  if (file.staged === undefined || verifyFrom === null) return;
+  const { task, control } = publication;
+  const { verify } = task.settings;
+  if (file.staged === undefined || verify === 'none') return;
+  const verifyFrom = publication.verifyFrom.get(file.place) ?? whereToRead(stagedPath(publication, file), verify);
+  publication.verifyFrom.set(file.place, verifyFrom);
   const target = pathText(file.target);
   control.startFile(pathText(file.source));
-  const found = blaming('destination', target, () => readBackFrom(`${directory}/${file.staged}`, verifyFrom, control, file.sizeBytes));
+  const found = blaming('destination', target, () => readBackFrom(stagedPath(publication, file), verifyFrom, control, file.sizeBytes));
   if (found.from === 'cache') publication.readFrom = 'cache';
   if (found.sha256 === file.sha256 && found.sizeBytes === file.sizeBytes) return;
   throw new StorageError('ChecksumMismatch', 'destination', target, `Checksum mismatch of the copy for ${target}: expected ${file.sha256}, found ${found.sha256}`);
 }
 
+function stagedPath({ task }: Publication, { staged = '', place }: ChunkFile): string {
+  return `${attemptDirectory(task, place)}/${staged}`;
+}
+
 /** All previous targets are kept, and that is durable, before the first of them is replaced: a crash between would lose it. */
 function keepAll(publication: Publication, files: readonly ChunkFile[]): void {
-  const { task, directory, control } = publication;
+  const { task, control } = publication;
   const { location, syncEach } = task.settings;
   const replacing = files.filter(({ staged, targetExisted }) => staged !== undefined && targetExisted);
   for (const file of replacing) unlessFailed(file, () => keepOne(publication, file));
-  const staging = join(directory, '..');
+  const staging = join(attemptDirectory(task), '..');
   if (!replacing.some(({ kept }) => kept !== undefined)) return;
   if (!syncEach) return requireSynced(location, control);
   blaming('destination', location.destination, () => [join(staging, keptDirectory(task.chunk)), staging].forEach(syncDirectory));
 }
 
 function keepOne(publication: Publication, file: ChunkFile): void {
-  const { task, targets, directory } = publication;
+  const { task, targets } = publication;
   const { location } = task.settings;
   const { directory: parent, name } = splitPath(joinPath(location.destination, file.target));
-  const { staged = '' } = file;
   blaming('destination', pathText(file.target), () => {
-    file.kept = keep(publication, `${directory}/${staged}`, targets.get(location.root, parent).entry(name), staged);
+    file.kept = keep(publication, file, targets.get(location.root, parent).entry(name));
   });
 }
 
 function publishOne(publication: Publication, file: ChunkFile): void {
-  const { staged } = file;
-  if (staged === undefined) return;
+  if (file.staged === undefined) return;
   const { task, targets, control } = publication;
   const { location, syncEach } = task.settings;
   control.throwIfCancelled();
@@ -118,25 +121,25 @@ function publishOne(publication: Publication, file: ChunkFile): void {
   blaming('destination', text, () => {
     const { directory, name } = splitPath(targetPath);
     const parent = targets.get(location.root, directory);
-    const path = `${publication.directory}/${staged}`;
-    if (file.targetExisted) replace(publication, path, parent.entry(name));
-    else file.kept = create(publication, path, parent.entry(name), staged, text);
+    if (file.targetExisted) replace(publication, file, parent.entry(name));
+    else file.kept = create(publication, file, parent.entry(name), text);
     if (syncEach) targets.touch(parent);
   });
 }
 
 /** Linked, so that nothing is overwritten unseen. */
-function create(publication: Publication, staged: string, target: PathBytes, name: string, text: string): string | undefined {
+function create(publication: Publication, file: ChunkFile, target: PathBytes, text: string): string | undefined {
+  const staged = stagedPath(publication, file);
   try {
     fs.linkSync(staged, target);
     return undefined;
   } catch (error) {
     if (isLinkRefused(error)) return renameNew(staged, target, text);
-    if (!isErrno(error, 'EEXIST')) throw explained(publication, error);
-    if (isOfOtherAttempt(publication, target, name)) {
+    if (!isErrno(error, 'EEXIST')) throw explained(publication, file, error);
+    if (isOfOtherAttempt(publication, target, file)) {
       // What lies there is ours already, and undo tells it from what was there before the run.
-      const kept = keep(publication, staged, target, name);
-      replace(publication, staged, target);
+      const kept = keep(publication, file, target);
+      replace(publication, file, target);
       return kept;
     }
     throw new StorageError('DestinationConflict', 'destination', text, `Target ${text} was created meanwhile`, {}, { cause: error });
@@ -144,9 +147,9 @@ function create(publication: Publication, staged: string, target: PathBytes, nam
 }
 
 /** An attempt that was taken for lost has published the file meanwhile: it still has its staged link. */
-function isOfOtherAttempt({ task }: Publication, target: PathBytes, name: string): boolean {
+function isOfOtherAttempt({ task }: Publication, target: PathBytes, { staged = '' }: ChunkFile): boolean {
   const found = lstatIfPresent(target);
-  return found !== undefined && isStagedBy(attemptsAt(task), name, found);
+  return found !== undefined && isStagedBy(attemptsAt(task), staged, found);
 }
 
 export function renameNew(staged: string, target: PathBytes, text: string): undefined {
@@ -154,31 +157,31 @@ export function renameNew(staged: string, target: PathBytes, text: string): unde
   fs.renameSync(staged, target);
 }
 
-function replace(publication: Publication, staged: string, target: PathBytes): void {
+function replace(publication: Publication, file: ChunkFile, target: PathBytes): void {
   try {
-    fs.renameSync(staged, target);
+    fs.renameSync(stagedPath(publication, file), target);
   } catch (error) {
-    throw explained(publication, error);
+    throw explained(publication, file, error);
   }
 }
 
 /** Keeps what lies at the target, if the run is all or nothing, and answers its name. */
-function keep(publication: Publication, staged: string, target: PathBytes, name: string): string | undefined {
-  const { task, directory, control } = publication;
+function keep(publication: Publication, file: ChunkFile, target: PathBytes): string | undefined {
+  const { task, control } = publication;
   if (!task.settings.keepPrevious) return undefined;
-  const kept = keptName(task.chunk, task.attemptName, name);
+  const kept = keptName(task.chunk, task.attemptName, file.staged ?? '');
   try {
-    keepPrevious(directory, kept, target, staged, control);
+    keepPrevious(attemptDirectory(task), kept, target, stagedPath(publication, file), control);
   } catch (error) {
-    throw explained(publication, error);
+    throw explained(publication, file, error);
   }
   return kept;
 }
 
 /** The staging directory was renamed away: the run has ended, and this attempt comes too late. */
-function explained({ task, directory }: Publication, error: unknown): unknown {
-  if (!isErrno(error, 'ENOENT') || lstatIfPresent(directory) !== undefined) return error;
-  requireRun(task.settings.location);
+function explained({ task }: Publication, { place }: ChunkFile, error: unknown): unknown {
+  if (!isErrno(error, 'ENOENT') || lstatIfPresent(attemptDirectory(task, place)) !== undefined) return error;
+  requireRun(stagingLocations(task.settings)[place] ?? task.settings.location);
   return new StorageError('StagingRevoked', 'destination', '', 'The staging directory of the run is gone', {}, { cause: error });
 }
 

@@ -5,7 +5,7 @@ import { isErrno } from '../errors';
 import { removeTree } from '../remove-tree';
 import { refuseForeign } from './open-run';
 import { requireMark, type RunOwner } from './run-mark';
-import { runEntries, runsDirectory, type RunLocation } from './run-directory';
+import { runEntries, runName, runsDirectory, type RunLocation } from './run-directory';
 
 /** Whose run is removed: where the owner is given, it must be the one that the run has written down. */
 export interface RunToRemove {
@@ -20,7 +20,7 @@ export interface RunToRemove {
 export function removeRun(run: RunToRemove, control?: TransferControl): void {
   const { location } = run;
   try {
-    inDirectory(location.root, runsDirectory(location), 'destination', (runs) => removeRunIn(runs, location.runId, run, control));
+    inDirectory(location.root, runsDirectory(location), 'destination', (runs) => removeRunIn(runs, runName(location), run, control));
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;
   }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { OWN_DIRECTORY } from '../../core/names';
+import { OWN_DIRECTORY, stagingName } from '../../core/names';
 import type { RunProof } from './run-proof';
 
 /** Where a run of many files keeps its plan, its journal and what it stages: below the destination, named by the run. */
@@ -12,15 +12,30 @@ export interface RunLocation {
   readonly runId: string;
   /** Snapshots are written apart from the records of batches. */
   readonly area?: 'incoming';
+  /**
+   * Existing directory at or below the destination in which the run's directory lies, named after the run: of restores that
+   * cannot have it in the destination's own one, and of what they stage on other file systems.
+   */
+  readonly beside?: string;
   /** What its files are proved by, from history; absent until it is planned. */
   readonly proof?: RunProof;
   /** Inside a step: a path by way of the open descriptor of the run's directory; see `inRun`. Never of an input. */
   readonly handle?: string;
 }
 
-/** Where the runs of a destination have their directories. */
-export function runsDirectory({ destination, area }: Pick<RunLocation, 'destination' | 'area'>): string {
-  return join(destination, OWN_DIRECTORY, area ?? 'runs');
+/** Where the runs of a destination have their directories; the one that a run is beside. */
+export function runsDirectory({ destination, area, beside }: Pick<RunLocation, 'destination' | 'area' | 'beside'>): string {
+  return beside ?? join(destination, OWN_DIRECTORY, area ?? 'runs');
+}
+
+/** Name of the run's directory in there. */
+export function runName({ runId, beside }: Pick<RunLocation, 'runId' | 'beside'>): string {
+  return beside === undefined ? runId : stagingName(runId);
+}
+
+/** The directory in which the run makes everything of its own. */
+export function runHolder({ destination, beside }: Pick<RunLocation, 'destination' | 'beside'>): string {
+  return beside ?? destination;
 }
 
 /** By what a run's own files are named: within `inRun` nobody can put another directory in its place. */
@@ -30,7 +45,7 @@ export function runDirectory(location: RunLocation): string {
 
 /** Where the run's directory is, for messages and results. */
 export function runPath(location: RunLocation): string {
-  return join(runsDirectory(location), location.runId);
+  return join(runsDirectory(location), runName(location));
 }
 
 /** Names inside a run's directory. */

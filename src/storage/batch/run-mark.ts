@@ -33,9 +33,18 @@ function named(error: StorageError, handle: string, path: string): StorageError 
   return new StorageError(error.code, error.side, error.path.replaceAll(handle, path), error.message.replaceAll(handle, path), error.found, { cause: error });
 }
 
-/** As `inRun`, of a task on one of the run's chunks. */
+/** As `inRun`, of a task on one of the run's chunks, with all places where it stages. */
 export function inTask<Settings extends RunSettings, T>(task: ChunkTask<Settings>, calls: (task: ChunkTask<Settings>) => T): T {
-  return inRun(task.settings.location, (location) => calls({ ...task, settings: { ...task.settings, location } }));
+  return inPlaces(task.settings, (settings) => calls({ ...task, settings }));
+}
+
+/** As `inRun`, with all places where the run stages. */
+export function inPlaces<Settings extends RunSettings, T>(settings: Settings, calls: (settings: Settings) => T): T {
+  return inRun(settings.location, (location) => inEach(settings.places ?? [], [], (places) => calls({ ...settings, location, ...(places.length === 0 ? {} : { places }) })));
+}
+
+function inEach<T>([first, ...rest]: readonly RunLocation[], opened: readonly RunLocation[], calls: (places: readonly RunLocation[]) => T): T {
+  return first === undefined ? calls(opened) : inRun(first, (location) => inEach(rest, [...opened, location], calls));
 }
 
 function openRunDirectory(location: RunLocation): OpenDirectory {

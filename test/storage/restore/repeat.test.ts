@@ -196,7 +196,7 @@ test('what lies on another file system fails by name', () => {
     return proceed();
   }, () => restore.finish());
   expect(finished.failures).toEqual([{ code: 'TargetInvalid', side: 'destination', count: 3 }]);
-  expect(finished.failureSample[0]?.message).toContain('is on another file system');
+  expect(finished.failureSample[0]?.message).toContain('is on a file system on which this restore has not staged');
 });
 
 test('everything is durable before a restore is said to be done', () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { ChunkTask } from '../../../src/storage/batch/chunk';
 import type { ProvedPlan } from '../../../src/storage/batch/plan-digests';
 import type { ChunkReport } from '../../../src/storage/batch/journal';
-import { inspectRun, openRun, type RunGround, type RunOwner } from '../../../src/storage/batch/open-run';
+import { inspectRun, openPlace, openRun, placesBeside, type RunGround, type RunOwner, type RunPlace } from '../../../src/storage/batch/open-run';
 import type { RunLocation } from '../../../src/storage/batch/run-directory';
 import { TransferControl } from '../../../src/storage/control';
 import type { SnapshotEntry } from '../../../src/storage/snapshot/entry';
@@ -12,8 +12,9 @@ import { closeRestore } from '../../../src/storage/snapshot/restore/close-restor
 import { finishRestore } from '../../../src/storage/snapshot/restore/finish-restore';
 import type { FinishedRestore } from '../../../src/storage/snapshot/restore/finished-restore';
 import { planRestore, type PlannedRestore } from '../../../src/storage/snapshot/restore/plan-restore';
-import { previewRestore } from '../../../src/storage/snapshot/restore/preview-restore';
-import type { Overwrite, RestoreSettings } from '../../../src/storage/snapshot/restore/request';
+import { previewRestore, type PreviewedEntry } from '../../../src/storage/snapshot/restore/preview-restore';
+import { inspectRestore } from '../../../src/storage/snapshot/restore/choose-holder';
+import type { Overwrite, RestoreRequest, RestoreSettings } from '../../../src/storage/snapshot/restore/request';
 import { restoreChunk } from '../../../src/storage/snapshot/restore/restore-chunk';
 import { recordText, type SnapshotRecord } from '../../../src/storage/snapshot/snapshot-record';
 import { pathText } from '../../../src/storage/path-bytes';
@@ -25,18 +26,20 @@ export interface RestoreOptions {
   readonly paths?: readonly string[];
   readonly overwrite?: Overwrite;
   readonly snapshot?: string;
+  readonly root?: string;
   readonly target?: string;
   readonly withOwners?: boolean;
 }
 
 /** Storage's side of a restore from `{folder}/repository` to `{folder}/target`, step by step. */
 export class Restore {
-  readonly location: RunLocation;
+  location: RunLocation;
   readonly control = new TransferControl();
   readonly repository: string;
   private readonly overwrite: Overwrite;
   private ground: RunGround | undefined;
   private planned: PlannedRestore | undefined;
+  places: readonly RunPlace[] = [];
   private finished: FinishedRestore | undefined;
   private attempts = 0;
 
@@ -45,7 +48,7 @@ export class Restore {
     private readonly options: RestoreOptions = {},
   ) {
     this.repository = join(folder, 'repository');
-    this.location = { root: folder, destination: options.target ?? join(folder, 'target'), runId: randomUUID() };
+    this.location = { root: options.root ?? folder, destination: options.target ?? join(folder, 'target'), runId: randomUUID() };
     this.overwrite = options.overwrite ?? 'always';
   }
 
@@ -54,20 +57,30 @@ export class Restore {
   }
 
   open(): void {
-    this.ground ??= inspectRun(this.location);
+    if (this.ground === undefined) {
+      const { ground, beside } = inspectRestore(this.request);
+      this.ground = ground;
+      if (beside !== undefined) this.location = { ...this.location, beside };
+    }
     openRun({ location: this.location, owner: this.owner, ground: this.ground, needsHardLinks: false });
   }
 
   plan(): ProvedPlan<PlannedRestore> {
-    const { location, repository, overwrite, options } = this;
-    const planned = planRestore({ location, repositoryRoot: this.folder, repository, snapshot: options.snapshot ?? 'latest', paths: options.paths ?? [], overwrite, withOwners: options.withOwners ?? false }, this.control);
+    const planned = planRestore(this.request, this.control);
     this.planned = planned;
+    this.places = placesBeside(this.location, (planned.places ?? []).map((beside) => inspectRun({ ...this.location, beside }).destination));
+    for (const place of this.places) openPlace({ ...place, owner: this.owner });
     return planned;
+  }
+
+  private get request(): RestoreRequest {
+    const { location, repository, overwrite, options } = this;
+    return { location, repositoryRoot: this.folder, repository, snapshot: options.snapshot ?? 'latest', paths: options.paths ?? [], overwrite, withOwners: options.withOwners ?? false };
   }
 
   settings(): RestoreSettings {
     const { location, repository, overwrite, planned, folder } = this;
-    return { location, repositoryRoot: folder, repository, snapshot: planned?.snapshot ?? '', overwrite, verify: 'cache', syncEach: true, keepPrevious: false };
+    return { location, places: this.places.map((place) => place.location), repositoryRoot: folder, repository, snapshot: planned?.snapshot ?? '', overwrite, verify: 'cache', syncEach: true, keepPrevious: false };
   }
 
   task(chunk = 0): ChunkTask<RestoreSettings> {
@@ -89,7 +102,7 @@ export class Restore {
   close(): void {
     const { ground, planned, finished, location } = this;
     if (ground === undefined) throw new Error('not open');
-    closeRestore({ location, owner: this.owner, ground, failuresPath: finished?.failuresPath ?? null, rootAttributes: planned?.rootAttributes ?? null });
+    closeRestore({ location, owner: this.owner, ground, places: this.places, failuresPath: finished?.failuresPath ?? null, rootAttributes: planned?.rootAttributes ?? null });
   }
 
   /** All steps; what a workflow would answer. */
@@ -102,11 +115,20 @@ export class Restore {
     return finished;
   }
 
+  groundOfRun(): RunGround {
+    if (this.ground === undefined) throw new Error('not open');
+    return this.ground;
+  }
+
   /** Path, type, action, and whether rights are left out. */
   preview(): [string, string, string, boolean][] {
+    return this.previewEntries().map(({ path, type, action, areRightsLeftOut }) => [pathText(path), type, action, areRightsLeftOut]);
+  }
+
+  previewEntries(): PreviewedEntry[] {
     const { location, repository, overwrite, options } = this;
-    const request = { root: this.folder, destination: location.destination, repositoryRoot: this.folder, repository, snapshot: options.snapshot ?? 'latest', paths: options.paths ?? [], overwrite, withOwners: options.withOwners ?? false };
-    return [...previewRestore(request)].map(({ path, type, action, areRightsLeftOut }) => [pathText(path), type, action, areRightsLeftOut]);
+    const request = { root: location.root, destination: location.destination, repositoryRoot: this.folder, repository, snapshot: options.snapshot ?? 'latest', paths: options.paths ?? [], overwrite, withOwners: options.withOwners ?? false };
+    return [...previewRestore(request)];
   }
 }
 

@@ -1,8 +1,8 @@
 import { dirname } from 'node:path';
-import type { RunGround } from '../../batch/open-run';
+import type { RunGround, RunPlace } from '../../batch/open-run';
 import { planEntries, planPath, readPlanned } from '../../batch/plan-digests';
 import { emptyRun, removeRun, type RunToRemove } from '../../batch/remove-run';
-import { runEntries, runsDirectory, type RunLocation } from '../../batch/run-directory';
+import { runEntries, runHolder, runName, runsDirectory, type RunLocation } from '../../batch/run-directory';
 import { inRun, type RunOwner } from '../../batch/run-mark';
 import { inDirectory, type OpenDirectory } from '../../directory';
 import { blaming, isErrno } from '../../errors';
@@ -17,6 +17,8 @@ export interface CloseRequest {
   readonly location: RunLocation;
   readonly owner: RunOwner;
   readonly ground: RunGround;
+  /** Where else it has staged. */
+  readonly places: readonly RunPlace[];
   /** As `finishRestore` answered it: that file stays. */
   readonly failuresPath: string | null;
   /** What the destination itself is to have, for an attempt after one that has removed the plan, which says it too. */
@@ -28,20 +30,35 @@ export interface CloseRequest {
  * it finds its work done.
  * @throws StorageError `NotOwnRun`, `DestinationGone`, errno names
  */
-export function closeRestore({ location, owner, ground, failuresPath, rootAttributes }: CloseRequest): void {
-  const { root, destination } = location;
-  blaming('destination', destination, () => {
+export function closeRestore({ location, owner, ground, places, failuresPath, rootAttributes }: CloseRequest): void {
+  for (const place of places) keepingTime(place, () => removeRun({ location: place.location, owner }));
+  const attributes = plannedAttributes(location) ?? rootAttributes;
+  keepingTime({ location, ground }, () => {
+    const run = { location, owner };
+    if (failuresPath === null) removeRun(run);
+    else keepFailures(run);
+    if (location.beside === undefined) removeEmptyParents(location.root, [dirname(runsDirectory(location)), runsDirectory(location)]);
+  });
+  // Last: what was removed has changed its times, and a read-only directory lets nothing be removed.
+  if (attributes !== null) applyToDestination(location, attributes);
+}
+
+function applyToDestination({ root, destination }: RunLocation, attributes: Attributes): void {
+  inDirectory(root, destination, 'destination', (directory) => {
+    directory.use((descriptor) => applyAttributes(descriptor, attributes));
+    directory.sync();
+  });
+}
+
+/** Removes something of the run's own from a directory, if it is still the one that the run was made in. */
+function keepingTime({ location, ground }: RunPlace, remove: () => void): void {
+  const holder = runHolder(location);
+  blaming('destination', holder, () => {
     requireDestination(ground.destination);
-    inDirectory(root, destination, 'destination', (directory) => {
+    inDirectory(location.root, holder, 'destination', (directory) => {
       const { mtimeNs } = directory.stat();
-      const attributes = plannedAttributes(location) ?? rootAttributes;
-      const run = { location, owner };
-      if (failuresPath === null) removeRun(run);
-      else keepFailures(run);
-      removeEmptyParents(root, [dirname(runsDirectory(location)), runsDirectory(location)]);
-      // Last: what was removed has changed its times, and a read-only directory lets nothing be removed.
-      if (attributes !== null) directory.use((descriptor) => applyAttributes(descriptor, attributes));
-      else keepTime(directory, mtimeNs);
+      remove();
+      keepTime(directory, mtimeNs);
       directory.sync();
     });
   });
@@ -62,7 +79,7 @@ function plannedAttributes(location: RunLocation): Attributes | null | undefined
 
 function keepFailures(run: RunToRemove): void {
   const { location } = run;
-  inDirectory(location.root, runsDirectory(location), 'destination', (runs) => emptyRun(runs, location.runId, run, [runEntries.failures]));
+  inDirectory(location.root, runsDirectory(location), 'destination', (runs) => emptyRun(runs, runName(location), run, [runEntries.failures]));
 }
 
 /** Of a directory that belongs to somebody else: nothing of it was asked to change. */

@@ -1,25 +1,24 @@
-import { randomUUID } from 'node:crypto';
-import * as fs from 'node:fs';
 import { join } from 'node:path';
 import type { JournalSums } from '../../../core/journal-sums';
+import { stagingLocations } from '../../batch/attempt-directory';
 import { isForgotten } from '../../batch/discard-run';
 import { withDraft } from '../../batch/draft';
 import { requireSynced } from '../../batch/group-sync';
 import { requireOwner, type RunGround } from '../../batch/open-run';
 import { runDirectory, runEntries, runPath } from '../../batch/run-directory';
-import { inRun, type RunOwner } from '../../batch/run-mark';
+import { inPlaces, type RunOwner } from '../../batch/run-mark';
 import { readTaggedRecord, taggedRecord } from '../../batch/tagged-record';
 import { revokeRun } from '../../batch/undo-chunk';
 import type { TransferControl } from '../../control';
 import { syncDirectory } from '../../directory';
 import { unlinkIfPresent } from '../../entries';
 import { blaming, StorageError } from '../../errors';
-import { removeTree } from '../../remove-tree';
 import type { RestoreSettings } from './request';
 import { finishedRestore, type FinishedRestore } from './finished-restore';
 import { RestoreTally, SAMPLE } from './restore-tally';
 import { TreeRestorer } from './restore-tree';
 import { treeItems } from './read-items';
+import { TreeStaging } from './tree-staging';
 import { countFiles, FirstNames } from './restored-files';
 
 export interface FinishRequest {
@@ -43,7 +42,7 @@ export function finishRestore(request: FinishRequest, control: TransferControl):
   const { location } = settings;
   return blaming('destination', runPath(location), () => {
     if (isForgotten(location, ground)) throw new StorageError('StagingRevoked', 'destination', location.destination, `The restore to ${location.destination} has ended already`);
-    return inRun(location, (opened) => finishIn({ ...request, settings: { ...settings, location: opened } }, control));
+    return inPlaces(settings, (opened) => finishIn({ ...request, settings: opened }, control));
   });
 }
 
@@ -51,7 +50,7 @@ function finishIn(request: FinishRequest, control: TransferControl): FinishedRes
   const { location, syncEach } = request.settings;
   const run = runDirectory(location);
   requireOwner(location, request.owner);
-  revokeRun(location);
+  for (const each of stagingLocations(request.settings)) revokeRun(each);
   // The directories and links to come may be what it was kept for.
   unlinkIfPresent(join(run, runEntries.reserve));
   return readTaggedRecord(location, runEntries.summary, finishedRestore) ?? withDraft(run, runEntries.failures, (failures) => {
@@ -71,10 +70,7 @@ function restoreTree({ settings, chunks, known, cancelled }: FinishRequest, tall
   const { location, overwrite } = settings;
   const firstNames = new FirstNames(treeItems(location));
   countFiles({ location, chunks, overwrite, known }, firstNames, tally, control);
-  const run = runDirectory(location);
-  const name = `.${randomUUID()}`;
-  const staging = join(run, name);
-  fs.mkdirSync(staging, { mode: 0o700 });
+  const staging = new TreeStaging(settings);
   const restorer = new TreeRestorer(settings, staging, firstNames, tally, control);
   try {
     for (const item of treeItems(location)) {
@@ -85,6 +81,6 @@ function restoreTree({ settings, chunks, known, cancelled }: FinishRequest, tall
     restorer.end();
   } finally {
     restorer.close();
-    removeTree(run, name);
+    staging.remove();
   }
 }

@@ -12,7 +12,7 @@ import { applyEntryAttributes } from './attributes';
 import { copyItem } from './copy-item';
 import { withCopy } from './open-source';
 import type { SnapshotSource } from './request';
-import { otherFileSystem } from './restore-chunk';
+import { otherMount } from './reach';
 import type { FifoItem, HardLinkItem, SymlinkItem } from './restore-item';
 
 /** Makes one entry aside, complete with its attributes, and gives it its name: exclusively, unless it replaces something. */
@@ -22,7 +22,7 @@ export function makeAside(staged: string, target: PathBytes, replaces: boolean, 
     if (replaces) fs.renameSync(staged, target);
     else linkNew(staged, target, text);
   } catch (error) {
-    throw isErrno(error, 'EXDEV') ? otherFileSystem(text, error) : error;
+    throw isErrno(error, 'EXDEV') ? otherMount(text, error) : error;
   } finally {
     // A rename to another name of the same file leaves it.
     unlinkIfPresent(staged);

@@ -1,9 +1,12 @@
+import * as fs from 'node:fs';
 import { ChunkedLinesWriter } from '../../batch/chunked-lines';
 import type { ProvedPlan } from '../../batch/plan-digests';
 import { planOnce, type WrittenPlan } from '../../batch/plan-once';
 import type { TransferControl } from '../../control';
+import { runHolder } from '../../batch/run-directory';
 import { StorageError } from '../../errors';
-import { nullable, objectOf, optional, text, wholeNumber, type Shape } from '../../records/shape';
+import { absoluteText } from '../../records/fields';
+import { arrayOf, nullable, objectOf, optional, text, wholeNumber, type Shape } from '../../records/shape';
 import { openWanted } from './open-source';
 import { areRightsLeftOut, type Attributes } from './attributes';
 import { restoredAttributes } from './attributes-shape';
@@ -11,6 +14,8 @@ import { outsideRepositories } from './outside-repositories';
 import type { RestoreRequest } from './request';
 import { itemLine, type DirectoryItem, type TreeItem } from './restore-item';
 import { restoreItems } from './restore-items';
+import { isMine } from './writable';
+import { MOST_PLACES, StagingPlaces } from './staging-places';
 import { TargetFinder } from './target-finder';
 
 /** A planned restore in numbers. */
@@ -33,6 +38,8 @@ export interface PlannedRestore {
   readonly rootAttributes: Attributes | null;
   /** Entries whose recorded owner, or set-user-id, set-group-id and sticky bits, are left out. */
   readonly rightsLeftOut: number;
+  /** Directories on other file systems than the run's own one, in which it has to stage as well. */
+  readonly places?: readonly string[];
 }
 
 const count = wholeNumber();
@@ -50,6 +57,7 @@ export const plannedRestore = objectOf<PlannedRestore>({
   rootAttributes: nullable(restoredAttributes),
   // Plans of earlier programs do not say it.
   rightsLeftOut: optional(count) as Shape<number>,
+  places: optional(arrayOf(absoluteText, MOST_PLACES)),
 });
 
 /**
@@ -62,7 +70,7 @@ export function planRestore(request: RestoreRequest, control: TransferControl): 
   return planOnce(request.location, plannedRestore, (draft) => new Planning(request, draft).plan(control));
 }
 
-type Counts = { -readonly [Key in keyof PlannedRestore]: PlannedRestore[Key] };
+type Counts = { -readonly [Key in keyof Omit<PlannedRestore, 'places'>]: PlannedRestore[Key] };
 
 class Planning {
   private readonly counts: Counts = { snapshot: '', files: 0, sizeBytes: 0, chunks: 0, directories: 0, symlinks: 0, fifos: 0, hardLinks: 0, skipped: 0, rootAttributes: null, rightsLeftOut: 0 };
@@ -79,12 +87,14 @@ class Planning {
 
   plan(control: TransferControl): WrittenPlan<PlannedRestore> {
     const finder = new TargetFinder(this.request.location);
+    const places = new StagingPlaces(this.request.location, runHolder(this.request.location));
     try {
       const snapshot = openWanted(this.request);
       this.counts.snapshot = snapshot.name;
       for (const item of outsideRepositories(restoreItems(snapshot, this.request), this.request.location.destination)) {
         control.throwIfCancelled();
         if (areRightsLeftOut(item)) this.counts.rightsLeftOut += 1;
+        places.find(item, finder);
         if (item.type === 'file') {
           this.writer.add(JSON.stringify(itemLine(item)), item.sizeBytes);
           this.counts.files += 1;
@@ -98,11 +108,12 @@ class Planning {
       }
       const tree = this.tree.close();
       const files = this.writer.close();
-      return { planned: { ...this.counts, chunks: files.chunks }, parts: { plan: files.sha256, tree: tree.sha256 } };
+      return { planned: { ...this.counts, chunks: files.chunks, places: places.others }, parts: { plan: files.sha256, tree: tree.sha256 } };
     } finally {
       this.writer.abandon();
       this.tree.abandon();
       finder.close();
+      places.close();
     }
   }
 
@@ -110,7 +121,9 @@ class Planning {
   private planDirectory(item: DirectoryItem, finder: TargetFinder): void {
     const { isDue, attributes, path } = item;
     if (path.length === 1) {
-      if (isDue && this.request.overwrite !== 'never') this.counts.rootAttributes = attributes;
+      const { destination } = this.request.location;
+      // Of somebody else's directory, as the root directory mostly is, they cannot be set.
+      if (isDue && this.request.overwrite !== 'never' && isMine(fs.statSync(destination, { bigint: true }))) this.counts.rootAttributes = attributes;
       return;
     }
     const isKept = (!isDue || this.request.overwrite === 'never') && isDirectory(finder, item);

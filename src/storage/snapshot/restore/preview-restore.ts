@@ -1,17 +1,20 @@
 import { TransferControl } from '../../control';
 import { blaming, StorageError } from '../../errors';
-import { isSameInode } from '../../file-stat';
+import { isSameInode, lstatIfPresent } from '../../file-stat';
 import { refuseInsideRepository } from '../../inside-repository';
 import { pathText, type PathBytes } from '../../path-bytes';
 import type { EntryType } from '../entry';
 import { areRightsLeftOut, hasAttributes } from './attributes';
+import { chooseHolder } from './choose-holder';
 import { decide, requireKind, type ContentItem, type Found } from './decide';
 import { openWanted } from './open-source';
 import { outsideRepositories } from './outside-repositories';
 import { skipTexts, type RestoreSelection } from './request';
 import type { DirectoryItem, RestoreItem } from './restore-item';
 import { restoreItems } from './restore-items';
+import { StagingPlaces } from './staging-places';
 import { TargetFinder, targetOf } from './target-finder';
+import { requireReplaceable, requireSettable } from './writable';
 
 /** What a restore would do: `kept` is left because nothing is to be overwritten, `conflict` would fail. */
 export type PreviewAction = 'restored' | 'unchanged' | 'kept' | 'conflict' | 'skipped';
@@ -41,20 +44,24 @@ export interface PreviewRequest extends RestoreSelection {
  */
 export function* previewRestore(request: PreviewRequest, control = new TransferControl()): Generator<PreviewedEntry> {
   refuseInsideRepository(request.destination);
+  const holder = chooseHolder(request) ?? request.destination;
   const finder = new TargetFinder(request);
+  const places = new StagingPlaces(request, lstatIfPresent(holder) === undefined ? undefined : holder);
   try {
     for (const item of outsideRepositories(restoreItems(openWanted(request), request), request.destination)) {
       control.throwIfCancelled();
-      const previewed = previewOf(item, request, { finder, control });
+      const previewed = previewOf(item, request, { finder, places, control });
       if (previewed !== undefined) yield previewed;
     }
   } finally {
     finder.close();
+    places.close();
   }
 }
 
 interface Looking {
   readonly finder: TargetFinder;
+  readonly places: StagingPlaces;
   readonly control: TransferControl;
 }
 
@@ -64,7 +71,7 @@ function previewOf(item: RestoreItem, request: PreviewRequest, looking: Looking)
   const entry = { path, type: item.type, sizeBytes: 'sizeBytes' in item ? item.sizeBytes : 0, areRightsLeftOut: areRightsLeftOut(item) };
   try {
     const action = item.type === 'directory' ? actionOnDirectory(item, request, looking) : actionOn(item, request, looking);
-    if (action === 'restored') looking.finder.requireTrust(path);
+    if (action === 'restored') requireRights(item, request, looking);
     return action && { ...entry, action };
   } catch (error) {
     if (!(error instanceof StorageError) || error.code === 'Cancelled') throw error;
@@ -81,6 +88,19 @@ function actionOnDirectory(item: DirectoryItem, request: PreviewRequest, { finde
   if (!item.isDue) return undefined;
   if (request.overwrite === 'never') return 'kept';
   return hasAttributes(found.stats, item.attributes) ? 'unchanged' : 'restored';
+}
+
+/** What the run asks before it writes. */
+function requireRights({ type, path }: RestoreItem, request: PreviewRequest, { finder, places }: Looking): void {
+  const found = finder.find(path);
+  const holder = finder.holderOf(path);
+  if (type === 'directory' && found !== undefined) {
+    holder?.requireTrust();
+    return requireSettable(found, pathText(targetOf(request, path)));
+  }
+  if (holder === undefined) return;
+  places.of(holder);
+  if (found !== undefined) requireReplaceable(holder, found.stats);
 }
 
 const actions = { create: 'restored', replace: 'restored', unchanged: 'unchanged', keep: 'kept' } as const;

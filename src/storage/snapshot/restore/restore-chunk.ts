@@ -1,4 +1,4 @@
-import { attemptsAt, isStagedBy } from '../../batch/attempt-directory';
+import { attemptDirectory, attemptsAt, isStagedBy } from '../../batch/attempt-directory';
 import { workOff } from '../../batch/backup-chunk';
 import type { ChunkTask, PlannedFile } from '../../batch/chunk';
 import type { ChunkFile } from '../../batch/chunk-file';
@@ -6,7 +6,6 @@ import { requireSpace } from '../../batch/free-space';
 import type { ChunkReport } from '../../batch/journal';
 import { openOrCreate, stageFiles, type Stage, type StagedChunk } from '../../batch/stage-files';
 import type { TransferControl } from '../../control';
-import type { OpenDirectory } from '../../directory';
 import { blaming, isErrno, StorageError } from '../../errors';
 import { isSameInode, lstatIfPresent } from '../../file-stat';
 import { bytewise, pathText, splitPath, type PathBytes } from '../../path-bytes';
@@ -14,9 +13,11 @@ import { copyItem } from './copy-item';
 import { decide, type Decision, type Found } from './decide';
 import { withCopy } from './open-source';
 import type { RestoreSettings } from './request';
+import { AttemptPlaces } from './reach';
 import { readFileItems } from './read-items';
 import type { FileItem } from './restore-item';
 import { targetOf } from './target-finder';
+import { requireReplaceable } from './writable';
 
 /** A file of a restore's plan, as the path of a chunk knows it. */
 interface RestoreFile extends PlannedFile {
@@ -27,8 +28,7 @@ interface RestoreFile extends PlannedFile {
 interface Chunk {
   /** Attempts before this one, which may have published some of its files. */
   readonly earlier: readonly string[];
-  /** Directories that are on the file system of the staging directory. */
-  readonly near: WeakSet<OpenDirectory>;
+  readonly places: AttemptPlaces;
 }
 
 /**
@@ -43,7 +43,7 @@ export function restoreChunk(task: ChunkTask<RestoreSettings>, control: Transfer
 function stageRestore(task: ChunkTask<RestoreSettings>, control: TransferControl): StagedChunk {
   const { sizeBytes, items } = readFileItems(task.settings.location, task.chunk);
   const entries = items.map((item): RestoreFile => ({ item, source: item.path, target: item.path.slice(1) }));
-  const chunk: Chunk = { earlier: attemptsAt(task), near: new WeakSet() };
+  const chunk: Chunk = { earlier: attemptsAt(task), places: new AttemptPlaces(task) };
   return stageFiles<RestoreSettings, RestoreFile>(task, { entries, sizeBytes }, (stage, file, name) => restoreOne(stage, file, name, chunk), control);
 }
 
@@ -64,8 +64,10 @@ function restoreOne(stage: Stage<RestoreSettings>, file: ChunkFile<RestoreFile>,
     const text = pathText(targetPath);
     if (found !== undefined && isSameInode(copy.stats, found.stats)) throw new StorageError('SameFile', 'destination', text, `Target ${text} is the snapshot's own copy`);
     if (stage.isScarce) requireSpace(settings.location.destination, text, item.sizeBytes);
-    requireNear(stage, openOrCreate(stage, splitPath(targetPath).directory), chunk, text);
-    copyItem(`${stage.directory}/${name}`, copy, item, text, stage.control, settings.syncEach);
+    const parent = openOrCreate(stage, splitPath(targetPath).directory);
+    if (found !== undefined) requireReplaceable(parent, found.stats);
+    file.place = chunk.places.placeFor(parent);
+    copyItem(`${attemptDirectory(stage.task, file.place)}/${name}`, copy, item, text, stage.control, settings.syncEach);
   });
   file.state = 'backedUp';
   file.staged = name;
@@ -93,16 +95,4 @@ function findTarget({ task, targets, createdDirectories }: Stage<RestoreSettings
     if (isErrno(error, 'ENOENT')) return undefined;
     throw error;
   }
-}
-
-/** Files get their names by a link or a rename, which do not lead to another file system. */
-function requireNear({ directory }: Stage<RestoreSettings>, parent: OpenDirectory, { near }: Chunk, target: string): void {
-  if (near.has(parent)) return;
-  const staging = blaming('destination', target, () => lstatIfPresent(directory));
-  if (staging !== undefined && parent.stat().dev !== staging.dev) throw otherFileSystem(target);
-  near.add(parent);
-}
-
-export function otherFileSystem(target: string, cause?: unknown): StorageError {
-  return new StorageError('TargetInvalid', 'destination', target, `Target ${target} is on another file system than the directory to restore to; restore to a directory on that one`, {}, { cause });
 }

@@ -17,6 +17,8 @@ import type { DirectoryItem, HardLinkItem, SkippedItem, TreeItem } from './resto
 import type { RestoreTally } from './restore-tally';
 import type { FirstNames } from './restored-files';
 import { targetOf } from './target-finder';
+import type { TreeStaging } from './tree-staging';
+import { requireReplaceable, requireSettable, requireWritable } from './writable';
 
 /** A directory whose contents are being made. */
 interface Entered {
@@ -35,10 +37,10 @@ export class TreeRestorer {
   private readonly entered: Entered[] = [];
   private made = 0;
 
-  /** @param staging a directory of this attempt's own, below the run's */
+  /** @param staging directories of this attempt's own */
   constructor(
     private readonly settings: RestoreSettings,
-    private readonly staging: string,
+    private readonly staging: TreeStaging,
     private readonly firstNames: FirstNames,
     private readonly tally: RestoreTally,
     private readonly control: TransferControl,
@@ -112,6 +114,7 @@ export class TreeRestorer {
     if (!isCreated && hasAttributes(directory.stat(), attributes)) return this.tally.unchanged();
     // Whose it is itself does not matter to that, as long as it is the one: that depends on what holds it.
     this.parentOf(target).parent.requireTrust();
+    requireSettable({ stats: directory.stat(), entry: directory.handle }, pathText(target));
     directory.use((descriptor) => applyAttributes(descriptor, attributes));
     this.touch(directory);
     this.tally.restored();
@@ -122,12 +125,13 @@ export class TreeRestorer {
     const text = pathText(target);
     const { parent, name } = this.parentOf(target);
     const entry = parent.entry(name);
-    const decision = blaming('destination', text, () => this.decideOn(item, foundAt(entry), text));
+    const found = blaming('destination', text, () => foundAt(entry));
+    const decision = blaming('destination', text, () => this.decideOn(item, found, text));
     if (decision === 'keep') return this.tally.skipMany(1, 'exists');
     if (decision === 'unchanged') return this.tally.unchanged();
-    parent.requireTrust();
+    if (found !== undefined) requireReplaceable(parent, found.stats);
     this.made += 1;
-    const staged = `${this.staging}/${this.made}`;
+    const staged = `${this.staging.for(parent)}/${this.made}`;
     let sizeBytes = 0;
     blaming('destination', text, () => makeAside(staged, entry, decision === 'replace', text, () => (sizeBytes = this.makeStaged(staged, item, text))));
     this.touch(parent);
@@ -220,7 +224,7 @@ function makeDirectory(parent: OpenDirectory, name: PathBytes, text: string): bo
     requireKind(stats, 'directory', text);
     return false;
   }
-  parent.requireTrust();
+  requireWritable(parent);
   // Nobody else's until it has its mode, when everything in it is there.
   fs.mkdirSync(parent.entry(name), OWNER_ONLY);
   return true;

@@ -15,7 +15,7 @@ export function targetOf({ destination }: Pick<RunLocation, 'destination'>, path
 /** Looks at targets without following links on the way. Does not look below what it did not find, if that is asked next. */
 export class TargetFinder {
   private readonly directories = new OpenDirectories('destination');
-  private missing: { readonly key: string; readonly parent: OpenDirectory | undefined } | undefined;
+  private missing: { readonly key: string; readonly parent: PathBytes | undefined } | undefined;
 
   constructor(private readonly location: Pick<RunLocation, 'root' | 'destination'>) {}
 
@@ -28,15 +28,19 @@ export class TargetFinder {
     const entry = parent?.entry(name);
     const stats = entry === undefined ? undefined : blaming('destination', pathText(directory), () => lstatIfPresent(entry));
     if (entry !== undefined && stats !== undefined) return { stats, entry };
-    this.missing = { key, parent };
+    this.missing = { key, parent: parent?.path };
     return undefined;
   }
 
-  /** Of what was just found, or not: may it be written? @throws StorageError `DestinationNotTrusted` */
-  requireTrust(path: PathBytes): void {
-    const isMissing = this.missing !== undefined && (this.missing.key === orderKey(path) || isBelowKey(this.missing.key, orderKey(path)));
-    const parent = isMissing ? this.missing?.parent : this.open(splitPath(targetOf(this.location, path)).directory);
-    parent?.requireTrust();
+  /**
+   * Of what was just found, or not: the directory that is there and in which something has to be made for it. Undefined where
+   * the destination itself is to be made.
+   */
+  holderOf(path: PathBytes): OpenDirectory | undefined {
+    const key = orderKey(path);
+    const { missing } = this;
+    if (missing !== undefined && (missing.key === key || isBelowKey(missing.key, key))) return missing.parent === undefined ? undefined : this.open(missing.parent);
+    return this.open(splitPath(targetOf(this.location, path)).directory);
   }
 
   close(): void {
