@@ -5,12 +5,14 @@ import type { PublishedBy } from '../storage/publish-file';
 import type { ReadFrom } from '../storage/read-back';
 import { attemptName } from './attempt-name';
 import { attemptsSoFar } from './attempts';
-import { attempt, currentOwner, locationOf, type ActivityDependencies, type Attempted, type Operation, type Staged } from './operation';
+import { ownStaging } from './own-staging';
+import { attempt, type ActivityDependencies, type Attempted, type Operation, type Staged } from './operation';
 import { destinationRoot, sourceRoot } from './roots';
 import { runStep, runSteps } from './run-step';
 
 /** The forward steps of an atomic backup. Each is safe to repeat and to overlap with an earlier attempt of itself. */
-export function createForwardSteps({ roots, pool, registry, clusterId }: ActivityDependencies) {
+export function createForwardSteps(dependencies: ActivityDependencies) {
+  const { roots, pool, registry } = dependencies;
   return {
     /** Looks at both ends. Creates nothing. */
     async inspectFile({ input }: { input: FileBackupInput }): Promise<Operation & Attempted> {
@@ -23,8 +25,7 @@ export function createForwardSteps({ roots, pool, registry, clusterId }: Activit
 
     /** Creates missing parents and the run's staging directory; answers what the target was before. */
     async prepareStaging({ operation }: { operation: Operation }): Promise<PreparedStaging & Attempted> {
-      const location = locationOf(operation, roots);
-      const owner = currentOwner(clusterId);
+      const { location, owner } = await ownStaging(dependencies, operation);
       return runSteps(pool, async (run) => {
         // What an earlier attempt found missing is there by now, and still to be taken away by undo.
         const createdDirectories = registry.findStaging(location)?.createdDirectories ?? (await run('missingParents', location));
@@ -37,8 +38,7 @@ export function createForwardSteps({ roots, pool, registry, clusterId }: Activit
     async stageFile({ operation, replaces }: { operation: Operation; replaces: string | null }): Promise<Staged> {
       const { sourcePath, onSourceChanged } = operation.input;
       const { name, inode, sha256, sizeBytes, changed, ownerKept } = await runStep(pool, 'stageFile', {
-        location: locationOf(operation, roots),
-        owner: currentOwner(clusterId),
+        ...(await ownStaging(dependencies, operation)),
         sourceRoot: sourceRoot(roots, sourcePath),
         sourcePath,
         onSourceChanged,
@@ -50,14 +50,14 @@ export function createForwardSteps({ roots, pool, registry, clusterId }: Activit
 
     /** Reads the staged file back and compares it with what was read from the source. */
     async verifyFile({ operation, staged }: { operation: Operation; staged: Staged; finalCycle: boolean }): Promise<{ from: ReadFrom } & Attempted> {
-      const location = locationOf(operation, roots);
-      const { from } = await runStep(pool, 'verifyStagedFile', { location, owner: currentOwner(clusterId), name: staged.name, expected: staged, prefer: operation.input.verifyFrom });
+      const own = await ownStaging(dependencies, operation);
+      const { from } = await runStep(pool, 'verifyStagedFile', { ...own, name: staged.name, expected: staged, prefer: operation.input.verifyFrom });
       return { from, attempt: attempt() };
     },
 
     /** Makes the staged file the target in one step and syncs its name. */
     async publishFile({ operation, staged }: { operation: Operation; prepared: PreparedStaging; staged: Staged }): Promise<{ by: PublishedBy } & Attempted> {
-      const by = await runStep(pool, 'publishFile', { location: locationOf(operation, roots), owner: currentOwner(clusterId), stagedName: staged.name, expected: staged });
+      const by = await runStep(pool, 'publishFile', { ...(await ownStaging(dependencies, operation)), stagedName: staged.name, expected: staged });
       return { by, attempt: attempt() };
     },
   };

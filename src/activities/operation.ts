@@ -4,9 +4,8 @@ import type { FileBackupInput } from '../models';
 import type { Inspected } from '../storage/inspect-file';
 import type { StagingOwner } from '../storage/prepare-staging';
 import type { StagedFile } from '../storage/stage-file';
-import type { StagingLocation } from '../storage/staging';
 import type { StagingRegistry } from '../storage/staging-registry';
-import { destinationRoot, type AllowedRoots } from './roots';
+import type { AllowedRoots } from './roots';
 import type { ThreadPool } from './thread-pool';
 
 /** What activities need of the worker that runs them. */
@@ -16,7 +15,7 @@ export interface ActivityDependencies {
   readonly registry: StagingRegistry;
   /** Which Temporal cluster answers for the runs: written into every staging directory. */
   readonly clusterId: string;
-  /** The run id that an execution's chain began with, as the server knows it: a run of many files is named by that. */
+  /** The run id that an execution's chain began with, as the server knows it: what a run stages, and a run of many files, is named by that. */
   readonly firstRunIdOf: (execution: Pick<StagingOwner, 'workflowId' | 'runId'>) => Promise<string>;
 }
 
@@ -32,11 +31,6 @@ export interface Attempted {
 
 /** A staged file as history keeps it. */
 export type Staged = Pick<StagedFile, 'name' | 'sha256' | 'sizeBytes' | 'changed' | 'ownerKept'> & Partial<Pick<StagedFile, 'inode'>> & Attempted;
-
-/** The staging directory is named by the run that asks, never by the input: no run can touch another one's. */
-export function locationOf({ input, destination }: Operation, roots: AllowedRoots): StagingLocation {
-  return { root: destinationRoot(roots, input.backupPath), targetPath: input.backupPath, runId: currentOwner('').runId, destination };
-}
 
 export function currentOwner(clusterId: string): StagingOwner {
   const { workflowExecution, namespace } = Context.current().info;

@@ -35,7 +35,8 @@ export async function ownSnapshotRun(dependencies: ActivityDependencies, asked: 
   return { location: { ...location, area: 'incoming' }, owner };
 }
 
-async function ownerOfChain({ clusterId, firstRunIdOf }: ActivityDependencies): Promise<RunOwner> {
+/** Whoever asks, by the run id that its chain of executions began with. @throws ApplicationFailure when the server does not say */
+export async function ownerOfChain({ clusterId, firstRunIdOf }: ActivityDependencies): Promise<RunOwner> {
   const owner = currentOwner(clusterId);
   try {
     return { ...owner, runId: await firstRunIdOf(owner) };

@@ -31,11 +31,16 @@ export async function runSteps<Result>(pool: ThreadPool, calls: (run: RunInThrea
   const onCancel = (): void => control.cancel();
   context.cancellationSignal.addEventListener('abort', onCancel, { once: true });
   if (context.cancellationSignal.aborted) control.cancel();
+  const run: RunInThread = async (step, input, sync) => {
+    // Not every function looks by itself, and what begins now may come after undo.
+    if (context.cancellationSignal.aborted) return await stopped(context, control);
+    return pool.run(step, input, control, sync);
+  };
   try {
-    return await Promise.race([calls((step, input, sync) => pool.run(step, input, control, sync)), stall.happened]);
+    return await Promise.race([calls(run), stall.happened]);
   } catch (error) {
     if (error instanceof StepFailed && error.error.code === 'Cancelled') return await stopped(context, control);
-    if (error instanceof CancelledFailure) throw error;
+    if (error instanceof CancelledFailure || isInterruption(error)) throw error;
     // Travels with the failure: the attempts that follow must know that this one counts.
     context.heartbeat(heartbeatOf(control, noteFailed(context.info)));
     throw error instanceof ApplicationFailure ? error : toFailure(error, attemptsSoFar());
@@ -51,6 +56,10 @@ async function stopped(context: Context, control: TransferControl): Promise<neve
   if (reason === undefined) return await context.cancelled;
   context.heartbeat(heartbeatOf(control, noteUnderWay(context.info)));
   throw failure('Interrupted', reason, attemptsSoFar());
+}
+
+function isInterruption(error: unknown): boolean {
+  return error instanceof ApplicationFailure && error.type === 'Interrupted';
 }
 
 /** The SDK's own failures for pause and reset would be no ones of the project's table, and nobody would vouch for them. */

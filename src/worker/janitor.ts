@@ -2,7 +2,7 @@ import type { Client, WorkflowExecutionStatusName } from '@temporalio/client';
 import { messageOf } from '../core/error-message';
 import { isRun, type Registered, type RegisteredStaging, type StagingRegistry } from '../storage/staging-registry';
 import type { StagingOwner } from '../storage/prepare-staging';
-import { closed, statusOfChain, statusOfRun } from './run-status';
+import { closed, statusOfChain } from './run-status';
 import { sweepRun } from './sweep-run';
 import type { WorkerLog } from './worker-log';
 import type { ThreadPool } from '../activities';
@@ -25,7 +25,7 @@ export async function sweepStaging(janitor: Janitor): Promise<void> {
     const { owner } = entry;
     const fields = { stagingOf: placeOf(entry), ...owner };
     try {
-      const status = await (isRun(entry) ? statusOfChain : statusOfRun)(owner, janitor.client);
+      const status = await statusOfChain(owner, janitor.client);
       if (status === undefined) janitor.log.warn(fields, 'Staging directory of a run that this server does not know stays');
       else if (closed.includes(status)) await sweep(entry, status, janitor);
     } catch (error) {

@@ -4,14 +4,9 @@ import type { StagingOwner } from '../storage/prepare-staging';
 /** Anything else, a paused run or a status of a newer server included, may still go on. */
 export const closed: readonly WorkflowExecutionStatusName[] = ['COMPLETED', 'FAILED', 'CANCELLED', 'TERMINATED', 'TIMED_OUT'];
 
-/** How one run stands; undefined when the server does not know it. */
-export async function statusOfRun(owner: StagingOwner, client: Client): Promise<WorkflowExecutionStatusName | undefined> {
-  return (await describe(owner, client))?.status.name;
-}
-
 /**
- * How a chain of runs stands that began with the owner's: a batch continues as new under the same workflow id and further
- * run ids. Undefined when the server knows nothing of it any more.
+ * How a chain of runs stands that began with the owner's: a batch continues as new, and any run goes on when it is reset,
+ * under the same workflow id and further run ids. Undefined when the server knows nothing of it any more.
  */
 export async function statusOfChain({ runId, ...owner }: StagingOwner, client: Client): Promise<WorkflowExecutionStatusName | undefined> {
   const latest = await describe(owner, client);

@@ -101,7 +101,7 @@ describe('a step that an operator pauses', () => {
     expect(stateOf(target)).toEqual(before);
   });
 
-  test('of undo is through before it notices, and the run is undone', async () => {
+  test('of undo waits likewise, and undo is whole when it goes on', async () => {
     const target = harness.path('paused-undo');
     const before = writePrevious(target);
     hold.next('publishFile', async (_attempt, run) => {
@@ -110,7 +110,10 @@ describe('a step that an operator pauses', () => {
     });
     hold.next('unpublishFile', hold.untilStopped);
     const run = await harness.client.startBackupFile({ sourcePath: source, backupPath: target, maxRetries: 0 });
-    await meet('pause');
+    const activity = await meet('pause');
+    await untilPaused(run.workflowId);
+    expect(sha256Of(target)).toBe(sha256Of(source));
+    await temporalCli(['activity', 'unpause', ...activity]);
     await expect(run.result()).resolves.toMatchObject({ errorCode: 'DestinationConflict', rollback: { status: 'performed' } });
     expect(stateOf(target)).toEqual(before);
   });
