@@ -72,6 +72,8 @@ export const SnapshotOutput = z.strictObject({
   leftOut: z.array(z.string()),
   /** What sources have that snapshots do not keep: `xattrs`, `holes`. */
   notKept: z.array(z.string()),
+  /** Copies of the parent that were found damaged, and were made afresh: how many, and the first few. */
+  damagedCopies: z.strictObject({ count: z.int().min(0), sample: z.array(z.string()) }).default({ count: 0, sample: [] }),
   /** The first few snapshots of the repository that are dated in the future: no parent, not the latest, never pruned. */
   futureSnapshots: z.array(z.string()).default([]),
   retryCount: z.int().min(0),

@@ -3,6 +3,7 @@ import type { SnapshotInput } from '../snapshot-models';
 import type { ChunkSettings, ChunkTask } from '../storage/batch/chunk';
 import type { JournalSums } from '../core/journal-sums';
 import type { RunLocation } from '../storage/batch/run-directory';
+import type { DamagedCopies } from '../storage/snapshot/damaged-copies';
 import type { SnapshotFacts } from '../storage/snapshot/seal-snapshot';
 import type { SnapshotCounts } from '../storage/snapshot/snapshot-record';
 import { version } from '../version';
@@ -35,6 +36,8 @@ export interface SealedSnapshot extends Attempted {
   readonly verifiedFrom: 'device' | 'cache' | null;
   readonly leftOut: readonly string[];
   readonly notKept: readonly string[];
+  /** Copies of the parent that were made afresh. Absent where none were. */
+  readonly damagedCopies?: DamagedCopies;
   /** Not answered by earlier workers. */
   readonly futureSnapshots?: readonly string[];
 }
@@ -93,8 +96,8 @@ export function createSnapshotSteps(dependencies: ActivityDependencies) {
       const sealed = await runSteps(pool, (run) => run('sealSnapshot', { location, owner, facts, known, syncEach, isVerified: verifyBackup }, syncs.since(location.destination)));
       registry.remove(location.runId);
       const futureSnapshots = await runStep(pool, 'futureSnapshots', { root: location.root, repository: location.destination, limit: MOST_FUTURE });
-      const { status, parent, counts, verifiedFrom, leftOut, notKept } = sealed;
-      return { snapshot: name, status, parent, counts, verifiedFrom, leftOut: leftOut.slice(0, MOST_LEFT_OUT), notKept, futureSnapshots, attempt: attempt() };
+      const { status, parent, counts, verifiedFrom, leftOut, notKept, damagedCopies } = sealed;
+      return { snapshot: name, status, parent, counts, verifiedFrom, leftOut: leftOut.slice(0, MOST_LEFT_OUT), notKept, damagedCopies: damagedCopies && { ...damagedCopies, sample: damagedCopies.sample.slice(0, MOST_DAMAGED) }, futureSnapshots, attempt: attempt() };
     },
 
     /** Undo: nothing of the run stays. */
@@ -108,6 +111,7 @@ export function createSnapshotSteps(dependencies: ActivityDependencies) {
 /** Paths of a few kilobytes each. */
 const MOST_LEFT_OUT = 5;
 const MOST_FUTURE = 5;
+const MOST_DAMAGED = 5;
 
 function settingsOf({ input }: SnapshotPlan, location: RunLocation, roots: AllowedRoots): ChunkSettings {
   return {

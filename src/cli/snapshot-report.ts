@@ -39,18 +39,25 @@ function failureText({ repository, errorCode, errorMessage, rollback }: Snapshot
 }
 
 /** What a person should know although it went well, and what failed by name. */
-export function snapshotNotes({ leftOut, notKept, futureSnapshots, vanishedFiles, excludedEntries, failureSample, failedEntries, snapshot, repository }: SnapshotOutput): string[] {
+export function snapshotNotes({ leftOut, notKept, damagedCopies, futureSnapshots, vanishedFiles, excludedEntries, failureSample, failedEntries, snapshot, repository }: SnapshotOutput): string[] {
   const more = failedEntries > failureSample.length && snapshot !== null ? [`All ${failedEntries} failed entries: ${repository}/${snapshot}/metadata.ndjson ("state":"failed")`] : [];
   return [
     ...leftOut.map((path) => `Left out by itself: ${path}`),
     ...(excludedEntries > 0 ? [`Left out on request: ${excludedEntries} entries`] : []),
     ...(vanishedFiles > 0 ? [`Gone when their turn came: ${vanishedFiles} files`] : []),
+    ...damageNotes(damagedCopies, repository),
     ...futureNotes(futureSnapshots),
     ...(notKept.length > 0 ? [`Not kept: ${notKept.map((what) => unkept[what] ?? what).join(', ')}`] : []),
     ...(failureSample.length > 0 ? [`Failed${failedEntries > failureSample.length ? `, the first ${failureSample.length} of ${failedEntries}` : ''}:`] : []),
     ...failureSample.map(({ path, type, message }) => `  ${path}: ${type}: ${message}`),
     ...more,
   ];
+}
+
+function damageNotes({ count, sample }: SnapshotOutput['damagedCopies'], repository: string): string[] {
+  if (count === 0) return [];
+  const more = count > sample.length ? `, the first ${sample.length} of ${count}` : '';
+  return [`Damaged in an earlier snapshot, copied afresh into this one${more} (repair the others by "check ${repository} --read-data --repair"):`, ...sample.map((copy) => `  ${copy}`)];
 }
 
 const unkept: Readonly<Record<string, string>> = { xattrs: 'extended attributes and access control lists', holes: 'holes of sparse files (they are stored as zeros)' };

@@ -1,5 +1,6 @@
 import { absoluteText, identifier, readFrom, sha256, someText } from '../records/fields';
-import { arrayOf, mapOf, nullable, objectOf, oneOf, text, wholeNumber, type Shape } from '../records/shape';
+import { arrayOf, mapOf, nullable, objectOf, oneOf, optional, text, wholeNumber, type Shape } from '../records/shape';
+import { damagedCopies } from './damaged-copies';
 import { FORMAT_VERSION } from './repository';
 import type { SnapshotCounts, SnapshotRecord } from './snapshot-record';
 
@@ -45,6 +46,7 @@ export const snapshotRecord: Shape<SelfDigested> = objectOf<SelfDigested>({
   verifiedFrom: nullable(readFrom),
   leftOut: arrayOf(someText, MOST_PATHS),
   notKept: arrayOf(text(100), 100),
+  damagedCopies: optional(damagedCopies),
   workflowId: identifier,
   runId: identifier,
   operationId: identifier,

@@ -105,6 +105,7 @@ function writeRecord(request: SealSnapshotRequest, control: TransferControl): Sn
     status: counts.failed > 0 ? 'partial' : 'complete',
     counts,
     notKept: [...sums.notKept].sort(),
+    ...(sums.damaged.count > 0 ? { damagedCopies: sums.damaged } : {}),
     verifiedFrom: isVerified ? sums.verifiedFrom : null,
     ...written,
   };

@@ -18,12 +18,12 @@ import { readBackFrom, whereToRead, type ReadFrom } from '../read-back';
 import { namesIn } from '../entries';
 import { removeFlat } from '../remove-tree';
 import { noteWorker } from '../worker-note';
+import { noDamagedCopies } from './damaged-copies';
 import { dataDirectory, dataPath } from './incoming-data';
 import { plannedSnapshot } from './planned-snapshot';
 import { SnapshotFile } from './snapshot-file';
 import { checksumsOf, journalEntries, readSnapshotJournal, snapshotOutcome, snapshotReport, type SnapshotJournal, type SnapshotJournalEntry, type SnapshotOutcome } from './snapshot-journal';
 import { readPlannedFiles } from './snapshot-plan';
-import { snapshotEntries } from './snapshot-record';
 import { stageFileOfSnapshot, type SnapshotStage } from './stage-file-of-snapshot';
 
 /**
@@ -45,11 +45,11 @@ function takeIn(task: ChunkTask, control: TransferControl): ChunkReport {
   if (before !== undefined) putInPlace(location, before);
   if (before !== undefined && before.outcome.pass >= task.pass) return snapshotReport(before);
   const files = readPlannedFiles(location, task.chunk).map((planned) => new SnapshotFile(planned));
-  const notKept = stageAll(task, files, before, control);
+  const { notKept, damaged } = stageAll(task, files, before, control);
   giveUpIfIll(task, files);
   if (!syncEach && files.some(({ staged }) => staged !== undefined)) requireSynced(location, control);
   const verifiedFrom = verifyAll(task, files, control);
-  const own = journalOf(task, files, verifiedFrom, [...notKept]);
+  const own = journalOf(task, files, { verifiedFrom, notKept: [...notKept], damaged });
   const { isFirst, tag } = writeJournal(location, task.chunk, { outcome: own.outcome, shape: snapshotOutcome, body: Buffer.concat([own.lines, own.checksums]) });
   const journal = isFirst ? { ...own, tag } : readSnapshotJournal(location, task.chunk);
   if (!isFirst) discardAttempt(task);
@@ -58,19 +58,20 @@ function takeIn(task: ChunkTask, control: TransferControl): ChunkReport {
   return snapshotReport(journal);
 }
 
-function stageAll(task: ChunkTask, files: readonly SnapshotFile[], before: SnapshotJournal | undefined, control: TransferControl): Set<string> {
+function stageAll(task: ChunkTask, files: readonly SnapshotFile[], before: SnapshotJournal | undefined, control: TransferControl): Pick<SnapshotStage, 'notKept' | 'damaged'> {
   const { location } = task.settings;
   const { parent } = readPlanned(location, plannedSnapshot) ?? { parent: null };
   const stage: SnapshotStage = {
     task,
     data: dataDirectory(location),
-    parentData: parent === null ? undefined : `${location.destination}/${parent}/${snapshotEntries.data}`,
+    parent,
     sources: new OpenDirectories('source'),
     parents: new OpenDirectories('source'),
     directory: makeAttemptDirectory(task),
     isScarce: isScarce(location.destination, 0),
     control,
     notKept: new Set(before?.outcome.notKept),
+    damaged: before?.outcome.damaged ?? noDamagedCopies,
   };
   const settled = before && journalEntries(before);
   try {
@@ -79,7 +80,7 @@ function stageAll(task: ChunkTask, files: readonly SnapshotFile[], before: Snaps
       if (file.settled === undefined) stageFileOfSnapshot(stage, file, String(index));
       control.finishFile();
     }
-    return stage.notKept;
+    return stage;
   } finally {
     [stage.sources, stage.parents].forEach((directories) => directories.close());
   }
@@ -105,14 +106,14 @@ function verifyAll(task: ChunkTask, files: readonly SnapshotFile[], control: Tra
   return readFrom;
 }
 
-function journalOf(task: ChunkTask, files: readonly SnapshotFile[], verifiedFrom: ReadFrom | null, notKept: readonly string[]): SnapshotJournal {
+function journalOf(task: ChunkTask, files: readonly SnapshotFile[], found: Pick<SnapshotOutcome, 'verifiedFrom' | 'notKept' | 'damaged'>): SnapshotJournal {
   const { location } = task.settings;
   const entries = files.map((file) => file.journalEntry());
   const lines = journalBody(entries);
-  return { outcome: { ...outcomeOf(task, files, entries), verifiedFrom, notKept, attemptName: task.attemptName, entriesBytes: lines.length }, lines, checksums: checksumsOf(entries), tag: undefined, path: journalPath(location, task.chunk) };
+  return { outcome: { ...outcomeOf(task, files, entries), ...found, attemptName: task.attemptName, entriesBytes: lines.length }, lines, checksums: checksumsOf(entries), tag: undefined, path: journalPath(location, task.chunk) };
 }
 
-function outcomeOf(task: ChunkTask, files: readonly SnapshotFile[], entries: readonly SnapshotJournalEntry[]): Omit<SnapshotOutcome, 'verifiedFrom' | 'notKept' | 'attemptName' | 'entriesBytes'> {
+function outcomeOf(task: ChunkTask, files: readonly SnapshotFile[], entries: readonly SnapshotJournalEntry[]): Omit<SnapshotOutcome, 'verifiedFrom' | 'notKept' | 'damaged' | 'attemptName' | 'entriesBytes'> {
   const counts = { backedUp: 0, unchanged: 0, failed: 0 };
   const sums = { sizeBytes: 0, unchangedBytes: 0, changed: 0, newFiles: 0, vanished: 0 };
   for (const [index, entry] of entries.entries()) {

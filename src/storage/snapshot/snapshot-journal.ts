@@ -5,8 +5,9 @@ import type { RunLocation } from '../batch/run-directory';
 import { alteredRun } from '../batch/run-proof';
 import { fromJsonPath, pathText, type JsonPath } from '../path-bytes';
 import { absoluteBelowRoot } from '../records/fields';
-import { arrayOf, objectOf, oneOf, text, wholeNumber, type Shape } from '../records/shape';
+import { arrayOf, objectOf, oneOf, optional, text, wholeNumber, type Shape } from '../records/shape';
 import { checksumLine } from './checksum-line';
+import { damagedCopies, type DamagedCopies } from './damaged-copies';
 import type { FailedEntry, FileEntry } from './entry';
 import { failedEntry, fileEntry } from './entry-shape';
 import { dataPath } from './incoming-data';
@@ -31,6 +32,8 @@ export interface SnapshotOutcome extends ChunkOutcome {
   readonly newFiles: number;
   readonly vanished: number;
   readonly notKept: readonly string[];
+  /** Copies of the parent that were not as it says. Absent in journals of earlier programs. */
+  readonly damaged?: DamagedCopies;
 }
 
 /** What became of a chunk, in the bytes that metadata and SHA256SUMS will have. */
@@ -53,6 +56,7 @@ export const snapshotOutcome: Shape<SnapshotOutcome> = objectOf<SnapshotOutcome>
   newFiles: wholeNumber(),
   vanished: wholeNumber(),
   notKept: arrayOf(text(100), 100),
+  damaged: optional(damagedCopies),
 });
 
 const vanishedEntry = objectOf<VanishedEntry>({ path: absoluteBelowRoot, type: oneOf('file'), state: oneOf('vanished') });

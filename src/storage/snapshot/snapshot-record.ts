@@ -6,6 +6,7 @@ import { isInFuture, parseSnapshotName } from '../../core/snapshot-name';
 import { inDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
 import { parseRecord, readOwnFile, type OwnRecord } from '../records/own-file';
+import type { DamagedCopies } from './damaged-copies';
 import { FORMAT_VERSION } from './repository';
 import { snapshotRecord, type SelfDigested } from './record-shape';
 
@@ -57,6 +58,8 @@ export interface SnapshotRecord {
   readonly leftOut: readonly string[];
   /** What sources have that snapshots do not keep: `xattrs`, `holes`. */
   readonly notKept: readonly string[];
+  /** Copies of the parent that were found damaged, and were made afresh here. */
+  readonly damagedCopies?: DamagedCopies;
   readonly workflowId: string;
   readonly runId: string;
   readonly operationId: string;

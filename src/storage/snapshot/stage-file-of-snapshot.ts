@@ -2,34 +2,25 @@ import * as fs from 'node:fs';
 import { rootOf } from '../../core/roots';
 import { requireSpace } from '../batch/free-space';
 import type { OpenDirectories } from '../batch/open-directories';
-import type { ChunkTask } from '../batch/chunk';
-import type { TransferControl } from '../control';
 import { copyContent, copyMetadata, syncCopy, type CopyOptions } from '../copy';
-import { blaming, errnoName, StorageError } from '../errors';
-import { isSameInode, isSameState, lstatIfPresent } from '../file-stat';
+import { blaming, StorageError } from '../errors';
+import { isSameState } from '../file-stat';
 import { bytewise, pathText, splitPath, toJsonPath, type PathBytes } from '../path-bytes';
 import { hasExtendedAttributes } from '../posix';
 import { digest } from '../read-back';
 import { withSourceIn, type OpenSource } from '../source';
 import { writing } from '../stage-file';
 import { modeText, type FileEntry } from './entry';
-import { dataPath } from './incoming-data';
+import { linkParentsCopy, type ParentStage } from './parent-copy';
 import type { SnapshotFile } from './snapshot-file';
 import { clockMarginNs } from './clock-margin';
 
 /** Everything that the files of one chunk need at hand. */
-export interface SnapshotStage {
-  readonly task: ChunkTask;
-  /** Directory of this snapshot's copies. */
-  readonly data: string;
-  /** Directory of the parent's copies; undefined without a parent. */
-  readonly parentData: string | undefined;
+export interface SnapshotStage extends ParentStage {
   readonly sources: OpenDirectories;
-  readonly parents: OpenDirectories;
   /** Where this attempt stages. */
   readonly directory: string;
   readonly isScarce: boolean;
-  readonly control: TransferControl;
   /** What sources have that is not kept. */
   readonly notKept: Set<string>;
 }
@@ -39,7 +30,7 @@ export function stageFileOfSnapshot(stage: SnapshotStage, file: SnapshotFile, na
   stage.control.startFile(pathText(file.path));
   try {
     const { known, isUnchanged } = file.planned;
-    if (known === undefined || !isUnchanged || !linkParentsCopy(stage, file.path, known)) readSource(stage, file, name);
+    if (known === undefined || !isUnchanged || !linkParentsCopy(stage, file.path, known, false)) readSource(stage, file, name);
     else file.entry = { ...withoutLink(known), state: 'unchanged' };
   } catch (error) {
     if (error instanceof StorageError && error.code === 'Cancelled') throw error;
@@ -74,53 +65,17 @@ function sourceRootOf(roots: readonly string[], path: PathBytes): string {
   throw new StorageError('SourceNotAllowed', 'source', pathText(path), `The worker may not read ${pathText(path)}: --source-root allows ${roots.join(', ') || 'nothing'}`);
 }
 
-/** The bytes are the same although its times do not prove it: then the parent's copy will do. */
-function isSameContent(stage: SnapshotStage, { path, planned: { known } }: SnapshotFile, { descriptor, stats }: OpenSource): boolean {
-  if (known === undefined || Number(stats.size) !== known.sizeBytes || !isSameAttributes(known, stats)) return false;
+/** The bytes are the same although its times do not prove it: then the parent's copy will do, if it holds them still. */
+function isSameContent(stage: SnapshotStage, { path, planned: { known, isUnchanged } }: SnapshotFile, { descriptor, stats }: OpenSource): boolean {
+  // Of an unchanged one the copy has been tried already.
+  if (known === undefined || isUnchanged || Number(stats.size) !== known.sizeBytes || !isSameAttributes(known, stats)) return false;
   const found = blaming('source', pathText(path), () => digest(descriptor, 'cache', stage.control, known.sizeBytes));
   const now = blaming('source', pathText(path), () => fs.fstatSync(descriptor, { bigint: true }));
-  return found.sha256 === known.sha256 && isSameState(stats, now) && linkParentsCopy(stage, path, known);
+  return found.sha256 === known.sha256 && isSameState(stats, now) && linkParentsCopy(stage, path, known, true);
 }
 
 function isSameAttributes({ mode, uid, gid, mtimeNs }: FileEntry, stats: fs.BigIntStats): boolean {
   return mode === modeText(stats.mode) && uid === Number(stats.uid) && gid === Number(stats.gid) && mtimeNs === String(stats.mtimeNs);
-}
-
-/**
- * Gives the parent's copy a further name in this snapshot. False when it is not what the parent says, or cannot be linked:
- * then the source is copied.
- */
-function linkParentsCopy({ task, data, parentData, parents }: SnapshotStage, path: PathBytes, known: FileEntry): boolean {
-  const { location } = task.settings;
-  const { directory, name } = splitPath(path);
-  if (parentData === undefined) return false;
-  try {
-    const copy = parents.get(location.root, dataPath(parentData, directory)).entry(name);
-    const stats = lstatIfPresent(copy);
-    if (stats === undefined || !isCopyOf(known, stats)) return false;
-    // By a path through the run's directory, which is the fence: once it is published or given up, this leads nowhere.
-    return link(copy, stats, dataPath(data, path));
-  } catch (error) {
-    // Whatever is wrong with the parent: the source is there.
-    if (errnoName(error) === undefined) throw error;
-    return false;
-  }
-}
-
-function isCopyOf({ sizeBytes, mtimeNs, mode }: FileEntry, stats: fs.BigIntStats): boolean {
-  return stats.isFile() && Number(stats.size) === sizeBytes && String(stats.mtimeNs) === mtimeNs && (Number(stats.mode) & 0o777) === (Number.parseInt(mode, 8) & 0o777);
-}
-
-function link(copy: PathBytes, stats: fs.BigIntStats, target: PathBytes): boolean {
-  try {
-    fs.linkSync(copy, target);
-    return true;
-  } catch (error) {
-    if (errnoName(error) !== 'EEXIST') throw error;
-    // An earlier attempt has linked it; what else lies there is another attempt's copy, and goes by the journal.
-    const found = lstatIfPresent(target);
-    return found !== undefined && isSameInode(found, stats);
-  }
 }
 
 function copy(stage: SnapshotStage, file: SnapshotFile, source: OpenSource, name: string, isRecent: boolean): void {

@@ -6,6 +6,7 @@ import type { TransferControl } from '../control';
 import { StorageError } from '../errors';
 import { fromJsonPath } from '../path-bytes';
 import { checksumLine } from './checksum-line';
+import { addDamaged, noDamagedCopies } from './damaged-copies';
 import { withDigestedDrafts, type DigestedDraft } from './digested-draft';
 import { sharedName, type FileEntry, type SnapshotEntry } from './entry';
 import { dataDirectory, dataPath } from './incoming-data';
@@ -110,12 +111,13 @@ class SnapshotSums {
   private readonly counts: { -readonly [Key in keyof SnapshotCounts]: SnapshotCounts[Key] };
   readonly notKept = new Set<string>();
   verifiedFrom: SnapshotRecord['verifiedFrom'] = null;
+  damaged = noDamagedCopies;
 
   constructor({ vanished, excluded }: PlannedSnapshot) {
     this.counts = { files: 0, directories: 0, symlinks: 0, specials: 0, newFiles: 0, changedFiles: 0, unchangedFiles: 0, failed: 0, vanished, excluded, sizeBytes: 0, copiedBytes: 0 };
   }
 
-  addChunk({ counts: { backedUp, unchanged, failed }, sizeBytes, unchangedBytes, newFiles, vanished, notKept, verifiedFrom }: SnapshotOutcome): void {
+  addChunk({ counts: { backedUp, unchanged, failed }, sizeBytes, unchangedBytes, newFiles, vanished, notKept, damaged = noDamagedCopies, verifiedFrom }: SnapshotOutcome): void {
     const { counts } = this;
     counts.files += backedUp + unchanged;
     counts.unchangedFiles += unchanged;
@@ -124,6 +126,7 @@ class SnapshotSums {
     counts.vanished += vanished;
     counts.sizeBytes += sizeBytes + unchangedBytes;
     counts.copiedBytes += sizeBytes;
+    this.damaged = addDamaged(this.damaged, damaged);
     notKept.forEach((each) => this.notKept.add(each));
     if (backedUp > 0 && verifiedFrom !== null) this.verifiedFrom = this.verifiedFrom === 'cache' ? 'cache' : verifiedFrom;
   }

@@ -9,8 +9,9 @@ import { pathText } from '../../../src/storage/path-bytes';
 import { setEntryTimes } from '../../../src/storage/posix';
 import { exactTree } from '../../helpers/exact-tree';
 import { isRoot, memoryFolder, useFolder, withoutRights } from '../../helpers/files';
+import { flip } from '../../helpers/check';
 import { makeHostileTree } from '../../helpers/hostile-tree';
-import { interceptFs, withPatched } from '../patched-fs';
+import { errnoError, interceptFs, withPatched } from '../patched-fs';
 import { SnapshotRun, type SnapshotRunOptions } from './snapshot-run';
 
 jest.mock('node:fs', () => ({ __esModule: true, ...jest.requireActual<object>('node:fs') }));
@@ -201,6 +202,62 @@ describe('an unchanged file', () => {
     expect(second.take()).toMatchObject({ counts: { unchangedFiles: 0, copiedBytes: 1 } });
     expect(fs.lstatSync(join(second.data, source('a'))).isFile()).toBe(true);
     expect(fs.readFileSync(join(second.data, source('a')), 'utf8')).toBe('a');
+  });
+
+  describe('whose copy before is damaged', () => {
+    const damagedIn = (run: SnapshotRun): object => ({ damagedCopies: { count: 1, sample: [`${run.name}/data${source('a')}`] } });
+    let first: SnapshotRun;
+
+    beforeEach(() => {
+      writeOld('a', 'content');
+      settle();
+      first = snapshot();
+      first.take();
+    });
+
+    /** The damage stays where it is: what is done to it is for whoever repairs. */
+    function expectAfresh(run: SnapshotRun, taken: object): void {
+      expect(taken).toMatchObject({ status: 'complete', counts: { unchangedFiles: 0, changedFiles: 1, copiedBytes: 7 }, ...damagedIn(first) });
+      expect(fs.readFileSync(join(run.data, source('a')), 'utf8')).toBe('content');
+      expect(readRecord(repository(), run.name)).toMatchObject(damagedIn(first));
+    }
+
+    test('is copied afresh and named where every file is read', () => {
+      flip(join(first.data, source('a')), 3);
+      const run = snapshot({ rehash: true });
+      expectAfresh(run, run.take());
+      expect(fs.readFileSync(join(first.data, source('a')), 'utf8')).not.toBe('content');
+    });
+
+    test('so that it cannot be read is copied afresh and named', () => {
+      const run = snapshot({ rehash: true });
+      const isCopy = (path: unknown): boolean => String(path).includes('/proc/self/fd/') && String(path).endsWith('/a');
+      let opened = 0;
+      const taken = withPatched('openSync', ([at], proceed) => {
+        if (!isCopy(at) || (opened += 1) !== 2) return proceed();
+        throw errnoError('EIO', 5);
+      }, () => run.take());
+      expectAfresh(run, taken);
+    });
+
+    test('is copied afresh where its times alone had it read again', () => {
+      flip(join(first.data, source('a')), 3);
+      fs.chmodSync(source('a'), 0o600);
+      fs.chmodSync(source('a'), 0o644);
+      const run = snapshot();
+      expectAfresh(run, run.take());
+    });
+
+    test('so that it shows at a glance is named too, and one that was removed with its snapshot is not', () => {
+      fs.appendFileSync(join(first.data, source('a')), 'x');
+      const run = snapshot();
+      expectAfresh(run, run.take());
+      const last = snapshot();
+      last.plan();
+      fs.renameSync(join(repository(), run.name), path('pruned'));
+      last.chunk();
+      expect(last.seal().damagedCopies).toBeUndefined();
+    });
   });
 
   test('is known only to snapshots of the same host and sources', () => {
