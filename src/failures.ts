@@ -12,6 +12,8 @@ export interface FailureKind {
 
 const permanent = (hint: string): FailureKind => ({ permanent: true, blamesDestination: false, hint });
 const transient = (hint: string): FailureKind => ({ permanent: false, blamesDestination: false, hint });
+/** What a command or a client fails with: no step does. */
+const ofCommand = permanent;
 const destinationDown = (hint: string): FailureKind => ({ permanent: false, blamesDestination: true, hint });
 
 /** Every failure type of the project. Nothing fails with a type that is not in this table. */
@@ -58,6 +60,14 @@ export const failureKinds = {
   RollbackFailed: permanent('Undo could not finish; the message names what is left and where.'),
   Cancelled: permanent('The backup was cancelled and undone.'),
   Terminated: permanent('The run was ended without undo; the worker\'s janitor removes what it left.'),
+  NoTemporalServer: ofCommand('Start the server, or correct --address, TEMPORAL_ADDRESS or the profile; without any, a command brings its own.'),
+  RunLost: ofCommand('The run goes on: the same command follows it.'),
+  RunNotFound: ofCommand('List what there is with: file-backup runs.'),
+  OperationReused: ofCommand('Give each operation an id of its own.'),
+  UpdateRefused: ofCommand('Look at the run with: file-backup status.'),
+  ScheduleExists: ofCommand('Delete the schedule first, or choose another name.'),
+  ScheduleNotFound: ofCommand('List what there is with: file-backup schedule list.'),
+  OutputUnwritable: ofCommand('Look at what standard output is written to.'),
   UnexpectedError: transient('See the cause; please report it if it stays.'),
 } as const satisfies Record<string, FailureKind>;
 

@@ -133,6 +133,7 @@ export type FileBackupOutput = z.output<typeof FileBackupOutput>;
 /** Thrown for input that does not fit its schema: one readable line per problem. */
 export class InvalidInputError extends Error {
   override readonly name = 'InvalidInputError';
+  readonly errorCode = 'InvalidInput';
 }
 
 /** Parses and freezes. @throws InvalidInputError */

@@ -23,6 +23,7 @@ function blockOf(lines: readonly string[]): string {
 /** Standard output cannot be written: the disk is full, or the like. What was done is done, but what is said of it is lost. */
 export class UnwritableOutputError extends Error {
   override readonly name = 'UnwritableOutputError';
+  readonly errorCode = 'OutputUnwritable';
 
   constructor(cause: Error) {
     super(`Standard output cannot be written (${messageOf(cause)}): what was done stays done, but its report is incomplete.`, { cause });

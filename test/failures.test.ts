@@ -37,6 +37,7 @@ const permanent: FailureType[] = [
   'InvalidInput', 'NotAuthentic', 'SourceNotFound', 'SourceNotRegularFile', 'SourceNotAllowed', 'SourceNotCanonical', 'PermissionDenied', 'TargetNotAllowed', 'TargetInsideRepository', 'NotOwnRun', 'TargetNotCanonical',
   'TargetInvalid', 'TargetBusy', 'TargetCollision', 'SameFile', 'NoHardLinks', 'FileTooLarge', 'DestinationReadOnly', 'DestinationNotTrusted', 'DestinationConflict', 'StagingRevoked', 'CircuitOpen', 'RollbackFailed',
   'Cancelled', 'Terminated', 'RepositoryNotFound', 'RepositoryExists', 'RepositoryUnsupported', 'RepositoryNotTrusted', 'SnapshotNotFound', 'SnapshotDamaged', 'RunAltered',
+  'NoTemporalServer', 'RunLost', 'RunNotFound', 'OperationReused', 'UpdateRefused', 'ScheduleExists', 'ScheduleNotFound', 'OutputUnwritable',
 ];
 const transient: FailureType[] = [
   'SourceChanged', 'SourceReadError', 'DestinationGone', 'DestinationError', 'NoSpace', 'ChecksumMismatch', 'TooManyOpenFiles', 'Stalled', 'TimedOut', 'Interrupted', 'UnexpectedError',

@@ -1,3 +1,5 @@
+import type { FailureType } from '../failures';
+
 /** Exit codes, as restic's where both have the case. Scripts must take any other code for a failure. */
 export const exitCodes = {
   done: 0,
@@ -40,11 +42,13 @@ export function repositoryExitCodeHelp(done: string, others: readonly string[] =
 /** The run could not be followed to its end: exit 130, since it is not over. */
 export class LostRunError extends Error {
   override readonly name = 'LostRunError';
+  readonly errorCode = 'RunLost' satisfies FailureType;
 }
 
 /** Input of a person that is wrong: exit 2, nothing was started. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
+  readonly errorCode = 'InvalidInput' satisfies FailureType;
   /** One for each thing that is wrong. */
   readonly lines: readonly string[];
 

@@ -1,14 +1,11 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from '@commander-js/extra-typings';
-import { RunNotFoundError, TargetBusyError } from '../client/errors';
-import { NoTemporalServerError } from '../server/errors';
-import { PayloadKeyError } from '../keys/key-file';
-import { StorageError } from '../storage/errors';
+import { Command } from '@commander-js/extra-typings';
 import { commandsFor } from './command-table';
-import { errorLines } from './error-lines';
-import { exitCodes, LostRunError, UsageError, type ExitCode } from './exit-codes';
+import { commandFailureOf } from './command-failure';
+import { exitCodes, type ExitCode } from './exit-codes';
+import { jsonLine } from './output';
 import { parserOutput } from './parser-output';
-import { flush, guardStreams, printNotes, UnwritableOutputError } from '../terminal';
+import { flush, guardStreams, printLines, printNotes, UnwritableOutputError } from '../terminal';
 import { version } from '../version';
 
 const program = new Command('file-backup')
@@ -60,26 +57,18 @@ async function parse(): Promise<void> {
   await program.exitOverride().parseAsync();
 }
 
-/** Says what went wrong, once, and answers the exit code. */
+/** Says what went wrong, once, with `--json` to scripts too, and answers the exit code. */
 function exitCodeOf(error: unknown): ExitCode {
-  // The parser has printed its message, or the help that was asked for.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
-  const [first = '', ...others] = errorLines(error);
-  printNotes([`file-backup: ${first}`, ...others]);
-  // What a command says of its own result outlasts that it could not be printed.
-  if (error instanceof UnwritableOutputError) return (process.exitCode as ExitCode | undefined) || exitCodes.failed;
-  if (error instanceof StorageError) return notFound.includes(error.code) ? exitCodes.notFound : exitCodes.failed;
-  if (error instanceof UsageError || error instanceof PayloadKeyError) return exitCodes.usage;
-  if (error instanceof LostRunError) return exitCodes.interrupted;
-  if (error instanceof NoTemporalServerError || isConnectionError(error)) return exitCodes.noServer;
-  return exitCodes.failed;
+  const failure = commandFailureOf(error);
+  if (failure === undefined) return exitCodes.done;
+  const { lines: [first, ...others], exitCode, errorCode, errorMessage } = failure;
+  if (first !== undefined) printNotes([`file-backup: ${first}`, ...others]);
+  if (isJsonAsked()) printLines([jsonLine('error', { errorCode, errorMessage, exitCode })]);
+  return exitCode;
 }
 
-/** Codes of what is not there: exit 10. */
-const notFound: readonly string[] = ['RepositoryNotFound', 'SnapshotNotFound'];
-
-/** Both of Temporal's clients say it their own way. */
-function isConnectionError(error: unknown): boolean {
-  if (error instanceof RunNotFoundError || error instanceof TargetBusyError || !(error instanceof Error)) return false;
-  return error.name === 'TransportError' || /failed to connect|UNAVAILABLE|Failed to call GetSystemInfo/i.test(error.message);
+/** Also for a command line that the parser has refused. */
+function isJsonAsked(): boolean {
+  const end = process.argv.indexOf('--');
+  return process.argv.slice(0, end < 0 ? undefined : end).includes('--json');
 }

@@ -1,11 +1,13 @@
 import type { StartedRun } from '../client/start-run';
+import type { FailureType } from '../failures';
 import { exitCodes } from './exit-codes';
 import type { Output } from './output';
 import type { ServerSession } from './server-session';
 
 /** Says who continues a run that a person has left, and sets the exit code. */
 export function reportInterrupted({ workflowId, runId, operationId }: StartedRun, server: ServerSession, output: Output, taskQueue: string | undefined): void {
-  output.event('interrupted', { workflowId, runId, operationId, webUi: server.webUi({ workflowId, runId }) }, `Interrupted. Operation ${operationId} is not finished: ${whoContinues(taskQueue)}.`);
+  const text = `Interrupted. Operation ${operationId} is not finished: ${whoContinues(taskQueue)}.`;
+  output.event('interrupted', { workflowId, runId, operationId, errorCode: 'Interrupted' satisfies FailureType, errorMessage: text, webUi: server.webUi({ workflowId, runId }) }, text);
   process.exitCode = exitCodes.interrupted;
 }
 

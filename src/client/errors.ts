@@ -1,8 +1,9 @@
-import { failureKinds } from '../failures';
+import { failureKinds, type FailureType } from '../failures';
 
 /** Another operation is writing the target. */
 export class TargetBusyError extends Error {
   override readonly name = 'TargetBusyError';
+  readonly errorCode = 'TargetBusy' satisfies FailureType;
 
   constructor(
     readonly backupPath: string,
@@ -17,6 +18,7 @@ export class TargetBusyError extends Error {
 /** An operation id that was used for other input before. */
 export class OperationReusedError extends Error {
   override readonly name = 'OperationReusedError';
+  readonly errorCode = 'OperationReused' satisfies FailureType;
 
   constructor(readonly operationId: string) {
     super(`Operation ${operationId} was used for other input before; give each operation an id of its own.`);
@@ -26,6 +28,7 @@ export class OperationReusedError extends Error {
 /** No run of that id. */
 export class RunNotFoundError extends Error {
   override readonly name = 'RunNotFoundError';
+  readonly errorCode = 'RunNotFound' satisfies FailureType;
 
   constructor(readonly id: string) {
     super(`No backup run "${id}" is known to the server; list them with "file-backup runs".`);
@@ -35,6 +38,7 @@ export class RunNotFoundError extends Error {
 /** A batch that cannot do what it was asked to: it has ended, is in that state already, or has no worker. */
 export class BatchUpdateError extends Error {
   override readonly name = 'BatchUpdateError';
+  readonly errorCode = 'UpdateRefused' satisfies FailureType;
 
   constructor(message: string, cause?: Error) {
     super(message, { cause });
@@ -44,6 +48,7 @@ export class BatchUpdateError extends Error {
 /** Something that came from the server was not made by a holder of the key. */
 export class NotAuthenticError extends Error {
   override readonly name = 'NotAuthenticError';
+  readonly errorCode = 'NotAuthentic' satisfies FailureType;
 
   constructor(what: string, reason: string) {
     super(`${what} ${reason}. ${failureKinds.NotAuthentic.hint}`);
@@ -53,6 +58,7 @@ export class NotAuthenticError extends Error {
 /** There is a schedule of that name. */
 export class ScheduleExistsError extends Error {
   override readonly name = 'ScheduleExistsError';
+  readonly errorCode = 'ScheduleExists' satisfies FailureType;
 
   constructor(readonly schedule: string) {
     super(`There is a schedule "${schedule}" already; delete it first, or choose another name.`);
@@ -62,6 +68,7 @@ export class ScheduleExistsError extends Error {
 /** There is no schedule of that name. */
 export class NoSuchScheduleError extends Error {
   override readonly name = 'NoSuchScheduleError';
+  readonly errorCode = 'ScheduleNotFound' satisfies FailureType;
 
   constructor(readonly schedule: string) {
     super(`There is no schedule "${schedule}"; list them with "file-backup schedule list".`);

@@ -6,6 +6,7 @@ import { KEY_BYTES, type Secret } from './payload-keys';
 /** A key file that cannot be used, and why not. */
 export class PayloadKeyError extends Error {
   override readonly name = 'PayloadKeyError';
+  readonly errorCode = 'InvalidInput';
 }
 
 const OWNER_ONLY = 0o600;

@@ -6,6 +6,7 @@ export { messageOf as reasonOf } from '../core/error-message';
  */
 export class NoTemporalServerError extends Error {
   override readonly name = 'NoTemporalServerError';
+  readonly errorCode = 'NoTemporalServer';
   readonly lines: readonly string[];
 
   constructor(text: string | readonly string[], options?: ErrorOptions) {

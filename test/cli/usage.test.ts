@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { freePort } from '../../src/server/ports';
 import { version } from '../../src/version';
-import { createWorkplace, type Workplace } from './run-command';
+import { createWorkplace, jsonLines, type Workplace } from './run-command';
 
 let place: Workplace;
 
@@ -93,7 +93,7 @@ test('every problem of the input has a readable line of its own', async () => {
 
 test('without a Temporal CLI the exit code is 20, and the message names the way out', async () => {
   const { code, stdout, stderr } = await place.run(['runs', '--json'], { env: { TEMPORAL_CLI_PATH: place.path('no-such-program'), FILE_BACKUP_STATE_DIR: place.path('other-state') } });
-  expect({ code, stdout }).toEqual({ code: 20, stdout: '' });
+  expect({ code, objects: jsonLines(stdout) }).toEqual({ code: 20, objects: [expect.objectContaining({ messageType: 'error', errorCode: 'NoTemporalServer' })] });
   expect(stderr).toContain('TEMPORAL_CLI_PATH');
 });
 

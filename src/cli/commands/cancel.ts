@@ -41,6 +41,7 @@ async function request(client: BackupClient, run: BackupDescription, isUnserved:
 async function undo(ending: Ending, run: BackupDescription, output: Output): Promise<void> {
   if (!output.isJson) output.note(`The command of operation ${run.operationId} is gone: it is undone here.`);
   const outcome = await endRun(ending, run, 'leftAlone', await ending.client.others.originOf(run));
-  output.result('cancel', { ...run, requested: true, isServed: true, outcome }, outcomeText(run.operationId, outcome));
-  if (outcome.errorCode === 'RollbackFailed') process.exitCode = exitCodes.failed;
+  const isUndone = outcome.errorCode !== 'RollbackFailed';
+  output.result('cancel', { ...run, requested: true, isServed: true, outcome, errorCode: isUndone ? null : outcome.errorCode, errorMessage: isUndone ? null : outcome.errorMessage }, outcomeText(run.operationId, outcome));
+  if (!isUndone) process.exitCode = exitCodes.failed;
 }

@@ -5,6 +5,7 @@ import { checkRepository } from '../../repository/check-repository';
 import { ProblemsToRepair, repairRepository, type RepairOutcome } from '../../repository/repair-repository';
 import type { RunStep } from '../../repository/run-step';
 import type { Problem } from '../../storage/snapshot/check/problem';
+import type { FailureType } from '../../failures';
 import { TransferControl } from '../../storage/control';
 import { findLeftovers } from '../../storage/snapshot/leftovers';
 import { readRepository } from '../../storage/snapshot/repository';
@@ -62,11 +63,16 @@ export const checkCommand = withOptionalShare(localCommand('check'))
       const repaired = kept.problems.length === 0 ? 0 : await followCheck(repairRepository({ repository, snapshots: all, problems: kept.problems }, run, progress, outcome), progress, output);
       process.exitCode = repaired === counts.problems ? exitCodes.done : exitCodes.failed;
       const leftovers = showLeftovers(repository, output);
-      output.result('result', { ...counts, repaired, leftovers }, checkText(counts, options.repair ? repaired : null));
+      output.result('result', { ...counts, repaired, leftovers, ...failureOf(counts.problems - repaired) }, checkText(counts, options.repair ? repaired : null));
     } finally {
       await pool.close();
     }
   });
+
+/** For scripts, as every result has it. */
+function failureOf(problems: number): { readonly errorCode: FailureType | null; readonly errorMessage: string | null } {
+  return problems === 0 ? { errorCode: null, errorMessage: null } : { errorCode: 'SnapshotDamaged', errorMessage: `${problems} problems, each named in a line of its own` };
+}
 
 /** @returns how much there is */
 function showLeftovers(repository: string, output: Output): number {

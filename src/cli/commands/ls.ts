@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { formatBytes } from '../../core/format';
+import type { FailureType } from '../../failures';
 import { isBelowKey, orderKey } from '../../storage/snapshot/entry-order';
 import { openSnapshot, type ReadEntry } from '../../storage/snapshot/metadata';
 import { readRepository } from '../../storage/snapshot/repository';
@@ -34,11 +35,21 @@ export const lsCommand = localCommand('ls')
     };
     if (!(await printStream(lines()))) return;
     const missing = asked.missing();
-    if (missing.length > 0) throw new Error(`Snapshot ${snapshot.name} has no ${missing.join(', no ')}`);
+    if (missing.length > 0) throw new NotInSnapshotError(snapshot.name, missing);
     const output = createOutput(options.json);
     if (output.isJson) output.result('entries', { repository, snapshot: snapshot.name, ...listed }, '');
     else if (options.long) output.note(`${listed.entries} entries, ${listed.files} files, ${formatBytes(listed.sizeBytes)}, ${listed.failed} failed`);
   });
+
+/** What was asked for by name is not there. */
+class NotInSnapshotError extends Error {
+  override readonly name = 'NotInSnapshotError';
+  readonly errorCode = 'SourceNotFound' satisfies FailureType;
+
+  constructor(snapshot: string, missing: readonly string[]) {
+    super(`Snapshot ${snapshot} has no ${missing.join(', no ')}`);
+  }
+}
 
 function count(listed: { entries: number; files: number; failed: number; sizeBytes: number }, { entry }: ReadEntry): void {
   listed.entries += 1;
