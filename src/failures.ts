@@ -21,6 +21,9 @@ export const failureKinds = {
   InvalidInput: permanent('Correct the named fields.'),
   NotAuthentic: permanent('Somebody without the key has meddled with it, or client and worker have different keys: give both the same one with --payload-key, and run it again.'),
   SourceNotFound: permanent('Check the source path.'),
+  SourceGone: permanent('The source was moved, exchanged or unmounted during the run: see that it is there and stays, and take another snapshot.'),
+  DirectoryGone: permanent('It was moved, exchanged or removed during the run: the next snapshot takes what is there then.'),
+  SourceEmptied: permanent('See that its disk is mounted; where it is meant to be empty, say so once with --allow-empty.'),
   SourceNotRegularFile: permanent('Only regular files can be backed up; name the file that a link points to.'),
   SourceNotAllowed: permanent('Start the worker with a --source-root that holds the file.'),
   SourceNotCanonical: permanent('Use the path without links, as named in the message.'),
@@ -106,6 +109,9 @@ const sourceErrors: Readonly<Record<string, FailureType>> = {
   ELOOP: 'SourceNotRegularFile',
   EISDIR: 'SourceNotRegularFile',
   ENXIO: 'SourceNotRegularFile',
+  // A mount that lost its server or its driver.
+  ENOTCONN: 'SourceReadError',
+  ENODEV: 'SourceReadError',
   EACCES: 'PermissionDenied',
   EPERM: 'PermissionDenied',
 };

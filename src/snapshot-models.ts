@@ -25,6 +25,10 @@ export const SnapshotInput = z.strictObject({
   maxFileSizeBytes: z.int().min(0).nullable().default(null),
   /** Stay on the file system of each source. */
   oneFileSystem: z.boolean().default(false),
+  /** Take the others where a source is not there, which fails by name then; otherwise nothing is copied. */
+  allowMissing: z.boolean().default(false),
+  /** Take a source without a file for what it is, also where an earlier snapshot has files of it. */
+  allowEmpty: z.boolean().default(false),
   /** Read every file, whatever the parent snapshot knows of it. */
   rehash: z.boolean().default(false),
   onSourceChanged: z.enum(['fail', 'accept']).default('fail'),
@@ -54,7 +58,7 @@ export const SnapshotOutput = z.strictObject({
   symlinks: z.int().min(0),
   /** FIFOs, sockets and devices: recorded, without a copy. */
   specials: z.int().min(0),
-  /** Entries of any kind that could not be backed up. */
+  /** Entries of any kind that could not be backed up, and sources of which too little was found. */
   failedEntries: z.int().min(0),
   /** Files that were gone when their turn came. */
   vanishedFiles: z.int().min(0),

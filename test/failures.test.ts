@@ -13,8 +13,8 @@ const table: [string, FailureType, FailureType][] = [
   ['ENXIO', 'SourceNotRegularFile', 'DestinationGone'],
   ['EACCES', 'PermissionDenied', 'PermissionDenied'],
   ['EPERM', 'PermissionDenied', 'PermissionDenied'],
-  ['ENODEV', 'UnexpectedError', 'DestinationGone'],
-  ['ENOTCONN', 'UnexpectedError', 'DestinationGone'],
+  ['ENODEV', 'SourceReadError', 'DestinationGone'],
+  ['ENOTCONN', 'SourceReadError', 'DestinationGone'],
   ['EROFS', 'UnexpectedError', 'DestinationReadOnly'],
   ['ENOSPC', 'UnexpectedError', 'NoSpace'],
   ['EDQUOT', 'UnexpectedError', 'NoSpace'],
@@ -34,7 +34,7 @@ const table: [string, FailureType, FailureType][] = [
 ];
 
 const permanent: FailureType[] = [
-  'InvalidInput', 'NotAuthentic', 'SourceNotFound', 'SourceNotRegularFile', 'SourceNotAllowed', 'SourceNotCanonical', 'PermissionDenied', 'TargetNotAllowed', 'TargetInsideRepository', 'NotOwnRun', 'TargetNotCanonical',
+  'InvalidInput', 'NotAuthentic', 'SourceNotFound', 'SourceGone', 'DirectoryGone', 'SourceEmptied', 'SourceNotRegularFile', 'SourceNotAllowed', 'SourceNotCanonical', 'PermissionDenied', 'TargetNotAllowed', 'TargetInsideRepository', 'NotOwnRun', 'TargetNotCanonical',
   'TargetInvalid', 'TargetBusy', 'TargetCollision', 'SameFile', 'NoHardLinks', 'FileTooLarge', 'DestinationReadOnly', 'DestinationNotTrusted', 'DestinationConflict', 'StagingRevoked', 'CircuitOpen', 'RollbackFailed',
   'Cancelled', 'Terminated', 'RepositoryNotFound', 'RepositoryExists', 'RepositoryUnsupported', 'RepositoryNotTrusted', 'SnapshotNotFound', 'SnapshotDamaged', 'RunAltered',
   'NoTemporalServer', 'RunLost', 'RunNotFound', 'OperationReused', 'UpdateRefused', 'ScheduleExists', 'ScheduleNotFound', 'OutputUnwritable',

@@ -2,7 +2,7 @@ import { boundedText } from '../core/bounded-text';
 import { codesOf, failureKinds, failureTypeOf, type FailureType } from '../failures';
 import type { IllnessRule } from '../storage/batch/chunk';
 import type { ChunkReport, FailedEntry } from '../storage/batch/journal';
-import type { PlannedSnapshot } from '../storage/snapshot/planned-snapshot';
+import type { PlanFailure, PlannedSnapshot } from '../storage/snapshot/planned-snapshot';
 import { fileWorkflowId } from '../workflow-ids';
 import { isLastAttempt } from './attempts';
 import { attempt, type Attempted } from './operation';
@@ -82,8 +82,13 @@ export function countsByType(counts: PlannedSnapshot['failureCounts']): Partial<
 }
 
 /** What could not be planned: all of it in numbers, and the first few by name. */
-export function plannedFailures({ failed, failureCounts, failures }: PlannedSnapshot): PlannedFailures {
+export function plannedFailures({ failed, failureCounts, failures }: Pick<PlannedSnapshot, 'failed' | 'failureCounts' | 'failures'>): PlannedFailures {
   return { count: failed, failuresByType: countsByType(failureCounts), sample: failures.map(({ path, failure }) => sampled({ source: path, failure })) };
+}
+
+/** Failures that are few, in the same form. */
+export function failuresOf(failures: readonly PlanFailure[]): PlannedFailures {
+  return plannedFailures({ failed: failures.length, failureCounts: failures.map(({ failure: { code, side } }) => ({ code, side, count: 1 })), failures: failures.slice(0, SAMPLE) });
 }
 
 /** Failures that another try may cure. A full disk has been tried as often as the input says when many files met it. */

@@ -8,7 +8,7 @@ import type { SnapshotFacts } from '../storage/snapshot/seal-snapshot';
 import type { SnapshotCounts } from '../storage/snapshot/snapshot-record';
 import { version } from '../version';
 import { attemptNameOf } from './attempt-name';
-import { illnessRule, passingOf, plannedFailures, resultOf, type ChunkResult, type PlannedFailures } from './chunk-result';
+import { failuresOf, illnessRule, passingOf, plannedFailures, resultOf, type ChunkResult, type PlannedFailures } from './chunk-result';
 import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
 import { attempt, type ActivityDependencies, type Attempted } from './operation';
 import { sourceRoot, type AllowedRoots } from './roots';
@@ -38,6 +38,8 @@ export interface SealedSnapshot extends Attempted {
   readonly notKept: readonly string[];
   /** Copies of the parent that were made afresh. Absent where none were. */
   readonly damagedCopies?: DamagedCopies;
+  /** Sources of which too little was found. Not answered by earlier workers. */
+  readonly emptied?: PlannedFailures;
   /** Not answered by earlier workers. */
   readonly futureSnapshots?: readonly string[];
 }
@@ -66,6 +68,8 @@ export function createSnapshotSteps(dependencies: ActivityDependencies) {
           leaveOut: [input.repository, registry.stateDirectory],
           host: input.host,
           rehash: input.rehash,
+          allowMissing: input.allowMissing,
+          allowEmpty: input.allowEmpty,
         });
         const { files, sizeBytes, chunks } = planned;
         return { input, location: provedLocation(location, planned), files, sizeBytes, chunks, failures: plannedFailures(planned), attempt: attempt() };
@@ -96,8 +100,8 @@ export function createSnapshotSteps(dependencies: ActivityDependencies) {
       const sealed = await runSteps(pool, (run) => run('sealSnapshot', { location, owner, facts, known, syncEach, isVerified: verifyBackup }, syncs.since(location.destination)));
       registry.remove(location.runId);
       const futureSnapshots = await runStep(pool, 'futureSnapshots', { root: location.root, repository: location.destination, limit: MOST_FUTURE });
-      const { status, parent, counts, verifiedFrom, leftOut, notKept, damagedCopies } = sealed;
-      return { snapshot: name, status, parent, counts, verifiedFrom, leftOut: leftOut.slice(0, MOST_LEFT_OUT), notKept, damagedCopies: damagedCopies && { ...damagedCopies, sample: damagedCopies.sample.slice(0, MOST_DAMAGED) }, futureSnapshots, attempt: attempt() };
+      const { status, parent, counts, verifiedFrom, leftOut, notKept, damagedCopies, emptied = [] } = sealed;
+      return { snapshot: name, status, parent, counts, verifiedFrom, emptied: failuresOf(emptied), leftOut: leftOut.slice(0, MOST_LEFT_OUT), notKept, damagedCopies: damagedCopies && { ...damagedCopies, sample: damagedCopies.sample.slice(0, MOST_DAMAGED) }, futureSnapshots, attempt: attempt() };
     },
 
     /** Undo: nothing of the run stays. */

@@ -17,6 +17,8 @@ export function snapshotOptions(command: ReturnType<typeof backupCommand>) {
     .option('--exclude-caches', 'leave out what is in directories with a CACHEDIR.TAG', false)
     .option('-x, --one-file-system', 'stay on the file system of each source', false)
     .option('--max-size <size>', 'leave out larger files, such as 500M', sizeInBytes('--max-size'))
+    .option('--allow-missing', 'take the other sources where one is not there; otherwise nothing is copied', false)
+    .option('--allow-empty', 'take a source without a file for what it is, also where an earlier snapshot has files of it', false)
     .option('--rehash', 'read every file, also those that look unchanged', false)
     .option('--tag <tag>', 'put a tag on the snapshot; may be repeated', repeated, [])
     .option('--host <name>', 'whose files they are; this host unless given')
@@ -31,6 +33,8 @@ interface SnapshotOptions {
   readonly excludeCaches: boolean;
   readonly oneFileSystem: boolean;
   readonly maxSize?: number;
+  readonly allowMissing: boolean;
+  readonly allowEmpty: boolean;
   readonly rehash: boolean;
   readonly tag: string[];
   readonly host?: string;
@@ -38,14 +42,14 @@ interface SnapshotOptions {
 }
 
 /** The part of a snapshot's input that these options make. */
-export function snapshotRequestOf(sources: readonly string[], { to, exclude, excludeFile, excludeCaches, oneFileSystem, maxSize, rehash, tag, host, lanes }: SnapshotOptions): SnapshotRequest {
+export function snapshotRequestOf(sources: readonly string[], { to, exclude, excludeFile, excludeCaches, oneFileSystem, maxSize, allowMissing, allowEmpty, rehash, tag, host, lanes }: SnapshotOptions): SnapshotRequest {
   return {
     sources: sources.map(canonicalDirectory),
     repository: canonicalDirectory(to),
     ...(host === undefined ? {} : { host }),
     tags: tag,
     excludes: excludePatterns(exclude, excludeFile),
-    ...{ excludeCaches, oneFileSystem, rehash },
+    ...{ excludeCaches, oneFileSystem, allowMissing, allowEmpty, rehash },
     maxFileSizeBytes: maxSize ?? null,
     ...(lanes === undefined ? {} : { lanes }),
   };

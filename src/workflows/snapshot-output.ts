@@ -9,6 +9,7 @@ const SAMPLE = 20;
 export function snapshotOutput(run: SnapshotRun, sealed: SealedSnapshot | undefined, failure: { type: string; message: string } | null, rollback: SnapshotOutput['rollback'] = 'notNeeded'): SnapshotOutput {
   const counts = sealed?.counts;
   const planned = run.batch?.failures;
+  const emptied = sealed?.emptied;
   const output: SnapshotOutput = {
     success: sealed?.status === 'complete',
     operationId: run.input.operationId,
@@ -23,13 +24,13 @@ export function snapshotOutput(run: SnapshotRun, sealed: SealedSnapshot | undefi
     directories: counts?.directories ?? 0,
     symlinks: counts?.symlinks ?? 0,
     specials: counts?.specials ?? 0,
-    failedEntries: counts?.failed ?? run.failed + (planned?.count ?? 0),
+    failedEntries: (counts?.failed ?? run.failed + (planned?.count ?? 0)) + (emptied?.count ?? 0),
     vanishedFiles: counts?.vanished ?? 0,
     excludedEntries: counts?.excluded ?? 0,
     totalBytes: counts?.sizeBytes ?? 0,
     copiedBytes: counts?.copiedBytes ?? 0,
-    failuresByType: added(run.failuresByType, planned?.failuresByType ?? {}),
-    failureSample: [...(planned?.sample ?? []), ...run.sample].slice(0, SAMPLE),
+    failuresByType: added(added(run.failuresByType, planned?.failuresByType ?? {}), emptied?.failuresByType ?? {}),
+    failureSample: [...(emptied?.sample ?? []), ...(planned?.sample ?? []), ...run.sample].slice(0, SAMPLE),
     verifiedFrom: sealed?.verifiedFrom ?? null,
     leftOut: [...(sealed?.leftOut ?? [])],
     notKept: [...(sealed?.notKept ?? [])],

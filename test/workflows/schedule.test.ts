@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { unlinkSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import type { ApplicationFailure } from '@temporalio/common';
@@ -139,10 +139,34 @@ test('a check that finds damage makes the run fail, names it, and the schedule r
   await until('the schedule rests', async () => (await found()).paused);
 });
 
-test('a snapshot that is partial is no failure of the schedule, and one that comes to nothing is', async () => {
+test('a snapshot without a source that is missing, or empty by now, has the others, prunes nothing and is a failure of the schedule', async () => {
   harness = await startHarness();
   makeRepository(harness, ['a']);
+  mkdirSync(harness.path('later'));
+  writeFileSync(harness.path('later', 'b'), 'b');
   await create({ snapshot: { sources: [harness.path('source'), harness.path('later')] }, action: { prune: { last: 1 } } });
+  await (await trigger()).result();
+  for (const [type, lose] of [['SourceNotFound', () => rmSync(harness.path('later'), { recursive: true })], ['SourceEmptied', () => mkdirSync(harness.path('later'))]] as const) {
+    lose();
+    await nextSecond();
+    const failure = await failureOf(await trigger());
+    expect(failure).toMatchObject({ type, details: [{ snapshot: { status: 'partial', files: 1, failedEntries: 1 }, prune: null }] });
+    expect(failure.message).toContain(harness.path('later'));
+  }
+  expect(published(harness)).toHaveLength(3);
+});
+
+test('a snapshot that is partial is no failure of the schedule, and one that comes to nothing is', async () => {
+  let isFirst = true;
+  const around: Around = async (step, _attempt, next) => {
+    const result = await next();
+    if (step === 'planSnapshot' && isFirst) renameSync(harness.path('source', 'sub'), harness.path('source', 'other'));
+    if (step === 'planSnapshot') isFirst = false;
+    return result;
+  };
+  harness = await startHarness({ around });
+  makeRepository(harness, ['a', 'sub/b']);
+  await create({ action: { prune: { last: 1 } } });
   expect(await (await trigger()).result()).toMatchObject({ snapshot: { success: false, status: 'partial', failedEntries: 1 }, prune: { keptSnapshots: 1 }, check: null });
   const [kept] = published(harness);
   unlinkSync(harness.path('repository', '.file-backup', 'repository.json'));

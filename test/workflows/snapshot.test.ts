@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import type { ApplicationFailure } from '@temporalio/common';
@@ -109,11 +109,14 @@ describe('a snapshot', () => {
     await expectIntact(harness);
   });
 
-  test('of a source that is missing in part is partial and says so, and the next one takes what is there by then', async () => {
+  test('of a source that is missing in part is refused, on request partial and says so, and the next one takes what is there by then', async () => {
     harness = await startHarness();
     makeRepository(harness, ['a']);
     const sources = [sourceOf(harness), harness.path('later')];
-    const output = await harness.client.backupSnapshot(requestOf(harness, { sources }));
+    const refused = await harness.client.backupSnapshot(requestOf(harness, { sources }));
+    expect(refused).toMatchObject({ success: false, snapshot: null, errorCode: 'SourceNotFound', rollback: 'performed' });
+    expect(refused.errorMessage).toContain('--allow-missing');
+    const output = await harness.client.backupSnapshot(requestOf(harness, { sources, allowMissing: true }));
     expect(output).toMatchObject({ success: false, status: 'partial', errorCode: null, files: 1, failedEntries: 1, failuresByType: { SourceNotFound: 1 }, failureSample: [{ path: harness.path('later'), type: 'SourceNotFound' }] });
     expect(readRecord(repositoryOf(harness), output.snapshot ?? '')).toMatchObject({ status: 'partial', counts: { failed: 1 } });
     await expectIntact(harness);
@@ -123,6 +126,29 @@ describe('a snapshot', () => {
     expect(next).toMatchObject({ success: true, status: 'complete', parent: output.snapshot, files: 2, unchangedFiles: 1, newFiles: 1 });
     expect(readFileSync(join(copyOf(harness, next.snapshot, harness.path('later')), 'file'), 'utf8')).toBe('here by now');
     expectNothingLeft(harness);
+  });
+
+  test('of a source that goes away meanwhile, or is empty by now, is partial and says of which source', async () => {
+    let lose = (): void => undefined;
+    const around: Around = async (step, _attempt, next) => {
+      const result = await next();
+      if (step === 'planSnapshot') lose();
+      return result;
+    };
+    harness = await startHarness({ around });
+    makeRepository(harness, ['a', 'sub/b']);
+    lose = () => (lose = () => undefined, renameSync(sourceOf(harness), harness.path('elsewhere')));
+    const gone = await harness.client.backupSnapshot(requestOf(harness));
+    expect(gone).toMatchObject({ success: false, status: 'partial', files: 0, vanishedFiles: 0, failedEntries: 2, failuresByType: { SourceGone: 2 } });
+    expect(gone.failureSample[0]?.message).toContain(`${sourceOf(harness)} is not the source any more`);
+    renameSync(harness.path('elsewhere'), sourceOf(harness));
+    await nextSecond();
+    expect(await harness.client.backupSnapshot(requestOf(harness))).toMatchObject({ status: 'complete', files: 2 });
+    renameSync(sourceOf(harness), harness.path('elsewhere'));
+    mkdirSync(sourceOf(harness));
+    await nextSecond();
+    expect(await harness.client.backupSnapshot(requestOf(harness))).toMatchObject({ success: false, status: 'partial', failedEntries: 1, failuresByType: { SourceEmptied: 1 }, failureSample: [{ path: sourceOf(harness), type: 'SourceEmptied' }] });
+    await expectIntact(harness);
   });
 
   test('with a file that keeps changing tries it again and is partial, and the next one has the file', async () => {
@@ -363,7 +389,7 @@ describe('a snapshot of many chunks', () => {
       harness = await startHarness({ address: server?.address, around: files.around() });
       makeRepository(harness);
       files.make(harness, 20);
-      const run = await harness.client.startBackupSnapshot(requestOf(harness, { sources: [sourceOf(harness), harness.path('missing')], excludes: ['nothing'], lanes: 3 }));
+      const run = await harness.client.startBackupSnapshot(requestOf(harness, { sources: [sourceOf(harness), harness.path('missing')], allowMissing: true, excludes: ['nothing'], lanes: 3 }));
       const output = await run.result();
       expect(output).toMatchObject({ status: 'partial', files: 20, newFiles: 20, failedEntries: 1, failuresByType: { SourceNotFound: 1 } });
       expect(exactTree(copyOf(harness, output.snapshot), ofCopies)).toEqual(exactTree(sourceOf(harness), ofCopies));

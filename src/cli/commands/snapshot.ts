@@ -43,9 +43,9 @@ export const snapshotCommand = snapshotOptions(backupCommand('snapshot'))
   });
 
 function preview(input: SnapshotInput, stateDirectory: string, output: Output, isVerbose: boolean): void {
-  const { repository, host, rehash, oneFileSystem, excludes, excludeCaches, maxFileSizeBytes } = input;
+  const { repository, host, rehash, oneFileSystem, excludes, excludeCaches, maxFileSizeBytes, allowMissing, allowEmpty } = input;
   const request = {
-    ...{ repository, host, rehash, oneFileSystem },
+    ...{ repository, host, rehash, oneFileSystem, allowMissing, allowEmpty },
     sources: input.sources.map((path) => ({ path, root: path })),
     excludes: { patterns: excludes, caches: excludeCaches, maxSizeBytes: maxFileSizeBytes },
     leaveOut: [repository, resolve(stateDirectory)],

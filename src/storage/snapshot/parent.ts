@@ -1,5 +1,5 @@
 import type { FileEntry } from './entry';
-import type { Found } from './walk';
+import type { Found } from './found';
 import { openSnapshot, type ReadEntry } from './metadata';
 import { isErrno } from '../errors';
 import { futureFirst, readRecord, snapshotNames } from './snapshot-record';
@@ -62,7 +62,7 @@ export class Parent {
 }
 
 /** One that is damaged says nothing of the files to come, and its removal since the names were read is no harm: the sources are there. */
-function isNoHelp(error: unknown): boolean {
+export function isNoHelp(error: unknown): boolean {
   return isErrno(error, 'SnapshotDamaged', 'SnapshotNotFound', 'RepositoryUnsupported', 'SourceNotCanonical', 'ENOENT');
 }
 

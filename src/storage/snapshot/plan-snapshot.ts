@@ -9,17 +9,16 @@ import { pathText, toJsonPath, type PathBytes } from '../path-bytes';
 import { noteWorker } from '../worker-note';
 import { modeText } from './entry';
 import { orderKey } from './entry-order';
-import { makeDataDirectories, maxSourcePathBytes } from './incoming-data';
-import { isUnchanged, Parent } from './parent';
+import { makeDataDirectories } from './incoming-data';
+import { isUnchanged, type Parent } from './parent';
 import { plannedSnapshot, type PlanFailure, type PlannedSnapshot } from './planned-snapshot';
 import { fileLine, type TreeEntry } from './snapshot-plan';
-import { distinctSources, isVanished, walk, type Found, type LeftOut, type NotFound, type WalkRequest } from './walk';
+import type { WalkedSource } from './sources';
+import type { Found, NotFound } from './found';
+import { walkSources, type SourcesRequest } from './walk-sources';
 
-export interface SnapshotPlanRequest extends Omit<WalkRequest, 'maxPathBytes'> {
+export interface SnapshotPlanRequest extends SourcesRequest {
   readonly location: RunLocation;
-  readonly host: string;
-  /** Read every file, whatever the parent knows of it. */
-  readonly rehash: boolean;
 }
 
 /** An unchanged file is a link and a line of metadata: a tenth of a copy or less. */
@@ -32,32 +31,30 @@ const MOST_LEFT_OUT = 20;
 /**
  * Walks through the sources and writes the plan of a snapshot: files in chunks, each with what the parent snapshot says of
  * it, and everything else in a list of its own; then makes the directories for the copies. The first plan counts.
- * @throws StorageError `SourceNotFound` when none of the sources is there, `StagingRevoked`, `Cancelled`, errno names
+ * @throws StorageError `SourceNotFound` when a source is not there, what is wrong with the first one when none can be read, `StagingRevoked`, `Cancelled`, errno names
  */
 export function planSnapshot(request: SnapshotPlanRequest, control: TransferControl): ProvedPlan<PlannedSnapshot> {
   const { location } = request;
   inRun(location, (opened) => noteWorker(runDirectory(opened), location.runId));
-  const planned = planOnce(location, plannedSnapshot, (draft) => writePlan({ ...request, sources: distinctSources(request.sources) }, draft, control));
+  const planned = planOnce(location, plannedSnapshot, (draft) => writePlan(request, draft, control));
   makeDataDirectories(location, control);
   return planned;
 }
 
 function writePlan(request: SnapshotPlanRequest, draft: string, control: TransferControl): WrittenPlan<PlannedSnapshot> {
-  const sources = request.sources.map(({ path }) => path);
-  const parent = Parent.find(request.location.destination, { host: request.host, sources });
-  const writer = new SnapshotPlanWriter(draft, parent, request.rehash);
-  const leftOut: LeftOut = { paths: [], excluded: 0 };
+  const writer = new SnapshotPlanWriter(draft, request.rehash);
+  const add = (found: Found | NotFound, parent: Parent | undefined): void => {
+    writer.add(found, parent);
+    control.finishFile();
+  };
   try {
-    for (const found of walk({ ...request, maxPathBytes: maxSourcePathBytes(request.location.destination) }, leftOut, control)) {
-      writer.add(found, sources);
-      control.finishFile();
-    }
-    if (writer.isEmpty) throw new StorageError('ENOENT', 'source', sources.join(', '), `There is nothing to back up: none of ${sources.map(pathText).join(', ')} can be read`);
+    const { names, parent, leftOut, sources, emptied } = walkSources(request.location.destination, request, add, control);
+    writer.requireAny(names);
     const { parts, ...counts } = writer.close();
-    return { planned: { ...counts, excluded: leftOut.excluded, leftOut: leftOut.paths.slice(0, MOST_LEFT_OUT), parent: parent?.name ?? null, sources }, parts };
+    const sums = { vanished: sumOf(sources, 'vanished'), excluded: sumOf(sources, 'excluded') };
+    return { planned: { ...counts, ...sums, leftOut: leftOut.slice(0, MOST_LEFT_OUT), parent, sources: names, walked: sources, emptied }, parts };
   } finally {
     writer.abandon();
-    parent?.close();
   }
 }
 
@@ -67,30 +64,32 @@ class SnapshotPlanWriter {
   private readonly firstNames = new Map<string, { readonly path: PathBytes; readonly file: number }>();
   private readonly failures: PlanFailure[] = [];
   private readonly failureCounts = new Map<string, { code: string; side: Side; count: number }>();
-  private counts = { files: 0, sizeBytes: 0, failed: 0, vanished: 0 };
+  private counts = { files: 0, sizeBytes: 0, failed: 0 };
   private others = 0;
 
   constructor(
     directory: string,
-    private readonly parent: Parent | undefined,
     private readonly rehash: boolean,
   ) {
     this.files = new ChunkedLinesWriter(directory);
     this.tree = new ChunkedLinesWriter(directory, 'tree');
   }
 
-  /** Nothing was found but what could not be looked at, and the directories above. */
-  get isEmpty(): boolean {
-    return this.counts.files === 0 && this.others === 0;
+  /** @throws StorageError when nothing was found but what could not be looked at, and the directories above: what was wrong with the first */
+  requireAny(sources: readonly string[]): void {
+    if (this.counts.files > 0 || this.others > 0) return;
+    const [first] = this.failures;
+    const why = first === undefined ? '' : `: ${first.failure.message}`;
+    throw new StorageError(first?.failure.code ?? 'ENOENT', first?.failure.side ?? 'source', sources.join(', '), `There is nothing to back up: none of ${sources.map(pathText).join(', ')} can be read${why}`);
   }
 
-  add(found: Found | NotFound, sources: readonly string[]): void {
-    if (found.stats === undefined) this.addFailure(found, sources);
-    else if (found.stats.isFile()) this.addFile(found);
+  add(found: Found | NotFound, parent: Parent | undefined): void {
+    if (found.stats === undefined) this.addFailure(found);
+    else if (found.stats.isFile()) this.addFile(found, parent);
     else this.addOther(found);
   }
 
-  close(): Pick<PlannedSnapshot, 'files' | 'sizeBytes' | 'chunks' | 'failed' | 'failureCounts' | 'failures' | 'vanished'> & Pick<WrittenPlan<PlannedSnapshot>, 'parts'> {
+  close(): Pick<PlannedSnapshot, 'files' | 'sizeBytes' | 'chunks' | 'failed' | 'failureCounts' | 'failures'> & Pick<WrittenPlan<PlannedSnapshot>, 'parts'> {
     const tree = this.tree.close();
     const files = this.files.close();
     return { ...this.counts, failures: this.failures, failureCounts: [...this.failureCounts.values()], chunks: files.chunks, parts: { plan: files.sha256, tree: tree.sha256 } };
@@ -101,14 +100,14 @@ class SnapshotPlanWriter {
     this.tree.abandon();
   }
 
-  private addFile(found: Found): void {
-    const { path, stats } = found;
+  private addFile(found: Found, parent: Parent | undefined): void {
+    const { path, stats, directory } = found;
     const first = this.firstName(found);
     if (first !== undefined) return this.addLine({ name: toJsonPath(path), first: toJsonPath(first.path), firstFile: first.file });
-    const known = this.parent?.knownFile(orderKey(path));
+    const known = parent?.knownFile(orderKey(path));
     const unchanged = known !== undefined && !this.rehash && isUnchanged(known, found);
     const sizeBytes = Number(stats.size);
-    this.files.add(fileLine({ path, known, isUnchanged: unchanged }), unchanged ? 0 : sizeBytes, unchanged ? UNCHANGED_WEIGHT : 1);
+    this.files.add(fileLine({ path, known, isUnchanged: unchanged, directory }), unchanged ? 0 : sizeBytes, unchanged ? UNCHANGED_WEIGHT : 1);
     this.counts.files += 1;
     this.counts.sizeBytes += sizeBytes;
   }
@@ -132,9 +131,7 @@ class SnapshotPlanWriter {
     if (isAbove !== true) this.others += 1;
   }
 
-  private addFailure(found: NotFound, sources: readonly string[]): void {
-    if (isVanished(found, sources)) return void (this.counts.vanished += 1);
-    const { path, type, failure } = found;
+  private addFailure({ path, type, failure }: NotFound): void {
     this.addLine({ entry: { path: toJsonPath(path), type, state: 'failed', failure } });
     this.counts.failed += 1;
     const { code, side } = failure;
@@ -146,6 +143,10 @@ class SnapshotPlanWriter {
   private addLine(line: TreeEntry): void {
     this.tree.add(JSON.stringify({ at: this.counts.files, ...line }), 0);
   }
+}
+
+function sumOf(sources: readonly WalkedSource[], what: 'vanished' | 'excluded'): number {
+  return sources.reduce((sum, source) => sum + source[what], 0);
 }
 
 /** `8:1`, as Linux packs major and minor number. */

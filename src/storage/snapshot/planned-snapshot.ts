@@ -1,7 +1,9 @@
 import type { Side } from '../errors';
 import { absoluteText, failure, sampleOf, side, someText } from '../records/fields';
-import { arrayOf, nullable, objectOf, text, wholeNumber, type Shape } from '../records/shape';
+import { arrayOf, nullable, objectOf, optional, text, wholeNumber, type Shape } from '../records/shape';
 import type { FailedEntry } from './entry';
+import type { WalkedSource } from './sources';
+import { identity } from './walked';
 
 /** A failure for people, and for telling its type. */
 export interface PlanFailure {
@@ -31,13 +33,22 @@ export interface PlannedSnapshot {
   readonly excluded: number;
   readonly leftOut: readonly string[];
   readonly parent: string | null;
-  /** As they were walked through: none below another. */
+  /** None below another. */
   readonly sources: readonly string[];
+  /** All that were named, as the walk found them; not in plans of earlier versions. */
+  readonly walked?: readonly WalkedSource[];
+  /** Sources without a file of which an earlier snapshot has some. */
+  readonly emptied?: readonly PlanFailure[];
 }
 
 const count = wholeNumber();
 
 export const failureCount: Shape<FailureCount> = objectOf<FailureCount>({ code: text(64, /^\w+$/), side, count });
+
+export const planFailure: Shape<PlanFailure> = objectOf<PlanFailure>({ path: someText, failure });
+
+/** A request takes 32 KiB of paths. */
+const MOST_SOURCES = 100_000;
 
 export const plannedSnapshot: Shape<PlannedSnapshot> = objectOf<PlannedSnapshot>({
   files: count,
@@ -45,10 +56,12 @@ export const plannedSnapshot: Shape<PlannedSnapshot> = objectOf<PlannedSnapshot>
   chunks: count,
   failed: count,
   failureCounts: sampleOf(failureCount),
-  failures: sampleOf(objectOf<PlanFailure>({ path: someText, failure })),
+  failures: sampleOf(planFailure),
   vanished: count,
   excluded: count,
   leftOut: sampleOf(someText),
   parent: nullable(text(40, /^[\w-]+$/)),
-  sources: arrayOf(absoluteText, 100_000),
+  sources: arrayOf(absoluteText, MOST_SOURCES),
+  walked: optional(arrayOf(objectOf<WalkedSource>({ path: absoluteText, identity: nullable(identity), files: count, vanished: count, excluded: count }), MOST_SOURCES)),
+  emptied: optional(arrayOf(planFailure, MOST_SOURCES)),
 });

@@ -8,7 +8,7 @@ import { inodeMemory } from './check/read-inodes';
 import { sweepRemoved, unlistSnapshot, type Swept } from './remove-snapshot';
 import { readRepository } from './repository';
 import { listSnapshots, startedAtMs, type SnapshotRecord } from './snapshot-record';
-import { distinctSources } from './walk';
+import { distinctSources } from './sources';
 
 /** Which snapshots of a repository are to stay. */
 export interface PruneRequest {

@@ -1,6 +1,7 @@
 import { absoluteText, identifier, readFrom, sha256, someText } from '../records/fields';
 import { arrayOf, mapOf, nullable, objectOf, oneOf, optional, text, wholeNumber, type Shape } from '../records/shape';
 import { damagedCopies } from './damaged-copies';
+import { planFailure } from './planned-snapshot';
 import { FORMAT_VERSION } from './repository';
 import type { SnapshotCounts, SnapshotRecord } from './snapshot-record';
 
@@ -42,6 +43,7 @@ export const snapshotRecord: Shape<SelfDigested> = objectOf<SelfDigested>({
   endedAt: time,
   status: oneOf('complete', 'partial'),
   parent: nullable(text(100)),
+  emptied: optional(arrayOf(planFailure, MOST_PATHS)),
   counts,
   verifiedFrom: nullable(readFrom),
   leftOut: arrayOf(someText, MOST_PATHS),

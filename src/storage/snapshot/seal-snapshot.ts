@@ -93,7 +93,7 @@ function writeRecord(request: SealSnapshotRequest, control: TransferControl): Sn
   requireOwner(location, owner);
   const planned = readPlanned(location, plannedSnapshot);
   if (planned === undefined) throw new StorageError('StagingRevoked', 'destination', location.destination, `The plan of the run in ${location.destination} is gone`);
-  const { sums, ...written } = writeEntries(request, planned, control);
+  const { sums, emptied, ...written } = writeEntries(request, planned, control);
   const { sources, parent, leftOut } = planned;
   const counts = sums.total();
   const record: SnapshotRecord = {
@@ -102,7 +102,8 @@ function writeRecord(request: SealSnapshotRequest, control: TransferControl): Sn
     sources,
     parent,
     leftOut,
-    status: counts.failed > 0 ? 'partial' : 'complete',
+    ...(emptied.length > 0 ? { emptied } : {}),
+    status: counts.failed + emptied.length > 0 ? 'partial' : 'complete',
     counts,
     notKept: [...sums.notKept].sort(),
     ...(sums.damaged.count > 0 ? { damagedCopies: sums.damaged } : {}),

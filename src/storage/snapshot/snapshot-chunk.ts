@@ -60,7 +60,7 @@ function takeIn(task: ChunkTask, control: TransferControl): ChunkReport {
 
 function stageAll(task: ChunkTask, files: readonly SnapshotFile[], before: SnapshotJournal | undefined, control: TransferControl): Pick<SnapshotStage, 'notKept' | 'damaged'> {
   const { location } = task.settings;
-  const { parent } = readPlanned(location, plannedSnapshot) ?? { parent: null };
+  const { parent = null, walked = [] } = readPlanned(location, plannedSnapshot) ?? {};
   const stage: SnapshotStage = {
     task,
     data: dataDirectory(location),
@@ -72,6 +72,7 @@ function stageAll(task: ChunkTask, files: readonly SnapshotFile[], before: Snaps
     control,
     notKept: new Set(before?.outcome.notKept),
     damaged: before?.outcome.damaged ?? noDamagedCopies,
+    walked,
   };
   const settled = before && journalEntries(before);
   try {

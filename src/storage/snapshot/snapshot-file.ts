@@ -22,7 +22,7 @@ export class SnapshotFile {
     return this.planned.path;
   }
 
-  /** Wrong with this file alone; one that is no more there is not even wrong. */
+  /** Wrong with this file alone; one that is no more there is not even wrong, unless the error says why. */
   fail(error: unknown): void {
     this.entry = undefined;
     this.staged = undefined;

@@ -9,6 +9,7 @@ import type { FailedEntry, FileEntry, PresentEntry } from './entry';
 import { orderKey } from './entry-order';
 import { fileEntry, otherEntry } from './entry-shape';
 import { SoundOrder } from './sound-order';
+import { identity } from './walked';
 
 /** A file of a snapshot's plan. */
 export interface PlannedFile {
@@ -17,27 +18,30 @@ export interface PlannedFile {
   readonly known: FileEntry | undefined;
   /** It is unchanged since: its copy in the parent need only be linked. */
   readonly isUnchanged: boolean;
+  /** Identity of the directory that the walk met it in; undefined for what is a source itself. */
+  readonly directory: string | undefined;
 }
 
 interface FileLine {
   readonly p: JsonPath;
+  readonly d?: string;
   readonly k?: FileEntry;
   readonly u?: true;
 }
 
-export function fileLine({ path, known, isUnchanged }: PlannedFile): string {
-  const line: FileLine = { p: toJsonPath(path), ...(known === undefined ? {} : { k: known }), ...(isUnchanged ? { u: true } : {}) };
+export function fileLine({ path, known, isUnchanged, directory }: PlannedFile): string {
+  const line: FileLine = { p: toJsonPath(path), d: directory, ...(known === undefined ? {} : { k: known }), ...(isUnchanged ? { u: true } : {}) };
   return JSON.stringify(line);
 }
 
-const fileLineShape = objectOf<FileLine>({ p: absoluteBelowRoot, k: optional(fileEntry), u: optional(oneOf(true)) });
+const fileLineShape = objectOf<FileLine>({ p: absoluteBelowRoot, d: optional(identity), k: optional(fileEntry), u: optional(oneOf(true)) });
 
 /** The files of one chunk. @throws StorageError `RunAltered`, errno names */
 export function readPlannedFiles(location: RunLocation, chunk: number): PlannedFile[] {
   const { lines, path } = readChunkLines(location, chunk);
   return lines.map((line) => {
-    const { p, k, u } = parseOwn(line, fileLineShape, (why) => alteredRun(path, `${why} in a line`));
-    return { path: fromJsonPath(p), known: k, isUnchanged: u === true };
+    const { p, d, k, u } = parseOwn(line, fileLineShape, (why) => alteredRun(path, `${why} in a line`));
+    return { path: fromJsonPath(p), known: k, isUnchanged: u === true, directory: d };
   });
 }
 

@@ -7,6 +7,7 @@ import { inDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
 import { parseRecord, readOwnFile, type OwnRecord } from '../records/own-file';
 import type { DamagedCopies } from './damaged-copies';
+import type { PlanFailure } from './planned-snapshot';
 import { FORMAT_VERSION } from './repository';
 import { snapshotRecord, type SelfDigested } from './record-shape';
 
@@ -51,6 +52,8 @@ export interface SnapshotRecord {
   readonly status: 'complete' | 'partial';
   /** Name of the snapshot that unchanged files were taken from. */
   readonly parent: string | null;
+  /** Sources of which nothing, or little of what was there, could be found: the snapshot is partial then. */
+  readonly emptied?: readonly PlanFailure[];
   readonly counts: SnapshotCounts;
   /** Where copies were read back from; null without verification. */
   readonly verifiedFrom: 'device' | 'cache' | null;

@@ -3,7 +3,7 @@ import { rootOf } from '../../core/roots';
 import { requireSpace } from '../batch/free-space';
 import type { OpenDirectories } from '../batch/open-directories';
 import { copyContent, copyMetadata, syncCopy, type CopyOptions } from '../copy';
-import { blaming, StorageError } from '../errors';
+import { blaming, isErrno, StorageError } from '../errors';
 import { isSameState } from '../file-stat';
 import { bytewise, pathText, splitPath, toJsonPath, type PathBytes } from '../path-bytes';
 import { hasExtendedAttributes } from '../posix';
@@ -13,6 +13,8 @@ import { writing } from '../stage-file';
 import { modeText, type FileEntry } from './entry';
 import { linkParentsCopy, type ParentStage } from './parent-copy';
 import type { SnapshotFile } from './snapshot-file';
+import { sourceOf, type WalkedSource } from './sources';
+import { whyGone } from './walked';
 import { clockMarginNs } from './clock-margin';
 
 /** Everything that the files of one chunk need at hand. */
@@ -23,6 +25,8 @@ export interface SnapshotStage extends ParentStage {
   readonly isScarce: boolean;
   /** What sources have that is not kept. */
   readonly notKept: Set<string>;
+  /** Sources as the walk found them. */
+  readonly walked: readonly WalkedSource[];
 }
 
 /** Links the parent's copy of a file that is unchanged, or copies the source aside. What is wrong with it is written down. */
@@ -34,8 +38,21 @@ export function stageFileOfSnapshot(stage: SnapshotStage, file: SnapshotFile, na
     else file.entry = { ...withoutLink(known), state: 'unchanged' };
   } catch (error) {
     if (error instanceof StorageError && error.code === 'Cancelled') throw error;
-    file.fail(error);
+    file.fail(isGone(error) ? (whyFileIsGone(stage, file) ?? error) : error);
   }
+}
+
+/** No more at its path, by what was thrown. */
+function isGone(error: unknown): boolean {
+  return error instanceof StorageError && error.side === 'source' && isErrno(error, 'ENOENT', 'ENOTDIR');
+}
+
+function whyFileIsGone({ task, walked }: SnapshotStage, { path, planned }: SnapshotFile): StorageError | undefined {
+  const source = sourceOf(walked, path);
+  if (source === undefined) return undefined;
+  const roots = task.settings.sourceRoots;
+  const directory = planned.directory === undefined ? undefined : { path: splitPath(path).directory, root: sourceRootOf(roots, path), identity: planned.directory };
+  return whyGone(path, { directory, source: { path: source.path, root: sourceRootOf(roots, source.path), identity: source.identity ?? '' } });
 }
 
 /** In this snapshot it may be the first of the file's names. */

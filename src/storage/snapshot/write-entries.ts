@@ -4,20 +4,22 @@ import { JournalCheck } from '../batch/journal-check';
 import { runDirectory, type RunLocation } from '../batch/run-directory';
 import type { TransferControl } from '../control';
 import { StorageError } from '../errors';
-import { fromJsonPath } from '../path-bytes';
+import { fromJsonPath, type PathBytes } from '../path-bytes';
 import { checksumLine } from './checksum-line';
 import { addDamaged, noDamagedCopies } from './damaged-copies';
 import { withDigestedDrafts, type DigestedDraft } from './digested-draft';
 import { sharedName, type FileEntry, type SnapshotEntry } from './entry';
 import { dataDirectory, dataPath } from './incoming-data';
+import { mostlyGone } from './emptied';
 import { EntryPlacer } from './place-entries';
 import { FurtherNames } from './further-names';
-import type { PlannedSnapshot } from './planned-snapshot';
+import type { PlanFailure, PlannedSnapshot } from './planned-snapshot';
 import { putInPlace } from './snapshot-chunk';
-import { readSnapshotJournal, type SnapshotJournal, type SnapshotOutcome } from './snapshot-journal';
+import { journalEntries, readSnapshotJournal, type SnapshotJournal } from './snapshot-journal';
 import { ChunkLines, LinkedFiles, treeEntry } from './snapshot-lines';
 import { readTree, type TreeLine } from './snapshot-plan';
 import { snapshotEntries, type SnapshotCounts, type SnapshotRecord } from './snapshot-record';
+import { sourceOf } from './sources';
 
 export interface WriteRequest {
   readonly location: RunLocation;
@@ -43,7 +45,7 @@ export function writeEntries({ location, syncEach, known }: WriteRequest, planne
       if (journal === undefined) throw new StorageError('DestinationError', 'destination', location.destination, `The journal of chunk ${chunk + 1} of the run in ${location.destination} is gone`);
       check.pass(chunk, journal.tag);
       putInPlace(location, journal);
-      sums.addChunk(journal.outcome);
+      sums.addChunk(journal);
       merge.addChunk(journal);
       control.moved(1);
     }
@@ -52,7 +54,7 @@ export function writeEntries({ location, syncEach, known }: WriteRequest, planne
     // GNU sha256sum takes an empty list for an error.
     return { metadataSha256: metadata.close(), checksumsSha256: checksums.isEmpty ? null : checksums.close() };
   });
-  return { sums, ...digests };
+  return { sums, emptied: sums.emptied(), ...digests };
 }
 
 /** Brings files and everything else into their common order. Files come as the bytes that chunks have written. */
@@ -113,11 +115,16 @@ class SnapshotSums {
   verifiedFrom: SnapshotRecord['verifiedFrom'] = null;
   damaged = noDamagedCopies;
 
-  constructor({ vanished, excluded }: PlannedSnapshot) {
+  /** Files of each source that were gone when their turn came, by its path. */
+  private readonly gone = new Map<string, number>();
+
+  constructor(private readonly planned: PlannedSnapshot) {
+    const { vanished, excluded } = planned;
     this.counts = { files: 0, directories: 0, symlinks: 0, specials: 0, newFiles: 0, changedFiles: 0, unchangedFiles: 0, failed: 0, vanished, excluded, sizeBytes: 0, copiedBytes: 0 };
   }
 
-  addChunk({ counts: { backedUp, unchanged, failed }, sizeBytes, unchangedBytes, newFiles, vanished, notKept, damaged = noDamagedCopies, verifiedFrom }: SnapshotOutcome): void {
+  addChunk(journal: SnapshotJournal): void {
+    const { counts: { backedUp, unchanged, failed }, sizeBytes, unchangedBytes, newFiles, vanished, notKept, damaged = noDamagedCopies, verifiedFrom } = journal.outcome;
     const { counts } = this;
     counts.files += backedUp + unchanged;
     counts.unchangedFiles += unchanged;
@@ -128,6 +135,7 @@ class SnapshotSums {
     counts.copiedBytes += sizeBytes;
     this.damaged = addDamaged(this.damaged, damaged);
     notKept.forEach((each) => this.notKept.add(each));
+    if (vanished > 0) for (const { state, path } of journalEntries(journal)) if (state === 'vanished') this.addGone(fromJsonPath(path));
     if (backedUp > 0 && verifiedFrom !== null) this.verifiedFrom = this.verifiedFrom === 'cache' ? 'cache' : verifiedFrom;
   }
 
@@ -139,6 +147,17 @@ class SnapshotSums {
     else if (entry.type === 'symlink') counts.symlinks += 1;
     else if (entry.type === 'file') this.addFurtherName(entry);
     else counts.specials += 1;
+  }
+
+  private addGone(path: PathBytes): void {
+    const source = sourceOf(this.planned.walked ?? [], path);
+    if (source !== undefined) this.gone.set(source.path, (this.gone.get(source.path) ?? 0) + 1);
+  }
+
+  /** Sources of which too little was found. */
+  emptied(): PlanFailure[] {
+    const { walked = [], emptied = [] } = this.planned;
+    return [...emptied, ...walked.flatMap((source) => mostlyGone(source, this.gone.get(source.path) ?? 0))];
   }
 
   private addFurtherName(entry: FileEntry): void {

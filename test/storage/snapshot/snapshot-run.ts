@@ -24,6 +24,8 @@ export interface SnapshotRunOptions {
   readonly excludes?: Partial<ExcludeRules>;
   readonly oneFileSystem?: boolean;
   readonly rehash?: boolean;
+  readonly allowMissing?: boolean;
+  readonly allowEmpty?: boolean;
   readonly leaveOut?: readonly string[];
 }
 
@@ -71,8 +73,8 @@ export class SnapshotRun {
     openRun({ location, owner, ground: inspectRun(location), needsHardLinks: false });
     const excludes = { patterns: [], caches: false, maxSizeBytes: null, ...options.excludes };
     const sources = this.sources.map((path) => ({ path, root }));
-    const { host = 'test-host', oneFileSystem = false, rehash = false, leaveOut = [repository] } = options;
-    return planSnapshot({ location, sources, excludes, host, oneFileSystem, rehash, leaveOut }, this.control);
+    const { host = 'test-host', oneFileSystem = false, rehash = false, allowMissing = false, allowEmpty = false, leaveOut = [repository] } = options;
+    return planSnapshot({ location, sources, excludes, host, oneFileSystem, rehash, allowMissing, allowEmpty, leaveOut }, this.control);
   }
 
   attempt(chunk = 0, pass = 0, only: readonly number[] = []): ChunkTask {

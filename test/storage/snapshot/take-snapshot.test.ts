@@ -342,10 +342,13 @@ describe('what fails', () => {
     unreadable(() => expect(second.take()).toMatchObject({ status: 'complete', parent: first.name, counts: { files: 3, unchangedFiles: 1, newFiles: 2 } }));
   });
 
-  test('a source that is missing makes it partial, and all of them missing is an error', () => {
+  test('a source that is missing is refused before anything is copied, and on request makes the snapshot partial', () => {
     writeOld('a', 'a');
-    expect(snapshot({}, [source(), path('missing')]).take()).toMatchObject({ status: 'partial', counts: { failed: 1, files: 1 } });
-    expect(() => snapshot({}, [path('missing')]).take()).toThrow('There is nothing to back up');
+    const refused = snapshot({}, [source(), path('missing')]);
+    expect(() => refused.take()).toThrow(`Nothing was copied, since ${path('missing')} is not there`);
+    refused.discard();
+    expect(snapshot({ allowMissing: true }, [source(), path('missing')]).take()).toMatchObject({ status: 'partial', counts: { failed: 1, files: 1 } });
+    expect(() => snapshot({ allowMissing: true }, [path('missing')]).take()).toThrow('There is nothing to back up');
   });
 
   test('a file that is gone when its turn comes is counted, and is no failure', () => {
