@@ -7,9 +7,12 @@ import { flush, guardStreams, printLines, printNotes } from './terminal';
 
 export { BackupClient, type BackupClientOptions, type BatchBackupHandle, type FileBackupHandle, type RestoreHandle, type RunHandle, type SnapshotHandle } from './client/backup-client';
 export { namedServer, serverOrLocal, type ServerAddress, type ServerChoice } from './client/connect';
-export { BatchUpdateError, NotAuthenticError, NoSuchScheduleError, OperationReusedError, RunNotFoundError, ScheduleExistsError, TargetBusyError } from './client/errors';
+export { AmbiguousIdError, BatchUpdateError, NotAuthenticError, NoSuchScheduleError, OperationReusedError, RunNotFoundError, ScheduleExistsError, TargetBusyError } from './client/errors';
 export type { LiveBatchProgress, StepUnderWay } from './client/batch-progress';
-export type { BackupDescription, BackupRun, PendingStep } from './client/runs';
+export type { BackupDescription, PendingStep } from './client/describe-run';
+export type { RunKind } from './client/run-kinds';
+export type { RunState } from './client/run-state';
+export type { BackupRun } from './client/runs';
 export type { BatchBackupOutput, BatchBackupRequest } from './batch-models';
 export type { BackupSchedule, BackupSchedules } from './client/schedules';
 export type { ScheduleRequest } from './schedule-models';

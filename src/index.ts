@@ -3,6 +3,7 @@
 export { createActivities, type Activities, type ActivityDependencies, type AllowedRoots } from './activities';
 export { BatchBackupInput, BatchBackupOutput, type BatchBackupRequest } from './batch-models';
 export {
+  AmbiguousIdError,
   BackupClient,
   BatchUpdateError,
   choosePayloadKeys,
@@ -30,6 +31,8 @@ export {
   type PendingStep,
   type RestoreHandle,
   type RunHandle,
+  type RunKind,
+  type RunState,
   type ServerAddress,
   type ServerChoice,
   type SnapshotHandle,

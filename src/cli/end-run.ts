@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import type { BackupClient } from '../client/backup-client';
 import { NotAuthenticError } from '../client/errors';
 import type { RunOrigin, RunOutcome } from '../client/other-runs';
-import type { BackupDescription } from '../client/runs';
+import type { BackupDescription } from '../client/describe-run';
 import { hostTaskQueue, operationTaskQueue } from '../core/names';
 import { startOwnWorker, type WorkerSide } from './own-worker';
 import { rootsForUndo } from './run-roots';

@@ -1,6 +1,6 @@
 import type { RunHandle } from '../client/backup-client';
 import { TargetBusyError } from '../client/errors';
-import type { BackupDescription } from '../client/runs';
+import type { BackupDescription } from '../client/describe-run';
 import { endRun, outcomeText, workerOf, type Ending } from './end-run';
 import type { Job } from './job';
 

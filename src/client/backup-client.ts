@@ -19,7 +19,9 @@ import { outputOf } from './output-of';
 import { fileProgress, type FileProgress } from './progress';
 import { askQuery } from './query';
 import { batchRequest, fileRequest, restoreRequest, snapshotRequest } from './run-requests';
-import { describeRun, listRuns, statistics, type BackupDescription, type BackupRun } from './runs';
+import { describePausable, describeRun, type BackupDescription } from './describe-run';
+import { listRuns, type BackupRun } from './runs';
+import { statistics } from './statistics';
 import { registerSearchAttributes, type Registration } from './search-attributes';
 import { BackupSchedules } from './schedules';
 import { startRun, type RunRequest, type StartedRun } from './start-run';
@@ -128,7 +130,7 @@ export class BackupClient {
     return this.startRestore(parseModel(RestoreInput, request), request.operationId !== undefined);
   }
 
-  /** By workflow id or operation id; needs no worker. @throws RunNotFoundError */
+  /** By workflow id, operation id or run id, or the beginning of one; needs no worker. @throws RunNotFoundError, AmbiguousIdError */
   async describe(id: string): Promise<BackupDescription> {
     return describeRun(this.client, id);
   }
@@ -145,17 +147,17 @@ export class BackupClient {
 
   /** Lets a batch start no more chunks until it is resumed. @throws RunNotFoundError, BatchUpdateError */
   async pause(id: string): Promise<BatchProgress> {
-    return updateBatch(this.client, await this.describe(id), PAUSE_UPDATE);
+    return updateBatch(this.client, await describePausable(this.client, id), PAUSE_UPDATE);
   }
 
   /** Lets a paused batch go on. @throws RunNotFoundError, BatchUpdateError */
   async resume(id: string): Promise<BatchProgress> {
-    return updateBatch(this.client, await this.describe(id), RESUME_UPDATE);
+    return updateBatch(this.client, await describePausable(this.client, id), RESUME_UPDATE);
   }
 
   /** Changes how many chunks of a batch are worked on at a time, 1 to 64. @throws RunNotFoundError, BatchUpdateError */
   async setLanes(id: string, lanes: number): Promise<BatchProgress> {
-    return updateBatch(this.client, await this.describe(id), SET_LANES_UPDATE, lanes);
+    return updateBatch(this.client, await describePausable(this.client, id), SET_LANES_UPDATE, lanes);
   }
 
   /** What a live run is doing; needs no worker. */
@@ -163,9 +165,9 @@ export class BackupClient {
     return fileProgress(this.client, workflowId, runId);
   }
 
-  /** How far a run of many files is, by its worker's word or, when none answers, by its history. */
-  async batchProgress({ workflowId, runId }: Pick<StartedRun, 'workflowId' | 'runId'>): Promise<LiveBatchProgress> {
-    return batchProgress(this.client, workflowId, runId, ANSWER_WITHIN_MS);
+  /** How far a run of many files is, by its worker's word or, when none answers or `isServed` is false, by its history. */
+  async batchProgress({ workflowId, runId }: Pick<StartedRun, 'workflowId' | 'runId'>, isServed = true): Promise<LiveBatchProgress> {
+    return batchProgress(this.client, workflowId, runId, isServed ? ANSWER_WITHIN_MS : 0);
   }
 
   /** What a live run waits for, in words, or null; asks the run's worker. @throws ServiceError when none answers soon */
@@ -174,7 +176,7 @@ export class BackupClient {
     return (await this.client.withDeadline(Date.now() + ANSWER_WITHIN_MS, ask)).waitingFor;
   }
 
-  /** Files and batches, newest first. */
+  /** The newest runs of all kinds, newest first. */
   async runs(limit: number): Promise<BackupRun[]> {
     return listRuns(this.client, limit);
   }

@@ -32,6 +32,7 @@ export interface LiveBatchProgress extends BatchProgress {
  * Asks the server what is under way and the run's worker what is finished; without a worker that is read from the
  * history. Follows the run through every continue-as-new.
  * @param runId the first one
+ * @param answerWithinMs 0 where it is known that no worker is there
  */
 export async function batchProgress(client: Client, workflowId: string, runId: string, answerWithinMs: number): Promise<LiveBatchProgress> {
   const latest = await client.workflow.getHandle(workflowId).describe();
@@ -39,12 +40,14 @@ export async function batchProgress(client: Client, workflowId: string, runId: s
   const description = firstRunIdOf(latest) === runId ? latest : await client.workflow.getHandle(workflowId, runId).describe();
   const isRunning = description.status.name === 'RUNNING' || description.status.name === 'CONTINUED_AS_NEW';
   const underWay = await stepsOf(client, description);
+  const fromHistory = async (): Promise<LiveBatchProgress> => ({ ...(await progressFromHistory(client, workflowId, description.runId)), isRunning, workerAnswers: false, underWay });
+  if (answerWithinMs === 0) return fromHistory();
   try {
     const progress = await client.withDeadline(Date.now() + answerWithinMs, () => askQuery<BatchProgress>(client, { workflowId, runId: description.runId }, PROGRESS_QUERY));
     return { ...progress, isRunning, workerAnswers: true, underWay };
   } catch {
     // No worker, or one that is busy: whatever is wrong with the server shows in the next call.
-    return { ...(await progressFromHistory(client, workflowId, description.runId)), isRunning, workerAnswers: false, underWay };
+    return fromHistory();
   }
 }
 

@@ -35,6 +35,21 @@ export class RunNotFoundError extends Error {
   }
 }
 
+/** Several runs have ids that begin like that. */
+export class AmbiguousIdError extends Error {
+  override readonly name = 'AmbiguousIdError';
+
+  constructor(
+    readonly id: string,
+    readonly candidates: readonly string[],
+  ) {
+    const named = candidates.slice(0, NAMED_CANDIDATES);
+    super(`Several backup runs begin with "${id}": ${named.join(', ')}${candidates.length > named.length ? ', …' : ''}; give more of the id.`);
+  }
+}
+
+const NAMED_CANDIDATES = 10;
+
 /** A batch that cannot do what it was asked to: it has ended, is in that state already, or has no worker. */
 export class BatchUpdateError extends Error {
   override readonly name = 'BatchUpdateError';

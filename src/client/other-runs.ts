@@ -4,7 +4,9 @@ import { z } from 'zod';
 import type { FailureType } from '../failures';
 import { outputOf } from './output-of';
 import { decodedFirst, openedIfProven } from './proof';
-import type { BackupDescription, RunKind } from './runs';
+import type { BackupDescription } from './describe-run';
+import { isPolled } from './pollers';
+import type { RunKind } from './run-kinds';
 
 type Event = temporal.api.history.v1.IHistoryEvent;
 
@@ -32,10 +34,8 @@ const publishingSteps: Readonly<Record<RunKind, readonly string[]>> = {
   batch: ['backupChunk'],
   snapshot: ['sealSnapshot'],
   restore: ['restoreChunk'],
+  schedule: [],
 };
-
-/** How long a worker that polls a queue may be silent: the server answers each poll within a minute. */
-const POLLED_WITHIN_MS = 75_000;
 
 /** Runs that other processes have started, and the workers that are there for them. */
 export class OtherRuns {
@@ -61,15 +61,10 @@ export class OtherRuns {
 
   /** Whether a worker polls a queue for runs. One that has gone is remembered by the server for a minute or so. */
   async isPolled(taskQueue: string): Promise<boolean> {
-    const { namespace } = this.client.options;
-    const { pollers } = await this.client.workflowService.describeTaskQueue({ namespace, taskQueue: { name: taskQueue }, taskQueueType: WORKFLOW_TASKS });
-    return (pollers ?? []).some(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) * 1000 > Date.now() - POLLED_WITHIN_MS);
+    return isPolled(this.client, taskQueue);
   }
 
   private async eventsOf(workflowId: string, runId: string): Promise<readonly Event[]> {
     return (await this.client.workflow.getHandle(workflowId, runId).fetchHistory()).events ?? [];
   }
 }
-
-/** `TASK_QUEUE_TYPE_WORKFLOW` */
-const WORKFLOW_TASKS = 1;

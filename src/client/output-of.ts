@@ -1,4 +1,4 @@
-import { ApplicationFailure, CancelledFailure, TerminatedFailure, WorkflowContinuedAsNewError, WorkflowFailedError, type Client } from '@temporalio/client';
+import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure, WorkflowContinuedAsNewError, WorkflowFailedError, type Client } from '@temporalio/client';
 import type { z } from 'zod';
 import { failureKinds, isFailureType, type FailureType } from '../failures';
 import { parseModel } from '../models';
@@ -23,7 +23,15 @@ export async function outputOf<Schema extends z.ZodType>(client: Client, run: St
   return 'record' in left ? parseModel(schema, left.record) : withoutRecord(left.errorCode, left.message);
 }
 
-async function leftBy(client: Client, { workflowId, runId: firstRunId }: StartedRun): Promise<Left> {
+/** Why an execution that has ended is not done; a null type for one that is. */
+export async function endOf(client: Client, run: { readonly workflowId: string; readonly runId: string }): Promise<{ readonly errorCode: string | null; readonly message: string }> {
+  const left = await leftBy(client, run);
+  if (!('record' in left)) return left;
+  const { errorCode, errorMessage } = { ...(left.record as { errorCode?: unknown; errorMessage?: unknown } | null) };
+  return { errorCode: typeof errorCode === 'string' ? errorCode : null, message: typeof errorMessage === 'string' ? errorMessage : '' };
+}
+
+async function leftBy(client: Client, { workflowId, runId: firstRunId }: Pick<StartedRun, 'workflowId' | 'runId'>): Promise<Left> {
   for (let runId = firstRunId; ; ) {
     try {
       return { record: opened(client, await client.workflow.getHandle(workflowId, runId, { followRuns: false }).result(), { kind: 'result', runId }) };
@@ -44,7 +52,7 @@ async function leftByFailed(client: Client, run: { readonly workflowId: string; 
     if (output !== undefined) return { record: output };
   }
   // Terminated from outside: there was no undo, and nobody wrote a record.
-  const errorCode: FailureType = cause instanceof TerminatedFailure ? 'Terminated' : cause instanceof CancelledFailure ? 'Cancelled' : 'UnexpectedError';
+  const errorCode: FailureType = cause instanceof TerminatedFailure ? 'Terminated' : cause instanceof CancelledFailure ? 'Cancelled' : cause instanceof TimeoutFailure ? 'TimedOut' : 'UnexpectedError';
   return { errorCode, message: `${cause?.message ?? message}. ${failureKinds[errorCode].hint}` };
 }
 

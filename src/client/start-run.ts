@@ -3,7 +3,7 @@ import { operationKey, stateKey } from '../search-attributes';
 import { OperationReusedError, TargetBusyError } from './errors';
 import { boundFields, startArguments } from './proof';
 import { memoOf, type RunMemo } from './run-memo';
-import { describeIfPresent, findOperation } from './runs';
+import { describeIfPresent, findOperation } from './describe-run';
 
 /** A run that is to be started, or found: one of its id at a time. */
 export interface RunRequest {

@@ -5,14 +5,15 @@ import { Bound, NotProven, type Purpose } from '../proof/bound';
 import { openedFailure } from '../proof/failures';
 import { BatchUpdateError, NotAuthenticError } from './errors';
 import { hasKeys, opened } from './proof';
-import type { BackupDescription } from './runs';
+import type { BackupDescription } from './describe-run';
+import { isOfManyFiles } from './run-kinds';
 
 /** A worker answers in milliseconds; one that is gone never does, and the server itself would wait for it for long. */
 const ANSWER_WITHIN_MS = 10_000;
 
 /** Asks a live batch to change what it does. @throws BatchUpdateError that says why not, NotAuthenticError */
 export async function updateBatch(client: Client, { workflowId, firstRunId, kind, status }: BackupDescription, update: string, lanes?: number): Promise<BatchProgress> {
-  if (kind === 'file') throw new BatchUpdateError(`Run ${workflowId} is the backup of a single file; only runs of many files can be told to ${update}.`);
+  if (!isOfManyFiles(kind)) throw new BatchUpdateError(`Run ${workflowId} ${kind === 'file' ? 'is the backup of a single file' : 'of a schedule takes no snapshot now'}; only runs of many files can be told to ${update}.`);
   if (status !== 'RUNNING') throw new BatchUpdateError(`Run ${workflowId} has ended already (${status}).`);
   const updateId = randomUUID();
   const purpose = { kind: 'update' as const, name: update, updateId, firstRunId };

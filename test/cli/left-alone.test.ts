@@ -90,7 +90,7 @@ test('cancel undoes a run whose command was killed, waits for that, and says wha
   expect({ code, stdout }).toEqual({ code: 0, stdout: `Operation ${killed} is cancelled, and everything it did is undone.\n` });
   expect(readFileSync(place.path('target'), 'utf8')).toBe('previous');
   expect(readdirSync(place.directory).sort()).toEqual(['repository', 'source', 'target']);
-  expect((await place.run(['cancel', killed], { env })).stdout).toBe(`${killed} had ended already (CANCELLED).\n`);
+  expect((await place.run(['cancel', killed], { env })).stdout).toBe(`${killed} had ended already (cancelled).\n`);
 });
 
 test('what is published of a batch is not undone unless somebody says so', async () => {

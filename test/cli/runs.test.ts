@@ -66,6 +66,12 @@ test.each(['00000000-0000-4000-8000-000000000000', 'file-backup-of-nothing'])('a
   }
 });
 
+test('the reason of a failure is one line, and the first digits of an id are enough', async () => {
+  const { stdout } = await place.run(['status', String(bad.operationId).slice(0, 8)]);
+  expect(stdout).toContain(`State:     failed (FAILED)\nReason:    SourceNotFound: `);
+  expect(stdout.split('\n').find((line) => line.startsWith('Reason:'))).toContain(place.path('no\\nsuch file'));
+});
+
 test('statistics survive the end of the server', async () => {
   const expected = { messageType: 'stats', totalBackups: 2, successfulBackups: 1, failedBackups: 1, runningBackups: 0, totalBatches: 0, totalBytesBackedUp: 5000, successRatePercent: 50 };
   await place.serverEnd();
@@ -79,7 +85,7 @@ test('statistics survive the end of the server', async () => {
 test('cancelling a run that has ended says so', async () => {
   const { code, stdout } = await place.run(['cancel', String(good.operationId)]);
   expect(code).toBe(0);
-  expect(stdout).toBe(`${String(good.operationId)} had ended already (COMPLETED).\n`);
+  expect(stdout).toBe(`${String(good.operationId)} had ended already (committed).\n`);
 });
 
 test('a run is seen and cancelled with no worker alive; the next worker ends it', async () => {
@@ -95,10 +101,11 @@ test('a run is seen and cancelled with no worker alive; the next worker ends it'
 
     const id = await untilVisible(elsewhere, operationId);
     const status = await elsewhere.run(['status', id]);
-    expect(status.stdout).toContain('State:     active (RUNNING)\n');
+    expect(status.stdout).toContain('State:     interrupted (RUNNING)\n');
+    expect(status.stdout).toContain('Worker:    none polls the queue later: the same command, or a worker of the queue, continues the run\n');
     expect((await elsewhere.run(['stats'])).stdout).toContain('Running:      1\n');
     const cancelled = await elsewhere.run(['cancel', id]);
-    expect(cancelled).toMatchObject({ code: 0, stdout: `Cancellation of ${operationId} requested; it ends when its worker has undone it.\n` });
+    expect(cancelled).toMatchObject({ code: 0, stdout: `Cancellation of ${operationId} requested; no worker polls its queue later: it ends when one comes and has undone it (file-backup worker --task-queue later).\n` });
 
     const worker = elsewhere.start(['worker', '--address', address, '--task-queue', 'later', '--source-root', '.', '--destination-root', '.']);
     const { code, stdout } = await file.end;

@@ -207,7 +207,7 @@ test('a run is described and cancelled by its operation id with no worker alive'
     const unserved = request();
     const { operationId, workflowId, runId } = await client.startBackupFile(unserved);
     await until(async () => (await harness.temporal.workflow.count(`FileBackupOperationId = '${operationId}'`)).count === 1);
-    expect(await client.describe(operationId)).toMatchObject({ workflowId, runId, status: 'RUNNING', state: 'active', backupPath: unserved.backupPath, pendingSteps: [] });
+    expect(await client.describe(operationId)).toMatchObject({ workflowId, runId, status: 'RUNNING', state: 'interrupted', backupPath: unserved.backupPath, pendingSteps: [] });
     expect(await client.progress({ workflowId, runId })).toMatchObject({ isRunning: true, step: undefined, movedBytes: 0 });
     expect(await client.cancel(operationId)).toMatchObject({ workflowId, status: 'RUNNING' });
     const events = (await harness.temporal.workflow.getHandle(workflowId, runId).fetchHistory()).events ?? [];

@@ -74,8 +74,8 @@ test('where registering is refused, backups go on without search attributes, and
   const { operationId, workflowId } = run;
   expect(await run.result()).toMatchObject({ success: true, operationId });
   expect(await limited.searchAttributes()).toEqual({ registered: false, reason: 'PERMISSION_DENIED: Request unauthorized' });
-  expect(await limited.describe(workflowId)).toMatchObject({ operationId, status: 'COMPLETED', state: undefined, sizeBytes: 0 });
-  expect(await limited.runs(10)).toEqual([expect.objectContaining({ operationId, state: undefined })]);
+  expect(await limited.describe(workflowId)).toMatchObject({ operationId, status: 'COMPLETED', state: 'committed', sizeBytes: 0 });
+  expect(await limited.runs(10)).toEqual([expect.objectContaining({ operationId, state: 'committed' })]);
   expect(await limited.statistics()).toMatchObject({ successfulBackups: 1, totalBytesBackedUp: 0 });
 });
 

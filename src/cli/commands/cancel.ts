@@ -1,5 +1,5 @@
 import type { BackupClient } from '../../client/backup-client';
-import type { BackupDescription } from '../../client/runs';
+import type { BackupDescription } from '../../client/describe-run';
 import { withClient } from '../client-session';
 import { endRun, outcomeText, workerOf, type Ending } from '../end-run';
 import { exitCodes } from '../exit-codes';
@@ -9,12 +9,12 @@ import { openWorkerSide, type WorkerSide } from '../own-worker';
 
 export const cancelCommand = serverCommand('cancel')
   .description('stop a backup and undo what it did, in this process where the command that did it is gone')
-  .argument('<id>', 'operation id or workflow id')
+  .argument('<id>', 'operation id, workflow id or run id, or the beginning of one')
   .option(...trustDestinationOption)
   .action((id, options) =>
     withClient(options, async (client, output, server) => {
       const run = await client.describe(id);
-      if (run.status !== 'RUNNING' && run.status !== 'PAUSED') return output.result('cancel', { ...run, requested: false }, `${run.operationId} had ended already (${run.status}).`);
+      if (run.closedAt !== undefined) return output.result('cancel', { ...run, requested: false }, `${nameOf(run)} had ended already (${run.state}).`);
       const worker = await workerOf({ client, server }, run);
       if (worker !== 'leftAlone') return request(client, run, worker === 'nobody', output);
       const sides: WorkerSide[] = [];
@@ -35,7 +35,7 @@ export const cancelCommand = serverCommand('cancel')
 async function request(client: BackupClient, run: BackupDescription, isUnserved: boolean, output: Output): Promise<void> {
   await client.cancel(run.workflowId);
   const end = isUnserved ? `no worker polls its queue ${run.taskQueue}: it ends when one comes and has undone it (file-backup worker --task-queue ${run.taskQueue}).` : 'it ends when its worker has undone it.';
-  output.result('cancel', { ...run, requested: true, isServed: !isUnserved }, `Cancellation of ${run.operationId} requested; ${end}`);
+  output.result('cancel', { ...run, requested: true, isServed: !isUnserved }, `Cancellation of ${nameOf(run)} requested; ${end}`);
 }
 
 async function undo(ending: Ending, run: BackupDescription, output: Output): Promise<void> {
@@ -44,4 +44,9 @@ async function undo(ending: Ending, run: BackupDescription, output: Output): Pro
   const isUndone = outcome.errorCode !== 'RollbackFailed';
   output.result('cancel', { ...run, requested: true, isServed: true, outcome, errorCode: isUndone ? null : outcome.errorCode, errorMessage: isUndone ? null : outcome.errorMessage }, outcomeText(run.operationId, outcome));
   if (!isUndone) process.exitCode = exitCodes.failed;
+}
+
+/** A time of a schedule is no operation. */
+function nameOf({ operationId, workflowId }: BackupDescription): string {
+  return operationId || workflowId;
 }

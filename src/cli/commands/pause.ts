@@ -10,7 +10,7 @@ export const resumeCommand = updateCommand('resume', 'let a paused batch go on',
 function updateCommand(name: string, description: string, done: string, update: (client: BackupClient, id: string) => Promise<BatchProgress>) {
   return serverCommand(name)
     .description(description)
-    .argument('<id>', 'operation id or workflow id of the batch')
+    .argument('<id>', 'operation id or workflow id of the run, or its beginning')
     .action((id, options) =>
       withClient(options, async (client, output) => {
         const progress = await update(client, id);

@@ -4,7 +4,7 @@ import { serverCommand, wholeNumber } from '../options';
 import { tableLines } from '../table';
 
 export const runsCommand = serverCommand('runs')
-  .description('list backups of files and batches, newest first')
+  .description('list backups, restores and times of schedules, newest first')
   .option('--limit <number>', 'how many', wholeNumber('--limit', 1, 100_000), 20)
   .action((options) =>
     withClient(options, async (client, output) => {
@@ -12,11 +12,11 @@ export const runsCommand = serverCommand('runs')
       const rows = runs.map((run) => [
         run.startedAt.slice(0, 19).replace('T', ' '),
         run.kind,
-        run.state ?? run.status,
+        run.state,
         formatBytes(run.sizeBytes),
         run.sourcePath,
         run.backupPath,
-        run.operationId,
+        run.operationId || run.workflowId,
       ]);
       const table = rows.length === 0 ? 'No backups yet.' : tableLines(['Started (UTC)', 'Kind', 'State', 'Size', 'Source', 'Target', 'Operation'], rows);
       output.result('runs', { runs }, table);
