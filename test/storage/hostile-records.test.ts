@@ -17,6 +17,7 @@ import { planCheck } from '../../src/storage/snapshot/check/plan-check';
 import { initRepository, readRepository } from '../../src/storage/snapshot/repository';
 import { listSnapshots, readRecord } from '../../src/storage/snapshot/snapshot-record';
 import { readTree } from '../../src/storage/snapshot/snapshot-plan';
+import { previewRestore, type PreviewRequest } from '../../src/storage/snapshot/restore/preview-restore';
 import { treeItems } from '../../src/storage/snapshot/restore/read-items';
 import { StagingRegistry } from '../../src/storage/staging-registry';
 import { useFolder } from '../helpers/files';
@@ -35,6 +36,8 @@ const SECRET = 'root:x:secret';
 interface Kind {
   readonly file: string;
   readonly read: () => unknown;
+  /** Makes what vouches for the file fit what is in it now, as whoever forges it would. */
+  readonly vouch?: () => void;
 }
 
 interface Prepared {
@@ -365,16 +368,57 @@ function changedFile(bytes: Buffer, values: unknown[] | undefined, mutator: Muta
   return Buffer.from(changed.map((value) => `${JSON.stringify(value) ?? ''}\n`).join(''));
 }
 
-test.each(Object.keys(kinds))('%s, changed in any way, is read or found wrong: never an error of another kind, never quoted, never endless', (name) => {
+/** Makes the digests in a snapshot's record those of its metadata and its sums, as they are now. */
+function vouchFor(name: string): void {
+  const file = path('repository', name, 'snapshot.json');
+  const digestOf = (data: string | Buffer): string => createHash('sha256').update(data).digest('hex');
+  const written = JSON.parse(fs.readFileSync(file, 'utf8')) as Record<string, unknown>;
+  delete written.sha256;
+  const record = { ...written, metadataSha256: digestOf(fs.readFileSync(path('repository', name, 'metadata.ndjson'))), checksumsSha256: digestOf(fs.readFileSync(path('repository', name, 'SHA256SUMS'))) };
+  fs.writeFileSync(file, `${JSON.stringify({ ...record, sha256: digestOf(JSON.stringify(record)) }, null, 2)}\n`);
+}
+
+/** Read through to its end by all who read it. */
+function snapshotFile(file: string): Kind {
+  const name = writeSnapshot(repository(), path('source'));
+  const request: PreviewRequest = { root: folder(), destination: path('target'), repositoryRoot: folder(), repository: path('repository'), snapshot: name, paths: [], overwrite: 'always', withOwners: false };
+  const readers = [
+    () => expect(JSON.stringify(planCheck({ repository: path('repository'), snapshot: name, share: null }, new TransferControl()))).not.toContain(SECRET),
+    () => [...previewRestore(request)],
+    () => [...openSnapshot(path('repository'), name).entries()],
+  ];
+  const read = (): void => {
+    const findings = readers.flatMap((each) => {
+      try {
+        each();
+        return [];
+      } catch (error) {
+        if (error instanceof StorageError) return [error];
+        throw error;
+      }
+    });
+    if (findings[0] !== undefined) throw findings[0];
+  };
+  return { file: path('repository', name, file), read, vouch: () => vouchFor(name) };
+}
+
+const fuzzed: Readonly<Record<string, () => Kind>> = {
+  ...Object.fromEntries(Object.entries(kinds).map(([name, { prepare }]) => [name, prepare])),
+  'the metadata of a snapshot': () => snapshotFile('metadata.ndjson'),
+  'the sums of a snapshot': () => snapshotFile('SHA256SUMS'),
+};
+
+test.each(Object.keys(fuzzed))('%s, changed in any way, is read or found wrong: never an error of another kind, never quoted, never endless', (name) => {
   const seed = chooseSeed();
   const random = new SeededRandom(seed);
-  const { file, read } = (kinds[name] as Prepared).prepare();
+  const { file, read, vouch } = (fuzzed[name] as () => Kind)();
   const bytes = fs.readFileSync(file);
   const values = valuesIn(bytes.toString('utf8'));
   const mutator = new Mutator(random, values ?? [], [SECRET, `/${SECRET}`, '../outside', '/etc/passwd', 'a'.repeat(64), '4777']);
-  for (let round = 0; round < FUZZED / Object.keys(kinds).length; round += 1) {
+  for (let round = 0; round < FUZZED / Object.keys(fuzzed).length; round += 1) {
     const changed = changedFile(bytes, values, mutator, random);
     fs.writeFileSync(file, changed);
+    vouch?.();
     const startedMs = performance.now();
     try {
       read();
