@@ -59,7 +59,7 @@ export function createSnapshotSteps(dependencies: ActivityDependencies) {
         const ground = groundOf(registry, location) ?? (await run('inspectRun', { location }));
         registry.add({ kind: 'run', owner, location, ground, rollBack: true, chunks: null, facts: {} });
         await run('openRun', { location, owner, ground, needsHardLinks: false });
-        const planned = await run('planSnapshot', {
+        const request = {
           location,
           owner,
           sources: walked,
@@ -70,7 +70,9 @@ export function createSnapshotSteps(dependencies: ActivityDependencies) {
           rehash: input.rehash,
           allowMissing: input.allowMissing,
           allowEmpty: input.allowEmpty,
-        });
+          syncEach: !canSyncFileSystem(location.destination),
+        };
+        const planned = await run('planSnapshot', request, syncs.since(location.destination));
         const { files, sizeBytes, chunks } = planned;
         return { input, location: provedLocation(location, planned), files, sizeBytes, chunks, failures: plannedFailures(planned), attempt: attempt() };
       });

@@ -169,13 +169,20 @@ export function inParent<T, Path extends PathBytes>(root: string, path: Path, si
 }
 
 /** Syncs a directory by descriptor path or name. */
-export function syncDirectory(path: string): void {
+export function syncDirectory(path: PathBytes): void {
   const descriptor = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
   try {
     fs.fsyncSync(descriptor);
   } finally {
     fs.closeSync(descriptor);
   }
+}
+
+/** Likewise several, each of them once. @throws StorageError errno names */
+export function syncDirectories(paths: Iterable<PathBytes>): void {
+  const distinct = new Map<string, PathBytes>();
+  for (const path of paths) distinct.set(bytewise(path), path);
+  for (const path of distinct.values()) blaming('destination', pathText(path), () => syncDirectory(path));
 }
 
 /** The friendly refusal: names the real path. The guarantee is in openBelow, which nobody can race. */

@@ -18,7 +18,9 @@ export function makeOwn(parent: OpenDirectory, name: string): OpenDirectory {
  * @throws StorageError `DestinationNotTrusted`, `TargetNotCanonical` for a link, errno names
  */
 export function makeTrusted(parent: OpenDirectory, name: string): OpenDirectory {
-  if (makeClosed(parent, name)) parent.sync();
+  makeClosed(parent, name);
+  // Also where it was there: whoever made it may have died before that.
+  parent.sync();
   return parent.lookBelow(joinPath(parent.path, name)).trusted();
 }
 
@@ -30,13 +32,10 @@ export function makeOwnDirectory(parent: OpenDirectory): OpenDirectory {
   });
 }
 
-/** False when it was there. */
-function makeClosed(parent: OpenDirectory, name: string): boolean {
+function makeClosed(parent: OpenDirectory, name: string): void {
   try {
     fs.mkdirSync(parent.entry(name), { mode: 0o700 });
-    return true;
   } catch (error) {
-    if (isErrno(error, 'EEXIST')) return false;
-    throw error;
+    if (!isErrno(error, 'EEXIST')) throw error;
   }
 }

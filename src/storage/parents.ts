@@ -59,12 +59,21 @@ export function removeEmptyParents(root: string, directories: readonly PathBytes
   for (const path of [...directories].reverse()) {
     try {
       inParent(root, path, 'destination', (parent, name) => {
-        fs.rmdirSync(parent.entry(name));
+        unlessGone(() => fs.rmdirSync(parent.entry(name)));
+        // Also of one that was gone: whoever removed it may have died before that.
         parent.sync();
       });
     } catch (error) {
       if (isErrno(error, 'ENOTEMPTY', 'EEXIST', 'ENOTDIR')) return;
       if (!isErrno(error, 'ENOENT')) throw error;
     }
+  }
+}
+
+function unlessGone(calls: () => void): void {
+  try {
+    calls();
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
   }
 }

@@ -26,7 +26,7 @@ export function prepareStaging(location: StagingLocation, owner: StagingOwner, m
   return explainMissing(location, () =>
     inParent(root, targetPath, 'destination', (parent, name) =>
       blaming('destination', targetPath, () => {
-        const { previous, hardLinks } = using(makeStaging(parent, location), (staging) => readRecord(staging, location) ?? writeRecord(staging, location, { owner, createdDirectories: missingDirectories }, parent.entry(name)));
+        const { previous, hardLinks } = using(makeStaging(parent, location), (staging) => recordOf(staging, location, { owner, createdDirectories: missingDirectories }, parent.entry(name)));
         parent.sync();
         return { previous, hardLinks };
       }),
@@ -46,8 +46,18 @@ function makeStaging(parent: OpenDirectory, location: StagingLocation): OpenDire
   return openStaging(parent, location);
 }
 
+/** What an earlier attempt has written is made durable once more: it may have died before that. */
+function recordOf(staging: OpenDirectory, location: StagingLocation, known: Known, target: string): Pick<StagingRecord, 'previous' | 'hardLinks'> {
+  const record = readRecord(staging, location) ?? writeRecord(staging, location, known, target);
+  staging.sync();
+  return record;
+}
+
+/** What a record says that the target does not. */
+type Known = Pick<StagingRecord, 'owner' | 'createdDirectories'>;
+
 /** Written aside, synced, then given its name exclusively: of two attempts at once, the second takes the first's answer. */
-function writeRecord(staging: OpenDirectory, location: StagingLocation, known: Pick<StagingRecord, 'owner' | 'createdDirectories'>, target: string): Pick<StagingRecord, 'previous' | 'hardLinks'> {
+function writeRecord(staging: OpenDirectory, location: StagingLocation, known: Known, target: string): Pick<StagingRecord, 'previous' | 'hardLinks'> {
   const stats = lstatIfPresent(target);
   const draft = staging.entry(`${RECORD_DRAFT}${randomUUID()}`);
   const final = staging.entry(RECORD_NAME);
@@ -61,7 +71,6 @@ function writeRecord(staging: OpenDirectory, location: StagingLocation, known: P
   if (record.hardLinks) linkUnlessPresent(draft, final);
   else fs.renameSync(draft, final);
   unlinkIfPresent(draft);
-  staging.sync();
   return readRecord(staging, location) ?? record;
 }
 

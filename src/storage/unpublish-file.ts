@@ -68,7 +68,12 @@ type IsPublished = (path: string) => boolean;
 function inRevoked<T>(location: StagingLocation, done: T, calls: (parent: OpenDirectory, name: string, revoked: OpenDirectory) => T): T {
   try {
     return inParent(location.root, location.targetPath, 'destination', (parent, name) =>
-      blaming('destination', location.targetPath, () => (revoke(parent, location) ? using(openStaging(parent, location, revokedName(location.runId)), (revoked) => (disarm(revoked), calls(parent, name, revoked))) : done)),
+      blaming('destination', location.targetPath, () => {
+        if (revoke(parent, location)) return using(openStaging(parent, location, revokedName(location.runId)), (revoked) => (disarm(revoked), calls(parent, name, revoked)));
+        // Whoever has removed it may have died before that was durable.
+        parent.sync();
+        return done;
+      }),
     );
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;

@@ -1,4 +1,5 @@
 import * as fs from 'node:fs';
+import { syncDirectories } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
 import { isSameInode, lstatIfPresent } from '../file-stat';
 import { namesIn } from '../entries';
@@ -35,6 +36,14 @@ export function makeAttemptDirectory(task: ChunkTask<RunSettings>, place = 0): s
     }
   });
   return path;
+}
+
+/** Makes the names of what an attempt has staged durable: by them undo tells later what it has published. @throws StorageError errno names */
+export function syncAttempt({ settings, attemptName }: ChunkTask<RunSettings>): void {
+  for (const staging of stagingLocations(settings).map(stagingDirectory)) {
+    const directory = `${staging}/${attemptName}`;
+    if (lstatIfPresent(directory) !== undefined) syncDirectories([directory, staging]);
+  }
 }
 
 /** Removes what an attempt staged that gave its chunk up. */

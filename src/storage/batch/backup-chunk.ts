@@ -1,9 +1,9 @@
 import type { TransferControl } from '../control';
 import { StorageError } from '../errors';
-import { discardAttempt } from './attempt-directory';
+import { discardAttempt, syncAttempt } from './attempt-directory';
 import type { ChunkTask, EntryFailure, IllnessRule, RunSettings } from './chunk';
 import type { ChunkFile } from './chunk-file';
-import { readLines, reportOf, requireJournal, type ChunkReport } from './journal';
+import { readLines, reportOf, requireJournal, syncJournals, type ChunkReport } from './journal';
 import { requireOwner } from './open-run';
 import { publishChunk } from './publish-chunk';
 import { stageChunk } from './stage-chunk';
@@ -33,10 +33,14 @@ function workIn<Settings extends RunSettings>(task: ChunkTask<Settings>, stage: 
   requireOwner(location, task.owner);
   const done = readLines(location, task.chunk);
   requireJournal(task, done);
-  if (done !== undefined && done.outcome.pass >= task.pass) return reportOf(done);
+  if (done !== undefined && done.outcome.pass >= task.pass) {
+    syncJournals(location);
+    return reportOf(done);
+  }
   const staged = stage(task, control);
   giveUpIfIll(task, staged.files);
-  if (!syncEach) requireSynced(location, control);
+  if (syncEach) syncAttempt(task);
+  else requireSynced(location, control);
   return publishChunk(task, staged, control);
 }
 

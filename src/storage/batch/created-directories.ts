@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { isBelow } from '../../core/roots';
+import { syncDirectory } from '../directory';
 import { removeEmptyParents } from '../parents';
 import { bytewise, fromJsonPath, toJsonPath, type PathBytes } from '../path-bytes';
 import { absoluteBelowRoot } from '../records/fields';
@@ -14,9 +15,11 @@ const RECORD = 'directories';
 const COMPLETE = /^(?:"(?:[^"\\]|\\.)*"|\{"base64":"[^"]*"\})$/;
 
 /** Remembers parents of targets that are about to be created, so that undo finds them whatever becomes of the attempt. */
-export function noteCreatedDirectories(location: RunLocation, directories: readonly PathBytes[]): void {
-  const path = join(runDirectory(location), runEntries.staging, RECORD);
+export function noteCreatedDirectories(location: RunLocation, directories: readonly PathBytes[], syncEach: boolean): void {
+  const staging = join(runDirectory(location), runEntries.staging);
+  const path = join(staging, RECORD);
   fs.writeFileSync(path, directories.map((directory) => `\n${JSON.stringify(toJsonPath(directory))}\n`).join(''), { flag: 'a', mode: 0o600, flush: true });
+  if (syncEach) syncDirectory(staging);
 }
 
 /** Undo of all of them, once no target is left in them: those that hold something of somebody else stay. */

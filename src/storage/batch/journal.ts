@@ -1,3 +1,4 @@
+import { syncDirectory } from '../directory';
 import { fromJsonPath, pathText } from '../path-bytes';
 import { MAX_LINE_BYTES } from '../records/lines';
 import { parseOwn, readOwnFile, type OwnFile } from '../records/own-file';
@@ -52,6 +53,11 @@ export function readJournal<Outcome extends ChunkOutcome>(location: RunLocation,
   const expected = journalTag(location, chunk, line, lines);
   if (expected !== undefined && !isTag(tag, expected)) throw alteredRun(path, 'has another tag');
   return { outcome: parseOwn(line, shape, (why) => alteredRun(path, `${why} in its first line`)), lines, tag: expected, path };
+}
+
+/** Before a step reports by a journal that it finds: the attempt that wrote it may have died before its name was durable. */
+export function syncJournals(location: RunLocation): void {
+  syncDirectory(`${runDirectory(location)}/${runEntries.journal}`);
 }
 
 /** The journal of a chunk of files. @throws as `readJournal` */

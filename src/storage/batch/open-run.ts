@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { isBelow } from '../../core/roots';
 import { inDirectory, OpenDirectory, using } from '../directory';
 import { blaming, StorageError } from '../errors';
 import { lstatIfPresent } from '../file-stat';
@@ -77,7 +78,8 @@ export function openRun({ location, owner, ground, needsHardLinks }: OpenRunRequ
   const holder = runHolder(location);
   blaming('destination', holder, () => {
     requireDestination(ground.destination);
-    createParents(root, missingParents(root, join(holder, '-')));
+    // All that were missing at the start, also those that an attempt has made which died before they were durable.
+    createParents(root, ground.missingDirectories.filter((directory) => isBelow(directory, holder)));
     inDirectory(root, holder, 'destination', (parent) => using(makeRunDirectory(parent, location), (run) => fill(run, { location, owner, needsHardLinks })));
   });
 }

@@ -30,7 +30,11 @@ function planIn<Planned extends object>(location: RunLocation, shape: Shape<Plan
   const name = `.${randomUUID()}`;
   const draft = join(run, name);
   const earlier = readPlanned(location, shape);
-  if (earlier !== undefined) return earlier;
+  if (earlier !== undefined) {
+    // The attempt that named it may have died before its name was durable.
+    syncDirectory(run);
+    return earlier;
+  }
   fs.mkdirSync(draft, { mode: 0o700 });
   try {
     const { planned, parts } = write(draft);

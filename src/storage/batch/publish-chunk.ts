@@ -5,13 +5,13 @@ import type { TransferControl } from '../control';
 import { blaming, isErrno, StorageError } from '../errors';
 import { lstatIfPresent } from '../file-stat';
 import { isLinkRefused } from '../hard-links';
-import { joinPath, pathText, splitPath, type PathBytes } from '../path-bytes';
+import { bytewise, joinPath, pathText, splitPath, type PathBytes } from '../path-bytes';
 import { readBackFrom, whereToRead, type ReadFrom } from '../read-back';
 import { attemptDirectory, attemptsAt, discardAttempt, isStagedBy, stagingLocations } from './attempt-directory';
 import type { ChunkTask, RunSettings } from './chunk';
 import type { ChunkFile } from './chunk-file';
 import { requireSynced } from './group-sync';
-import { failedEntries, readReport, type ChunkReport } from './journal';
+import { failedEntries, readReport, syncJournals, type ChunkReport } from './journal';
 import { chunkOutcome } from './journal-shape';
 import { keepPrevious, keptDirectory, keptName } from './kept-files';
 import { requireRun } from './open-run';
@@ -44,7 +44,10 @@ function publishIn(task: ChunkTask<RunSettings>, { files }: StagedChunk, control
   const { settings } = task;
   const done = readReport(settings.location, task.chunk);
   // Another attempt was faster: this one was taken for lost, or that one was.
-  if (done !== undefined && done.pass >= task.pass) return done;
+  if (done !== undefined && done.pass >= task.pass) {
+    syncJournals(settings.location);
+    return done;
+  }
   const targets = new OpenDirectories('destination');
   const publication: Publication = { task, targets, verifyFrom: new Map(), readFrom: settings.verify === 'none' ? null : whereToRead(attemptDirectory(task), settings.verify), control };
   try {
@@ -57,7 +60,8 @@ function publishIn(task: ChunkTask<RunSettings>, { files }: StagedChunk, control
     const entries = files.map((file) => file.journalEntry());
     const outcome = outcomeOf(task.pass, entries, publication.readFrom);
     const journal = { outcome, shape: chunkOutcome, body: journalBody(entries) };
-    const { isFirst, tag } = writePublished(publication, () => writeJournal(settings.location, task.chunk, journal, settings.syncEach ? undefined : () => requireSynced(settings.location, control)));
+    if (settings.syncEach) syncTargets(publication, files);
+    const { isFirst, tag } = writeJournal(settings.location, task.chunk, journal, settings.syncEach ? undefined : () => requireSynced(settings.location, control));
     discardAttempt(task);
     const own = { ...outcome, failed: failedEntries(entries), journalTag: tag };
     return isFirst ? own : (readReport(settings.location, task.chunk) ?? own);
@@ -66,10 +70,23 @@ function publishIn(task: ChunkTask<RunSettings>, { files }: StagedChunk, control
   }
 }
 
-/** The new names are durable before the journal says so: one directory after the other, or together with its draft. */
-function writePublished<Answer>({ task, targets }: Publication, write: () => Answer): Answer {
-  if (task.settings.syncEach) targets.sync();
-  return write();
+/**
+ * Makes the names of a chunk's targets durable before the journal says that they are there, with those of the directories
+ * on the way to them: whichever attempt has made them, it may have died before that.
+ */
+function syncTargets({ task, targets }: Publication, files: readonly ChunkFile[]): void {
+  const { root, destination } = task.settings.location;
+  const directories = new Map<string, PathBytes>();
+  for (const { target, state, settled } of files) {
+    if (state === 'failed' || settled !== undefined) continue;
+    let path: PathBytes = joinPath(destination, target);
+    do {
+      path = splitPath(path).directory;
+      if (directories.has(bytewise(path))) break;
+      directories.set(bytewise(path), path);
+    } while (bytewise(path) !== bytewise(destination));
+  }
+  for (const path of directories.values()) targets.look(root, path).sync();
 }
 
 function verifyOne(publication: Publication, file: ChunkFile): void {
@@ -114,7 +131,7 @@ function keepOne(publication: Publication, file: ChunkFile): void {
 function publishOne(publication: Publication, file: ChunkFile): void {
   if (file.staged === undefined) return;
   const { task, targets, control } = publication;
-  const { location, syncEach } = task.settings;
+  const { location } = task.settings;
   control.throwIfCancelled();
   const targetPath = joinPath(location.destination, file.target);
   const text = pathText(targetPath);
@@ -123,7 +140,6 @@ function publishOne(publication: Publication, file: ChunkFile): void {
     const parent = targets.get(location.root, directory);
     if (file.targetExisted) replace(publication, file, parent.entry(name));
     else file.kept = create(publication, file, parent.entry(name), text);
-    if (syncEach) targets.touch(parent);
   });
 }
 

@@ -19,8 +19,17 @@ export interface RunToRemove {
  */
 export function removeRun(run: RunToRemove, control?: TransferControl): void {
   const { location } = run;
+  unlessGone(() =>
+    inDirectory(location.root, runsDirectory(location), 'destination', (runs) => {
+      unlessGone(() => removeRunIn(runs, runName(location), run, control));
+      runs.sync();
+    }),
+  );
+}
+
+function unlessGone(calls: () => void): void {
   try {
-    inDirectory(location.root, runsDirectory(location), 'destination', (runs) => removeRunIn(runs, runName(location), run, control));
+    calls();
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;
   }

@@ -80,6 +80,8 @@ function sealIn(request: SealRequest, control: TransferControl): RunSummary {
   revokeRun(location);
   unlinkIfPresent(join(run, runEntries.reserve));
   const summary = readSummary(location) ?? writeRecords(request, run, control);
+  // Before anything goes that it was written from.
+  syncDirectory(run);
   const working = [runEntries.revoked, runEntries.journal, runEntries.plan, ...namesIn(run).filter(isDraft)];
   for (const name of working) removeTree(run, name);
   syncDirectory(run);

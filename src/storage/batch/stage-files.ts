@@ -97,7 +97,7 @@ export function openOrCreate<Settings extends RunSettings>({ task, targets, crea
     // Missing because the whole disk is away? Nothing is created below its mount point.
     requireRun(location);
     const missing = missingParents(destination, joinPath(directory, '-'));
-    if (keepPrevious) noteCreatedDirectories(location, missing);
+    if (keepPrevious) noteCreatedDirectories(location, missing, syncEach);
     // Otherwise they become durable with the staged files, all at once.
     createParents(root, missing, { sync: syncEach, modeOf: modeAbove && ((index) => modeAbove(missing.length - 1 - index)) });
     missing.forEach((path) => createdDirectories.add(bytewise(path)));

@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { syncDirectory } from '../directory';
 import { blaming, isErrno } from '../errors';
 import { isSameInode, lstatIfPresent } from '../file-stat';
 import { isLinkRefused } from '../hard-links';
@@ -35,6 +36,8 @@ function revokeIn(location: RunLocation): void {
     // Revoked before.
     if (!isErrno(error, 'ENOENT')) throw error;
   }
+  // Undo looks for what was kept under the new name alone.
+  syncDirectory(run);
 }
 
 /**

@@ -27,6 +27,8 @@ export function discardSnapshot(location: RunLocation, owner: RunOwner, control:
           if (!isErrno(error, 'ENOENT', 'ENOTEMPTY', 'EEXIST')) throw error;
         }
         for (const name of [revoked, runId]) unlessMissing(() => removeRunIn(incoming, name, { location, owner }, control));
+        // What a power cut brought back would take up space that was said to be free.
+        incoming.sync();
       }),
     );
   });

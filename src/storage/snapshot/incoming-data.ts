@@ -1,8 +1,10 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { requireSynced } from '../batch/group-sync';
 import { runDirectory, type RunLocation } from '../batch/run-directory';
 import { inRun } from '../batch/run-mark';
 import type { TransferControl } from '../control';
+import { syncDirectories } from '../directory';
 import { blaming, isErrno } from '../errors';
 import { fromJsonPath, type PathBytes } from '../path-bytes';
 import { snapshotEntries } from './snapshot-record';
@@ -35,21 +37,35 @@ export function dataPath(data: string, path: PathBytes): PathBytes {
   return typeof path === 'string' ? `${data}${path}` : Buffer.concat([Buffer.from(data), path]);
 }
 
-/** Makes all directories that the plan knows, for the copies; what they are like comes last. Repeated, it finds them. */
-export function makeDataDirectories(location: RunLocation, control: TransferControl): void {
-  blaming('destination', location.destination, () => inRun(location, (opened) => makeIn(opened, control)));
+/**
+ * Makes all directories that the plan knows, for the copies, and makes them durable; what they are like comes last.
+ * Repeated, it finds them, and makes them durable all the same: an earlier attempt may not have come to that.
+ * @throws StorageError `DestinationError`, `RunAltered`, `Cancelled`, errno names
+ */
+export function makeDataDirectories(location: RunLocation, syncEach: boolean, control: TransferControl): void {
+  blaming('destination', location.destination, () =>
+    inRun(location, (opened) => {
+      const made = makeIn(opened, control);
+      if (syncEach) syncDirectories([runDirectory(opened), ...made]);
+      else requireSynced(opened, control);
+    }),
+  );
 }
 
-function makeIn(location: RunLocation, control: TransferControl): void {
+function makeIn(location: RunLocation, control: TransferControl): PathBytes[] {
   const data = dataDirectory(location);
-  makeDirectory(incomingSnapshot(location));
-  makeDirectory(data);
+  const directories: PathBytes[] = [incomingSnapshot(location), data];
+  directories.forEach(makeDirectory);
   for (const line of readTree(location)) {
     if (!('entry' in line) || line.entry.type !== 'directory' || line.entry.state === 'failed') continue;
     control.throwIfCancelled();
     const path = fromJsonPath(line.entry.path);
-    if (path !== '/') makeDirectory(dataPath(data, path));
+    if (path === '/') continue;
+    const directory = dataPath(data, path);
+    makeDirectory(directory);
+    directories.push(directory);
   }
+  return directories;
 }
 
 function makeDirectory(path: PathBytes): void {

@@ -19,6 +19,8 @@ import { walkSources, type SourcesRequest } from './walk-sources';
 
 export interface SnapshotPlanRequest extends SourcesRequest {
   readonly location: RunLocation;
+  /** Sync each directory by itself: where syncing the file system at once cannot be trusted. */
+  readonly syncEach: boolean;
 }
 
 /** An unchanged file is a link and a line of metadata: a tenth of a copy or less. */
@@ -30,14 +32,15 @@ const MOST_LEFT_OUT = 20;
 
 /**
  * Walks through the sources and writes the plan of a snapshot: files in chunks, each with what the parent snapshot says of
- * it, and everything else in a list of its own; then makes the directories for the copies. The first plan counts.
+ * it, and everything else in a list of its own; then makes the directories for the copies. All of it is durable when this
+ * answers: history knows then that it is there. The first plan counts.
  * @throws StorageError `SourceNotFound` when a source is not there, what is wrong with the first one when none can be read, `StagingRevoked`, `Cancelled`, errno names
  */
 export function planSnapshot(request: SnapshotPlanRequest, control: TransferControl): ProvedPlan<PlannedSnapshot> {
   const { location } = request;
   inRun(location, (opened) => noteWorker(runDirectory(opened), location.runId));
   const planned = planOnce(location, plannedSnapshot, (draft) => writePlan(request, draft, control));
-  makeDataDirectories(location, control);
+  makeDataDirectories(location, request.syncEach, control);
   return planned;
 }
 

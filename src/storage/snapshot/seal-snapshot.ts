@@ -42,7 +42,7 @@ export function sealSnapshot(request: SealSnapshotRequest, control: TransferCont
   const { location } = request;
   const { destination } = location;
   return blaming('destination', destination, () => {
-    const record = publishedRecord(request) ?? inRun(location, (opened) => complete({ ...request, location: opened }, control));
+    const record = adopted(request) ?? inRun(location, (opened) => complete({ ...request, location: opened }, control));
     // What is left of the run: plan, journals, owner.
     removeRun({ location, owner: request.owner }, control);
     inDirectory(location.root, incomingDirectory(destination), 'destination', (incoming) => incoming.sync());
@@ -56,6 +56,14 @@ function complete(request: SealSnapshotRequest, control: TransferControl): Snaps
   const { root, destination } = request.location;
   // Opened only now: writing the record has taken a while, and this is what it is published in.
   return inDirectory(root, destination, 'destination', (repository) => publish(request, record, repository, control));
+}
+
+/** What an attempt has published that may have died before the snapshot's name was durable; undefined while none has. */
+function adopted(request: SealSnapshotRequest): SnapshotRecord | undefined {
+  const record = publishedRecord(request);
+  const { root, destination } = request.location;
+  if (record !== undefined) inDirectory(root, destination, 'destination', (repository) => repository.sync());
+  return record;
 }
 
 /** Undefined while it is not published. */
@@ -78,7 +86,7 @@ function publish(request: SealSnapshotRequest, record: SnapshotRecord, repositor
     fs.renameSync(incomingSnapshot(location), repository.entry(record.name));
   } catch (error) {
     // Another attempt was faster.
-    const published = isErrno(error, 'ENOENT') ? publishedRecord(request) : undefined;
+    const published = isErrno(error, 'ENOENT') ? adopted(request) : undefined;
     if (published === undefined) throw error;
     return published;
   }

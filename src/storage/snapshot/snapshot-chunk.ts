@@ -3,8 +3,7 @@ import { attemptDirectory, discardAttempt, makeAttemptDirectory } from '../batch
 import { giveUpIfIll } from '../batch/backup-chunk';
 import type { ChunkTask } from '../batch/chunk';
 import { isScarce } from '../batch/free-space';
-import { requireSynced } from '../batch/group-sync';
-import { journalPath, requireJournal, type ChunkReport } from '../batch/journal';
+import { journalPath, requireJournal, syncJournals, type ChunkReport } from '../batch/journal';
 import { OpenDirectories } from '../batch/open-directories';
 import { requireOwner } from '../batch/open-run';
 import { readPlanned } from '../batch/plan-digests';
@@ -12,8 +11,10 @@ import { runDirectory, runEntries, type RunLocation } from '../batch/run-directo
 import { inTask } from '../batch/run-mark';
 import { journalBody, writeJournal } from '../batch/write-journal';
 import type { TransferControl } from '../control';
+import { syncDirectories } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
-import { fromJsonPath, pathText } from '../path-bytes';
+import { lstatIfPresent } from '../file-stat';
+import { fromJsonPath, pathText, splitPath, type PathBytes } from '../path-bytes';
 import { readBackFrom, whereToRead, type ReadFrom } from '../read-back';
 import { namesIn } from '../entries';
 import { removeFlat } from '../remove-tree';
@@ -25,6 +26,7 @@ import { SnapshotFile } from './snapshot-file';
 import { checksumsOf, journalEntries, readSnapshotJournal, snapshotOutcome, snapshotReport, type SnapshotJournal, type SnapshotJournalEntry, type SnapshotOutcome } from './snapshot-journal';
 import { readPlannedFiles } from './snapshot-plan';
 import { stageFileOfSnapshot, type SnapshotStage } from './stage-file-of-snapshot';
+import { syncFiles } from './sync-snapshot';
 
 /**
  * Takes one chunk of files into a snapshot that is being made: links what is unchanged, copies the rest aside, makes it
@@ -42,19 +44,22 @@ function takeIn(task: ChunkTask, control: TransferControl): ChunkReport {
   noteWorker(runDirectory(location), location.runId);
   const before = readSnapshotJournal(location, task.chunk);
   requireJournal(task, before);
-  if (before !== undefined) putInPlace(location, before);
-  if (before !== undefined && before.outcome.pass >= task.pass) return snapshotReport(before);
+  if (before !== undefined) {
+    syncJournals(location);
+    putInPlace(location, before, syncEach);
+    if (before.outcome.pass >= task.pass) return snapshotReport(before);
+  }
   const files = readPlannedFiles(location, task.chunk).map((planned) => new SnapshotFile(planned));
   const { notKept, damaged } = stageAll(task, files, before, control);
   giveUpIfIll(task, files);
-  if (!syncEach && files.some(({ staged }) => staged !== undefined)) requireSynced(location, control);
+  syncFiles(task, files, control);
   const verifiedFrom = verifyAll(task, files, control);
   const own = journalOf(task, files, { verifiedFrom, notKept: [...notKept], damaged });
   const { isFirst, tag } = writeJournal(location, task.chunk, { outcome: own.outcome, shape: snapshotOutcome, body: Buffer.concat([own.lines, own.checksums]) });
   const journal = isFirst ? { ...own, tag } : readSnapshotJournal(location, task.chunk);
   if (!isFirst) discardAttempt(task);
   if (journal === undefined) throw new StorageError('StagingRevoked', 'destination', location.destination, `The journal of the run in ${location.destination} is gone`);
-  putInPlace(location, journal);
+  putInPlace(location, journal, syncEach);
   return snapshotReport(journal);
 }
 
@@ -129,30 +134,34 @@ function outcomeOf(task: ChunkTask, files: readonly SnapshotFile[], entries: rea
   return { pass: task.pass, counts, ...sums };
 }
 
-/** Moves the copies that a journal names to their places in the snapshot. Repeated, it finds its work done. */
-export function putInPlace(location: RunLocation, journal: SnapshotJournal): void {
+/**
+ * Moves the copies that a journal names to their places in the snapshot. Repeated, it finds its work done.
+ * @param syncEach make the places durable before what they were moved from is removed, where the file system may not keep that order
+ */
+export function putInPlace(location: RunLocation, journal: SnapshotJournal, syncEach: boolean): void {
   const staging = `${runDirectory(location)}/${runEntries.staging}`;
   const attempt = `${staging}/${journal.outcome.attemptName}`;
-  const names = namesIn(attempt);
-  const entries = names.length > 0 ? journalEntries(journal) : [];
+  // Removed when all of it is in its place, for good.
+  if (lstatIfPresent(attempt) === undefined) return;
   const data = dataDirectory(location);
-  for (const name of names) {
-    const entry = entries[Number(name)];
-    // A file that failed when it was read back has not become an entry.
-    if (entry?.state === 'copied') moveOne(data, `${attempt}/${name}`, entry);
-  }
+  const names = new Set(namesIn(attempt));
+  // A file that failed when it was read back has not become an entry.
+  const entries = names.size > 0 || syncEach ? journalEntries(journal) : [];
+  const copies = entries.flatMap(({ path, state }, index) => (state === 'copied' ? [{ name: String(index), target: dataPath(data, fromJsonPath(path)) }] : []));
+  for (const { name, target } of copies) if (names.has(name)) moveOne(`${attempt}/${name}`, target);
+  // Also what an attempt has moved that died then.
+  if (syncEach) syncDirectories(copies.map(({ target }) => splitPath(target).directory));
   removeFlat(staging, journal.outcome.attemptName);
 }
 
-function moveOne(data: string, staged: string, entry: SnapshotJournalEntry): void {
-  const path = fromJsonPath(entry.path);
-  const target = dataPath(data, path);
-  blaming('destination', pathText(path), () => {
+/** What goes wrong is said of its place, not of the source. */
+function moveOne(staged: string, target: PathBytes): void {
+  blaming('destination', pathText(target), () => {
     try {
       fs.renameSync(staged, target);
     } catch (error) {
       // Another attempt has moved it meanwhile.
-      if (!isErrno(error, 'ENOENT') || fs.lstatSync(target, { throwIfNoEntry: false }) === undefined) throw error;
+      if (!isErrno(error, 'ENOENT') || lstatIfPresent(target) === undefined) throw error;
     }
   });
 }

@@ -13,6 +13,7 @@ import { dataDirectory, dataPath } from './incoming-data';
 import { mostlyGone } from './emptied';
 import { EntryPlacer } from './place-entries';
 import { FurtherNames } from './further-names';
+import { PlacedFiles } from './placed-files';
 import type { PlanFailure, PlannedSnapshot } from './planned-snapshot';
 import { putInPlace } from './snapshot-chunk';
 import { journalEntries, readSnapshotJournal, type SnapshotJournal } from './snapshot-journal';
@@ -36,6 +37,7 @@ export interface WriteRequest {
 export function writeEntries({ location, syncEach, known }: WriteRequest, planned: PlannedSnapshot, control: TransferControl) {
   const sums = new SnapshotSums(planned);
   const check = new JournalCheck(location, known, planned.chunks);
+  const placed = new PlacedFiles(dataDirectory(location));
   const names = [snapshotEntries.metadata, snapshotEntries.checksums].map((name) => join('snapshot', name)) as [string, string];
   const digests = withDigestedDrafts(runDirectory(location), names, (metadata, checksums) => {
     const merge = new EntryMerge(location, new EntryPlacer(dataDirectory(location), new FurtherNames(location, control), syncEach), sums, metadata, checksums);
@@ -44,7 +46,8 @@ export function writeEntries({ location, syncEach, known }: WriteRequest, planne
       const journal = readSnapshotJournal(location, chunk);
       if (journal === undefined) throw new StorageError('DestinationError', 'destination', location.destination, `The journal of chunk ${chunk + 1} of the run in ${location.destination} is gone`);
       check.pass(chunk, journal.tag);
-      putInPlace(location, journal);
+      putInPlace(location, journal, syncEach);
+      placed.require(journal);
       sums.addChunk(journal);
       merge.addChunk(journal);
       control.moved(1);

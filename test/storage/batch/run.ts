@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { backUpChunk } from '../../../src/storage/batch/backup-chunk';
 import type { ChunkTask } from '../../../src/storage/batch/chunk';
 import { removeCreatedDirectories } from '../../../src/storage/batch/created-directories';
 import type { ChunkReport } from '../../../src/storage/batch/journal';
-import { inspectRun, openRun, type RunOwner } from '../../../src/storage/batch/open-run';
+import { inspectRun, openRun, type RunGround, type RunOwner } from '../../../src/storage/batch/open-run';
 import { planBatch, type Layout } from '../../../src/storage/batch/plan-batch';
 import { publishChunk } from '../../../src/storage/batch/publish-chunk';
 import { runDirectory, type RunLocation } from '../../../src/storage/batch/run-directory';
@@ -19,14 +20,19 @@ const illness = { codes: { source: [], destination: [] }, borne: [], mostFailure
 /** Storage's side of a batch whose files fit into one chunk, step by step. */
 export class Run {
   readonly location: RunLocation;
-  readonly control = new TransferControl();
+  readonly control: TransferControl;
+  private readonly syncEach: boolean;
+  private ground: RunGround | undefined;
   private attempts = 0;
 
   constructor(
     root: string,
     private readonly rollBack: boolean,
     destination = join(root, 'backups'),
+    { control = new TransferControl(), syncEach = true } = {},
   ) {
+    this.control = control;
+    this.syncEach = syncEach;
     this.location = { root, destination, runId: randomUUID() };
   }
 
@@ -40,15 +46,17 @@ export class Run {
 
   plan(sources: readonly string[], layout: Layout = 'flat'): string | undefined {
     const { owner } = this;
-    openRun({ location: this.location, owner, ground: inspectRun(this.location), needsHardLinks: this.rollBack });
+    // As the worker's registry remembers it.
+    this.ground ??= inspectRun(this.location);
+    openRun({ location: this.location, owner, ground: this.ground, needsHardLinks: this.rollBack });
     return planBatch({ location: this.location, owner, list: { sources }, layout, rehash: false }, this.control).planSha256;
   }
 
   /** A further attempt at the chunk, in the first pass or a later one. */
   attempt(pass = 0, only: readonly number[] = []): ChunkTask {
-    const { location, rollBack: keepPrevious } = this;
+    const { location, rollBack: keepPrevious, syncEach } = this;
     this.attempts += 1;
-    const settings = { location, sourceRoots: [location.root], verify: 'cache', onSourceChanged: 'fail', keepPrevious, syncEach: true } as const;
+    const settings = { location, sourceRoots: [location.root], verify: 'cache', onSourceChanged: 'fail', keepPrevious, syncEach } as const;
     return { settings, chunk: 0, attemptName: `0-${this.attempts}-test-1`, owner: this.owner, illness, pass, only };
   }
 
@@ -62,6 +70,11 @@ export class Run {
 
   run(task = this.attempt()): ChunkReport {
     return this.publish(task, this.stage(task));
+  }
+
+  /** As a worker does it. */
+  work(task = this.attempt()): ChunkReport {
+    return backUpChunk(task, this.control);
   }
 
   undo(): ReturnType<typeof undoChunk> {

@@ -29,12 +29,14 @@ export interface RestoreOptions {
   readonly root?: string;
   readonly target?: string;
   readonly withOwners?: boolean;
+  readonly control?: TransferControl;
+  readonly syncEach?: boolean;
 }
 
 /** Storage's side of a restore from `{folder}/repository` to `{folder}/target`, step by step. */
 export class Restore {
   location: RunLocation;
-  readonly control = new TransferControl();
+  readonly control: TransferControl;
   readonly repository: string;
   private readonly overwrite: Overwrite;
   private ground: RunGround | undefined;
@@ -50,6 +52,7 @@ export class Restore {
     this.repository = join(folder, 'repository');
     this.location = { root: options.root ?? folder, destination: options.target ?? join(folder, 'target'), runId: randomUUID() };
     this.overwrite = options.overwrite ?? 'always';
+    this.control = options.control ?? new TransferControl();
   }
 
   get owner(): RunOwner {
@@ -80,7 +83,7 @@ export class Restore {
 
   settings(): RestoreSettings {
     const { location, repository, overwrite, planned, folder } = this;
-    return { location, places: this.places.map((place) => place.location), repositoryRoot: folder, repository, snapshot: planned?.snapshot ?? '', overwrite, verify: 'cache', syncEach: true, keepPrevious: false };
+    return { location, places: this.places.map((place) => place.location), repositoryRoot: folder, repository, snapshot: planned?.snapshot ?? '', overwrite, verify: 'cache', syncEach: this.options.syncEach ?? true, keepPrevious: false };
   }
 
   task(chunk = 0): ChunkTask<RestoreSettings> {
@@ -92,7 +95,7 @@ export class Restore {
     return restoreChunk(this.task(chunk), this.control);
   }
 
-  finish(cancelled = false, { control = this.control, syncEach = true } = {}): FinishedRestore {
+  finish(cancelled = false, { control = this.control, syncEach = this.options.syncEach ?? true } = {}): FinishedRestore {
     const { ground, planned } = this;
     if (ground === undefined || planned === undefined) throw new Error('not planned');
     this.finished = finishRestore({ settings: { ...this.settings(), syncEach }, owner: this.owner, ground, chunks: planned.chunks, cancelled }, control);

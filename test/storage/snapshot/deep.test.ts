@@ -92,7 +92,7 @@ async function walkInThread() {
   try {
     await pool.run('openRun', { location, owner, ground: await pool.run('inspectRun', { location }), needsHardLinks: false });
     const excludes = { patterns: [], caches: false, maxSizeBytes: null };
-    return await pool.run('planSnapshot', { location, owner, sources: [{ path: source(), root: source() }], excludes, host: 'test-host', oneFileSystem: false, rehash: false, allowMissing: false, allowEmpty: false, leaveOut: [] });
+    return await pool.run('planSnapshot', { location, owner, sources: [{ path: source(), root: source() }], excludes, host: 'test-host', oneFileSystem: false, rehash: false, allowMissing: false, allowEmpty: false, leaveOut: [], syncEach: true });
   } finally {
     await pool.close();
   }

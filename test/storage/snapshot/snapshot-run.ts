@@ -27,6 +27,8 @@ export interface SnapshotRunOptions {
   readonly allowMissing?: boolean;
   readonly allowEmpty?: boolean;
   readonly leaveOut?: readonly string[];
+  readonly control?: TransferControl;
+  readonly syncEach?: boolean;
 }
 
 let lastMs = Date.parse('2026-01-01T00:00:00Z');
@@ -34,7 +36,7 @@ let lastMs = Date.parse('2026-01-01T00:00:00Z');
 /** Storage's side of a snapshot, step by step, in this thread. */
 export class SnapshotRun {
   readonly location: RunLocation;
-  readonly control = new TransferControl();
+  readonly control: TransferControl;
   readonly name: string;
   private readonly startedAt: string;
   private attempts = 0;
@@ -46,12 +48,17 @@ export class SnapshotRun {
     private readonly sources: readonly string[],
     private readonly options: SnapshotRunOptions = {},
   ) {
+    this.control = options.control ?? new TransferControl();
     const runId = randomUUID();
     // Names of snapshots count seconds, and tests take several in one.
     lastMs += 60_000;
     this.location = { root, destination: repository, runId, area: 'incoming' };
     this.startedAt = new Date(lastMs).toISOString();
     this.name = snapshotName(lastMs, runId);
+  }
+
+  private get syncEach(): boolean {
+    return this.options.syncEach ?? true;
   }
 
   get directory(): string {
@@ -74,12 +81,12 @@ export class SnapshotRun {
     const excludes = { patterns: [], caches: false, maxSizeBytes: null, ...options.excludes };
     const sources = this.sources.map((path) => ({ path, root }));
     const { host = 'test-host', oneFileSystem = false, rehash = false, allowMissing = false, allowEmpty = false, leaveOut = [repository] } = options;
-    return planSnapshot({ location, sources, excludes, host, oneFileSystem, rehash, allowMissing, allowEmpty, leaveOut }, this.control);
+    return planSnapshot({ location, sources, excludes, host, oneFileSystem, rehash, allowMissing, allowEmpty, leaveOut, syncEach: this.syncEach }, this.control);
   }
 
   attempt(chunk = 0, pass = 0, only: readonly number[] = []): ChunkTask {
     this.attempts += 1;
-    const settings = { location: this.location, sourceRoots: [this.root], verify: 'cache', onSourceChanged: 'fail', keepPrevious: false, syncEach: true } as const;
+    const settings = { location: this.location, sourceRoots: [this.root], verify: 'cache', onSourceChanged: 'fail', keepPrevious: false, syncEach: this.syncEach } as const;
     return { settings, chunk, attemptName: `${chunk}-${this.attempts}-test`, owner: this.owner, illness, pass, only };
   }
 
@@ -90,7 +97,7 @@ export class SnapshotRun {
   seal(): SnapshotRecord {
     const { name, startedAt, location } = this;
     const facts = { name, id: name.slice(-8), host: this.options.host ?? 'test-host', tags: [], startedAt, endedAt: startedAt, workflowId: WORKFLOW_ID, runId: location.runId, operationId: location.runId, metadata: {}, programVersion: '0.0.0' };
-    return sealSnapshot({ location, owner: this.owner, facts, syncEach: true, isVerified: true }, this.control);
+    return sealSnapshot({ location, owner: this.owner, facts, syncEach: this.syncEach, isVerified: true }, this.control);
   }
 
   /** All steps. */

@@ -95,7 +95,8 @@ export class TreeRestorer {
     if (item.isKept === true) return this.tally.skipMany(1, 'exists');
     const { parent, name } = this.parentOf(target);
     const isCreated = blaming('destination', pathText(target), () => makeDirectory(parent, name, pathText(target)));
-    if (isCreated) this.touch(parent);
+    // Whoever has made it may have died before that was durable; likewise below.
+    this.touch(parent);
     this.entered.push({ key: orderKey(item.path), item, isCreated });
   }
 
@@ -111,12 +112,12 @@ export class TreeRestorer {
   private leave({ path, attributes }: DirectoryItem, isCreated: boolean): void {
     const target = targetOf(this.settings.location, path);
     const directory = this.targets.look(this.settings.location.root, target);
+    this.touch(directory);
     if (!isCreated && hasAttributes(directory.stat(), attributes)) return this.tally.unchanged();
     // Whose it is itself does not matter to that, as long as it is the one: that depends on what holds it.
     this.parentOf(target).parent.requireTrust();
     requireSettable({ stats: directory.stat(), entry: directory.handle }, pathText(target));
     directory.use((descriptor) => applyAttributes(descriptor, attributes));
-    this.touch(directory);
     this.tally.restored();
   }
 
@@ -128,13 +129,13 @@ export class TreeRestorer {
     const found = blaming('destination', text, () => foundAt(entry));
     const decision = blaming('destination', text, () => this.decideOn(item, found, text));
     if (decision === 'keep') return this.tally.skipMany(1, 'exists');
+    this.touch(parent);
     if (decision === 'unchanged') return this.tally.unchanged();
     if (found !== undefined) requireReplaceable(parent, found.stats);
     this.made += 1;
     const staged = `${this.staging.for(parent)}/${this.made}`;
     let sizeBytes = 0;
     blaming('destination', text, () => makeAside(staged, entry, decision === 'replace', text, () => (sizeBytes = this.makeStaged(staged, item, text))));
-    this.touch(parent);
     this.tally.restored(1, sizeBytes);
   }
 
