@@ -74,7 +74,7 @@ function requireRoomForKeys({ dataConverter, workflowBundle }: WorkerOptions): v
 }
 
 /** Outermost of all: the host's interceptors and ours see plain values. */
-function withKeys(options: WorkerOptions, { activities }: BackupParts, payloadKeys: PayloadKeys | undefined): WorkerOptions {
+function withKeys(options: WorkerOptions, parts: BackupParts, payloadKeys: PayloadKeys | undefined): WorkerOptions {
   if (payloadKeys === undefined) return options;
   const { interceptors } = options;
   return {
@@ -82,7 +82,7 @@ function withKeys(options: WorkerOptions, { activities }: BackupParts, payloadKe
     dataConverter: signingConverter({ keys: payloadKeys }),
     interceptors: {
       ...interceptors,
-      activity: [proofInterceptor((name) => name in activities), ...(interceptors?.activity ?? [])],
+      activity: [proofInterceptor(parts, (name) => name in parts.activities), ...(interceptors?.activity ?? [])],
       workflowModules: [require.resolve('./workflows/proof-host'), ...(interceptors?.workflowModules ?? [])],
     },
   };

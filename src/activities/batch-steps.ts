@@ -14,7 +14,7 @@ import { illnessRule, passingOf, resultOf, type ChunkResult } from './chunk-resu
 import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
 import { attempt, type ActivityDependencies, type Attempted } from './operation';
 import { sourceRoot, type AllowedRoots } from './roots';
-import { ownRun, provedLocation } from './run-location';
+import { notedProof, ownRun, provedLocation } from './run-location';
 import { runStep, runSteps } from './run-step';
 
 /** A planned batch as history keeps it: references and numbers. */
@@ -56,11 +56,12 @@ export function createBatchSteps(dependencies: ActivityDependencies) {
       return runSteps(pool, async (run) => {
         const ground = groundOf(registry, location) ?? (await run('inspectRun', { location }));
         const createdDirectories = createdFor(location, ground);
+        const earlier = notedProof(dependencies, location);
         const entry = { kind: 'run' as const, owner, location, ground, rollBack: input.onFailure === 'rollBack', chunks: null, facts: factsOf(input, owner.workflowId) };
         registry.add(entry);
         await run('openRun', { location, owner, ground, needsHardLinks: entry.rollBack });
         const { planSha256, ...planned } = await run('planBatch', { location, owner, list, layout, rehash });
-        const proved = provedLocation(location, { planSha256 });
+        const proved = provedLocation(location, { planSha256 }, earlier);
         registry.add({ ...entry, location: proved, chunks: planned.chunks });
         return { input, location: proved, createdDirectories, ...planned, attempt: attempt() };
       });

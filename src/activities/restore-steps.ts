@@ -14,7 +14,7 @@ import { countsByType, illnessRule, passingOf, resultOf, type ChunkResult, type 
 import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
 import { attempt, type ActivityDependencies, type Attempted } from './operation';
 import { readableRoot, type AllowedRoots } from './roots';
-import { ownRun, provedLocation, type OwnRun } from './run-location';
+import { notedProof, ownRun, provedLocation, type OwnRun } from './run-location';
 import { runSteps } from './run-step';
 
 /** A planned restore as history keeps it: references and numbers. */
@@ -57,11 +57,12 @@ export function createRestoreSteps(dependencies: ActivityDependencies) {
         const wanted = { repositoryRoot, repository, snapshot, paths, overwrite, withOwners };
         const { ground, beside } = inspectedOf(registry, asked) ?? (await run('inspectRestore', { location: asked, ...wanted }));
         const location = { ...asked, ...(beside === undefined ? {} : { beside }) };
+        const earlier = notedProof(dependencies, location);
         const entry = { kind: 'run' as const, owner, location, ground, rollBack: false, chunks: null, facts: {} };
         registry.add(entry);
         await run('openRun', { location, owner, ground, needsHardLinks: false });
         const { snapshot: name, files, sizeBytes, chunks, rootAttributes, rightsLeftOut, places: holders = [], planSha256 } = await run('planRestore', { location, owner, ...wanted });
-        const proved = provedLocation(location, { planSha256 });
+        const proved = provedLocation(location, { planSha256 }, earlier);
         const grounds = await Promise.all(holders.map((holder) => run('inspectRun', { location: { ...location, beside: holder } })));
         const places = grounds.map(({ destination }) => destination);
         // Before the first of them is made.

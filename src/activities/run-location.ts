@@ -1,7 +1,7 @@
 import { failure } from '../failures';
 import type { RunOwner } from '../storage/batch/open-run';
 import type { ProvedPlan } from '../storage/batch/plan-digests';
-import { proofFor } from '../storage/batch/run-proof';
+import { proofFor, type RunProof } from '../storage/batch/run-proof';
 import type { RunLocation } from '../storage/batch/run-directory';
 import { attemptsSoFar } from './attempts';
 import { currentOwner, type ActivityDependencies } from './operation';
@@ -45,7 +45,18 @@ export async function ownerOfChain({ clusterId, firstRunIdOf }: ActivityDependen
   }
 }
 
-/** The location of a run that has just been planned, with what its files are proved by from here on. */
-export function provedLocation<Location extends object>(location: Location, { planSha256 }: ProvedPlan<object>): Location & Pick<RunLocation, 'proof'> {
-  return planSha256 === undefined ? location : { ...location, proof: proofFor(planSha256) };
+/**
+ * The location of a run that has just been planned, with what its files are proved by from here on.
+ * @param earlier the proof of what the run had planned before it was reset: where that plan is still the one, journals that
+ *   were written by it are the run's own
+ */
+export function provedLocation<Location extends object>(location: Location, { planSha256 }: ProvedPlan<object>, earlier?: RunProof): Location & Pick<RunLocation, 'proof'> {
+  if (planSha256 === undefined) return location;
+  return { ...location, proof: earlier?.planSha256 === planSha256 ? earlier : proofFor(planSha256) };
+}
+
+/** The proof that this worker has noted of a run that was planned, and not ended since. */
+export function notedProof({ registry }: ActivityDependencies, { runId, destination }: Pick<RunLocation, 'runId' | 'destination'>): RunProof | undefined {
+  const entry = registry.findRun(runId);
+  return entry?.location.destination === destination ? entry.location.proof : undefined;
 }

@@ -13,7 +13,7 @@ import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
 import { attempt, type ActivityDependencies, type Attempted } from './operation';
 import { sourceRoot, type AllowedRoots } from './roots';
 import { groundOf } from './batch-steps';
-import { ownSnapshotRun, provedLocation } from './run-location';
+import { notedProof, ownSnapshotRun, provedLocation } from './run-location';
 import { runStep, runSteps } from './run-step';
 
 /** A planned snapshot as history keeps it: references and numbers. */
@@ -52,29 +52,28 @@ export function createSnapshotSteps(dependencies: ActivityDependencies) {
     /** Finds the repository, makes the run's directory in it and writes the plan. */
     async planSnapshot(request: { input: SnapshotInput; runId: string }): Promise<SnapshotPlan & Attempted> {
       const { sources, excludes, ...input } = request.input;
+      const { oneFileSystem, host, rehash, allowMissing, allowEmpty } = input;
       const { location, owner } = await ownSnapshotRun(dependencies, { destination: input.repository, runId: request.runId });
       const walked = sources.map((path) => ({ path, root: sourceRoot(roots, path) }));
       return runSteps(pool, async (run) => {
         await run('openRepository', { root: location.root, repository: input.repository });
         const ground = groundOf(registry, location) ?? (await run('inspectRun', { location }));
-        registry.add({ kind: 'run', owner, location, ground, rollBack: true, chunks: null, facts: {} });
+        const earlier = notedProof(dependencies, location);
+        const entry = { kind: 'run' as const, owner, location, ground, rollBack: true, chunks: null, facts: {} };
+        registry.add(entry);
         await run('openRun', { location, owner, ground, needsHardLinks: false });
         const request = {
-          location,
-          owner,
-          sources: walked,
+          ...{ location, owner, sources: walked },
           excludes: { patterns: excludes, caches: input.excludeCaches, maxSizeBytes: input.maxFileSizeBytes },
-          oneFileSystem: input.oneFileSystem,
           leaveOut: [input.repository, registry.stateDirectory],
-          host: input.host,
-          rehash: input.rehash,
-          allowMissing: input.allowMissing,
-          allowEmpty: input.allowEmpty,
+          ...{ oneFileSystem, host, rehash, allowMissing, allowEmpty },
           syncEach: !canSyncFileSystem(location.destination),
         };
         const planned = await run('planSnapshot', request, syncs.since(location.destination));
         const { files, sizeBytes, chunks } = planned;
-        return { input, location: provedLocation(location, planned), files, sizeBytes, chunks, failures: plannedFailures(planned), attempt: attempt() };
+        const proved = provedLocation(location, planned, earlier);
+        registry.add({ ...entry, location: proved });
+        return { input, location: proved, files, sizeBytes, chunks, failures: plannedFailures(planned), attempt: attempt() };
       });
     },
 

@@ -28,8 +28,8 @@ export async function followBatch<Result>(client: BackupClient, handle: RunHandl
   try {
     while (!(await isOver(result, POLL_INTERVAL_MS))) {
       const progress = await client.batchProgress(handle);
-      if (!progress.isRunning) break;
-      show.update(batchView(progress, meter, performance.now()));
+      // Reset, it is followed by another execution.
+      if (progress.isRunning) show.update(batchView(progress, meter, performance.now()));
     }
     return await result;
   } finally {

@@ -31,7 +31,9 @@ export async function followFile(client: BackupClient, handle: FileBackupHandle,
   try {
     while (!(await isOver(result, POLL_INTERVAL_MS))) {
       const progress = await client.progress(handle);
-      if (ended || !progress.isRunning) break;
+      if (ended) break;
+      // Reset, it is followed by another execution.
+      if (!progress.isRunning) continue;
       const waiting = progress.step === undefined ? await client.waitingFor(handle).catch(() => null) : (progress.lastFailure ?? null);
       show.update(progress.step, progress.movedBytes, waiting === null ? null : `attempt ${progress.attempt}: ${waiting}`);
     }

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type { AllowedRoots } from '../activities';
 import type { BackupClient, RunHandle } from '../client/backup-client';
+import { TargetBusyError } from '../client/errors';
 import type { RequestContext } from '../client/run-requests';
 import type { RunRequest } from '../client/start-run';
 import { hostTaskQueue, operationTaskQueue } from '../core/names';
@@ -89,11 +90,13 @@ export async function runThere<Result>(job: Job<Result>, taskQueue: string): Pro
 }
 
 async function followed<Result>(client: BackupClient, handle: RunHandle<Result>, { output, follow, interrupted }: Job<Result>, workers: readonly OwnWorker[], taskQueue?: string): Promise<Result | undefined> {
-  const { workflowId, runId, operationId, attached } = handle;
+  const { workflowId, runId, operationId, attached, isOutdated } = handle;
   if (output.isJson || attached) output.event('started', { workflowId, runId, operationId, attached }, `Continuing operation ${operationId}, which is under way already`);
+  if (isOutdated) output.note(`Operation ${operationId} was reset, and may go by what was done before: it is waited for, and then everything is looked at anew`);
   const attributes = await client.searchAttributes();
   if (!attributes.registered) output.note(`Search attributes could not be registered, so searches and byte totals miss this run: ${attributes.reason}`);
   const result = follow(client, handle).catch((error: unknown) => {
+    if (error instanceof TargetBusyError) throw error;
     throw new LostRunError(`Operation ${operationId} could not be followed: ${errorText(error)}. It is not finished: ${whoContinues(taskQueue)}.`, { cause: error });
   });
   result.catch(() => undefined);

@@ -1,9 +1,11 @@
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
+import type { z } from 'zod';
 import { BatchBackupInput, BatchBackupOutput, type BatchBackupRequest } from '../batch-models';
 import type { BatchProgress } from '../core/batch-progress';
 import { PAUSE_UPDATE, RESUME_UPDATE, SET_LANES_UPDATE, STATUS_QUERY } from '../core/names';
 import type { FileBackupStatus } from '../core/status';
 import type { BackupStatistics } from '../core/statistics';
+import type { FailureType } from '../failures';
 import { FileBackupInput, FileBackupOutput, parseModel, type FileBackupRequest } from '../models';
 import { RestoreInput, RestoreOutput, type RestoreRequest } from '../restore-models';
 import { SnapshotInput, SnapshotOutput, type SnapshotRequest } from '../snapshot-models';
@@ -15,9 +17,9 @@ import { keylessConverter, signingConverter } from '../keys/data-converter';
 import { TargetBusyError } from './errors';
 import { failedBatchOutput, failedOutput, failedRestoreOutput, failedSnapshotOutput } from './failed-outputs';
 import { OtherRuns } from './other-runs';
-import { outputOf } from './output-of';
 import { fileProgress, type FileProgress } from './progress';
 import { askQuery } from './query';
+import { handleOf } from './run-handle';
 import { batchRequest, fileRequest, restoreRequest, snapshotRequest } from './run-requests';
 import { describePausable, describeRun, type BackupDescription } from './describe-run';
 import { listRuns, type BackupRun } from './runs';
@@ -166,8 +168,8 @@ export class BackupClient {
   }
 
   /** How far a run of many files is, by its worker's word or, when none answers or `isServed` is false, by its history. */
-  async batchProgress({ workflowId, runId }: Pick<StartedRun, 'workflowId' | 'runId'>, isServed = true): Promise<LiveBatchProgress> {
-    return batchProgress(this.client, workflowId, runId, isServed ? ANSWER_WITHIN_MS : 0);
+  async batchProgress(run: Pick<StartedRun, 'workflowId' | 'runId' | 'firstRunId'>, isServed = true): Promise<LiveBatchProgress> {
+    return batchProgress(this.client, run, isServed ? ANSWER_WITHIN_MS : 0);
   }
 
   /** What a live run waits for, in words, or null; asks the run's worker. @throws ServiceError when none answers soon */
@@ -196,28 +198,24 @@ export class BackupClient {
     return this.registration;
   }
 
-  private async startFile(input: FileBackupInput, mayBeRepeated: boolean): Promise<FileBackupHandle> {
-    const run = await this.start(fileRequest(input, { storage: this.storage, mayBeRepeated }));
-    const same = { ...input, operationId: run.operationId };
-    return { ...run, result: () => outputOf(this.client, run, FileBackupOutput, (errorCode, message) => failedOutput(same, errorCode, message, 'failed')) };
+  private startFile(input: FileBackupInput, mayBeRepeated: boolean): Promise<FileBackupHandle> {
+    return this.follow(fileRequest(input, { storage: this.storage, mayBeRepeated }), FileBackupOutput, (operationId, errorCode, message) => failedOutput({ ...input, operationId }, errorCode, message, 'failed'));
   }
 
-  private async startBatch(input: BatchBackupInput, mayBeRepeated: boolean): Promise<BatchBackupHandle> {
-    const run = await this.start(batchRequest(input, { storage: this.storage, mayBeRepeated }));
-    const same = { ...input, operationId: run.operationId };
-    return { ...run, result: () => outputOf(this.client, run, BatchBackupOutput, (errorCode, message) => failedBatchOutput(same, errorCode, message, 'failed')) };
+  private startBatch(input: BatchBackupInput, mayBeRepeated: boolean): Promise<BatchBackupHandle> {
+    return this.follow(batchRequest(input, { storage: this.storage, mayBeRepeated }), BatchBackupOutput, (operationId, errorCode, message) => failedBatchOutput({ ...input, operationId }, errorCode, message, 'failed'));
   }
 
-  private async startSnapshot(input: SnapshotInput, mayBeRepeated: boolean): Promise<SnapshotHandle> {
-    const run = await this.start(snapshotRequest(input, { storage: this.storage, mayBeRepeated }));
-    const same = { ...input, operationId: run.operationId };
-    return { ...run, result: () => outputOf(this.client, run, SnapshotOutput, (errorCode, message) => failedSnapshotOutput(same, errorCode, message, 'failed')) };
+  private startSnapshot(input: SnapshotInput, mayBeRepeated: boolean): Promise<SnapshotHandle> {
+    return this.follow(snapshotRequest(input, { storage: this.storage, mayBeRepeated }), SnapshotOutput, (operationId, errorCode, message) => failedSnapshotOutput({ ...input, operationId }, errorCode, message, 'failed'));
   }
 
-  private async startRestore(input: RestoreInput, mayBeRepeated: boolean): Promise<RestoreHandle> {
-    const run = await this.start(restoreRequest(input, { storage: this.storage, mayBeRepeated }));
-    const same = { ...input, operationId: run.operationId };
-    return { ...run, result: () => outputOf(this.client, run, RestoreOutput, (errorCode, message) => failedRestoreOutput(same, errorCode, message)) };
+  private startRestore(input: RestoreInput, mayBeRepeated: boolean): Promise<RestoreHandle> {
+    return this.follow(restoreRequest(input, { storage: this.storage, mayBeRepeated }), RestoreOutput, (operationId, errorCode, message) => failedRestoreOutput({ ...input, operationId }, errorCode, message));
+  }
+
+  private follow<Schema extends z.ZodType>(request: RunRequest, schema: Schema, withoutRecord: (operationId: string, errorCode: FailureType, message: string) => z.output<Schema>): Promise<RunHandle<z.output<Schema>>> {
+    return handleOf(this.client, () => this.start(request), schema, withoutRecord);
   }
 
   private get storage(): string {

@@ -24,7 +24,8 @@ interface Plan {
 interface Run {
   readonly client: Client;
   readonly workflowId: string;
-  readonly runId: string;
+  /** The same through every continue-as-new and reset: steps of before a reset were asked for by another execution. */
+  readonly firstRunId: string;
 }
 
 /**
@@ -33,7 +34,7 @@ interface Run {
  */
 export async function progressFromHistory(client: Client, workflowId: string, runId: string): Promise<BatchProgress> {
   const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-  const run = { client, workflowId, runId };
+  const run = { client, workflowId, firstRunId: events?.[0]?.workflowExecutionStartedEventAttributes?.firstExecutionRunId ?? runId };
   const carried = await carriedBy(run, events?.[0]);
   const read = await readEvents(run, events ?? [], carried);
   return { ...noSums(), ...read.sums, ...planned(read.plan), state: stateOf(read.plan, carried), current: [], bytesPerSecond: 0, remainingMs: null, retryCount: 0, waitingFor: null, startedAtMs: carried?.startedAtMs ?? startedAtMs(events ?? []) };
@@ -42,6 +43,8 @@ export async function progressFromHistory(client: Client, workflowId: string, ru
 /** A step that was asked for. */
 interface Asked {
   readonly step: string;
+  /** What its answer goes by; empty in a run that is not signed. */
+  readonly nonce: string;
   readonly chunk: number;
   readonly context: SerializationContext;
 }
@@ -53,7 +56,8 @@ async function readEvents(run: Run, events: readonly Event[], carried: Partial<B
   const results = new Map<number, ChunkSums>();
   let plan = carried?.batch;
   for (const { eventId, activityTaskScheduledEventAttributes: asked, activityTaskCompletedEventAttributes: done } of events) {
-    if (asked) scheduled.set(String(eventId), await askedFor(run, asked));
+    const request = asked ? await askedFor(run, asked) : undefined;
+    if (request !== undefined) scheduled.set(String(eventId), request);
     const known = done ? scheduled.get(String(done.scheduledEventId)) : undefined;
     if (known === undefined) continue;
     if (PLANNING_STEPS.includes(known.step)) plan = await answer<Plan>(run, known, done?.result);
@@ -65,15 +69,16 @@ async function readEvents(run: Run, events: readonly Event[], carried: Partial<B
   return { plan, sums };
 }
 
-async function askedFor({ client, workflowId, runId }: Run, { activityType, activityId, input }: temporal.api.history.v1.IActivityTaskScheduledEventAttributes): Promise<Asked> {
+async function askedFor({ client, workflowId, firstRunId }: Run, { activityType, activityId, input }: temporal.api.history.v1.IActivityTaskScheduledEventAttributes): Promise<Asked | undefined> {
   const step = activityType?.name ?? '';
   const context = { type: 'activity' as const, namespace: client.options.namespace, workflowId, activityId: activityId ?? '', isLocal: false };
-  const request = openedIfProven<{ chunk?: number }>(client, await decodedFirst(client, input, context), { kind: 'step', step, runId });
-  return { step, chunk: request?.chunk ?? -1, context };
+  const found = await decodedFirst(client, input, context);
+  const request = openedIfProven<{ chunk?: number }>(client, found, { kind: 'step', step, firstRunId });
+  return request && { step, nonce: found instanceof Bound ? String(found.purpose.nonce) : '', chunk: request.chunk ?? -1, context };
 }
 
-async function answer<Result>({ client, runId }: Run, { step, context }: Asked, result: Payloads): Promise<Result | undefined> {
-  return openedIfProven<Result>(client, await decodedFirst(client, result, context), { kind: 'stepResult', step, runId });
+async function answer<Result>({ client }: Run, { step, nonce, context }: Asked, result: Payloads): Promise<Result | undefined> {
+  return openedIfProven<Result>(client, await decodedFirst(client, result, context), { kind: 'stepResult', step, nonce });
 }
 
 /** The last argument, where it is a state and not what the run is asked for. Whether it is this run's the worker has looked at. */

@@ -4,7 +4,8 @@ import { CHUNK_STEPS, PROGRESS_QUERY } from '../core/names';
 import { progressFromHistory } from './batch-history';
 import { pendingActivities } from './pending-steps';
 import { askQuery } from './query';
-import { firstRunIdOf } from './start-run';
+import { firstRunIdOf } from './describe-execution';
+import type { StartedRun } from './start-run';
 
 /** A step of a batch that is under way, or waits for its next attempt. */
 export interface StepUnderWay {
@@ -30,14 +31,13 @@ export interface LiveBatchProgress extends BatchProgress {
 
 /**
  * Asks the server what is under way and the run's worker what is finished; without a worker that is read from the
- * history. Follows the run through every continue-as-new.
- * @param runId the first one
+ * history. Follows the run through every continue-as-new and reset.
  * @param answerWithinMs 0 where it is known that no worker is there
  */
-export async function batchProgress(client: Client, workflowId: string, runId: string, answerWithinMs: number): Promise<LiveBatchProgress> {
+export async function batchProgress(client: Client, { workflowId, runId, firstRunId }: Pick<StartedRun, 'workflowId' | 'runId' | 'firstRunId'>, answerWithinMs: number): Promise<LiveBatchProgress> {
   const latest = await client.workflow.getHandle(workflowId).describe();
   // The id may have been used again since.
-  const description = firstRunIdOf(latest) === runId ? latest : await client.workflow.getHandle(workflowId, runId).describe();
+  const description = firstRunIdOf(latest) === firstRunId ? latest : await client.workflow.getHandle(workflowId, runId).describe();
   const isRunning = description.status.name === 'RUNNING' || description.status.name === 'CONTINUED_AS_NEW';
   const underWay = await stepsOf(client, description);
   const fromHistory = async (): Promise<LiveBatchProgress> => ({ ...(await progressFromHistory(client, workflowId, description.runId)), isRunning, workerAnswers: false, underWay });

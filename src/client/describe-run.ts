@@ -1,5 +1,6 @@
-import { isGrpcServiceError, ServiceError, WorkflowNotFoundError, type Client, type WorkflowExecutionDescription, type WorkflowExecutionInfo } from '@temporalio/client';
+import { isGrpcServiceError, ServiceError, type Client, type WorkflowExecutionDescription, type WorkflowExecutionInfo } from '@temporalio/client';
 import { BACKUP_SNAPSHOT_WORKFLOW, OPERATION_ATTRIBUTE } from '../core/names';
+import { describeIfPresent, firstRunIdOf } from './describe-execution';
 import { AmbiguousIdError, RunNotFoundError } from './errors';
 import { endOf } from './output-of';
 import { pausesOf, type Pause } from './pauses';
@@ -47,7 +48,7 @@ export async function describeRun(client: Client, id: string): Promise<BackupDes
   return {
     ...runOf(client, description),
     ...(isRunning ? await liveState(client, description, (taskQueue) => isPolled(client, taskQueue)) : {}),
-    firstRunId: description.raw.workflowExecutionInfo?.firstRunId || description.runId,
+    firstRunId: firstRunIdOf(description),
     pendingSteps: (await pendingActivities(client, description)).map(({ step, attempt, lastFailure }) => ({ step, attempt, lastFailure })),
     pauses: pausesOf(description),
     historyLength: description.historyLength,
@@ -70,15 +71,6 @@ async function reasonOf(client: Client, { workflowId, runId, status }: WorkflowE
   if (status.name === 'COMPLETED' || status.name === 'PAUSED') return null;
   const { errorCode, message } = await endOf(client, { workflowId, runId });
   return errorCode === null ? null : `${errorCode}: ${message}`;
-}
-
-export async function describeIfPresent(client: Client, workflowId: string, runId?: string): Promise<WorkflowExecutionDescription | undefined> {
-  try {
-    return await client.workflow.getHandle(workflowId, runId).describe();
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return undefined;
-    throw error;
-  }
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;

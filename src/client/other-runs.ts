@@ -54,9 +54,9 @@ export class OtherRuns {
   }
 
   /** Waits for the end of a run. */
-  async outcomeOf({ workflowId, firstRunId, operationId, taskQueue }: BackupDescription): Promise<RunOutcome> {
+  async outcomeOf({ workflowId, runId, firstRunId }: BackupDescription): Promise<RunOutcome> {
     const withoutRecord = (errorCode: FailureType, errorMessage: string): RunOutcome => ({ success: false, errorCode, errorMessage });
-    return outputOf(this.client, { workflowId, runId: firstRunId, operationId, taskQueue, attached: true }, RunOutcome, withoutRecord);
+    return outputOf(this.client, { workflowId, runId, firstRunId }, RunOutcome, withoutRecord);
   }
 
   /** Whether a worker polls a queue for runs. One that has gone is remembered by the server for a minute or so. */

@@ -4,6 +4,7 @@ import { failureKinds, isFailureType, type FailureType } from '../failures';
 import { parseModel } from '../models';
 import { NotProven } from '../proof/bound';
 import { openedFailure } from '../proof/failures';
+import { describeIfPresent, firstRunIdOf } from './describe-execution';
 import { hasKeys, opened } from './proof';
 import { memoOf } from './run-memo';
 import type { StartedRun } from './start-run';
@@ -14,34 +15,61 @@ type WithoutRecord<Output> = (errorCode: FailureType, errorMessage: string) => O
 /** What a run left: a record, or why there is none. */
 type Left = { readonly record: unknown } | { readonly errorCode: FailureType; readonly message: string };
 
+/** What an execution left, or which one goes on with its run. */
+type Ended = Left | { readonly continuedBy: string };
+
+/** One execution after the other of a run, with the one that is being followed. */
+export interface FollowedRun extends Pick<StartedRun, 'workflowId' | 'firstRunId'> {
+  runId: string;
+}
+
 /**
- * The record of a run at its end, however it ended. With keys it is that of this very run, or none: whoever reaches the
- * server can end a run in the name of its worker. Only trouble in asking for it is thrown.
+ * The record of a run at its end, however it ended: of the execution that is the run's last one when it has ended, through
+ * every continue-as-new and reset. With keys it is that of this very run, or none: whoever reaches the server can end a run
+ * in the name of its worker. Only trouble in asking for it is thrown.
+ * @param run changes with the execution that is followed
  */
-export async function outputOf<Schema extends z.ZodType>(client: Client, run: StartedRun, schema: Schema, withoutRecord: WithoutRecord<z.output<Schema>>): Promise<z.output<Schema>> {
+export async function outputOf<Schema extends z.ZodType>(client: Client, run: FollowedRun, schema: Schema, withoutRecord: WithoutRecord<z.output<Schema>>): Promise<z.output<Schema>> {
   const left = await leftBy(client, run);
   return 'record' in left ? parseModel(schema, left.record) : withoutRecord(left.errorCode, left.message);
 }
 
 /** Why an execution that has ended is not done; a null type for one that is. */
 export async function endOf(client: Client, run: { readonly workflowId: string; readonly runId: string }): Promise<{ readonly errorCode: string | null; readonly message: string }> {
-  const left = await leftBy(client, run);
-  if (!('record' in left)) return left;
-  const { errorCode, errorMessage } = { ...(left.record as { errorCode?: unknown; errorMessage?: unknown } | null) };
+  const left = await leftByExecution(client, run);
+  if ('errorCode' in left) return left;
+  const { errorCode, errorMessage } = { ...('record' in left ? (left.record as { errorCode?: unknown; errorMessage?: unknown } | null) : null) };
   return { errorCode: typeof errorCode === 'string' ? errorCode : null, message: typeof errorMessage === 'string' ? errorMessage : '' };
 }
 
-async function leftBy(client: Client, { workflowId, runId: firstRunId }: Pick<StartedRun, 'workflowId' | 'runId'>): Promise<Left> {
-  for (let runId = firstRunId; ; ) {
-    try {
-      return { record: opened(client, await client.workflow.getHandle(workflowId, runId, { followRuns: false }).result(), { kind: 'result', runId }) };
-    } catch (error) {
-      if (error instanceof NotProven) return notAuthentic('Its result', error);
-      if (error instanceof WorkflowFailedError) return leftByFailed(client, { workflowId, runId }, error);
-      if (!(error instanceof WorkflowContinuedAsNewError)) throw error;
-      runId = error.newExecutionRunId;
+async function leftBy(client: Client, run: FollowedRun): Promise<Left> {
+  for (;;) {
+    const ended = await leftByExecution(client, run);
+    if ('continuedBy' in ended) {
+      run.runId = ended.continuedBy;
+    } else {
+      const next = await takenUpBy(client, run);
+      if (next === undefined) return ended;
+      run.runId = next;
     }
   }
+}
+
+async function leftByExecution(client: Client, { workflowId, runId }: Pick<FollowedRun, 'workflowId' | 'runId'>): Promise<Ended> {
+  try {
+    return { record: opened(client, await client.workflow.getHandle(workflowId, runId, { followRuns: false }).result(), { kind: 'result', runId }) };
+  } catch (error) {
+    if (error instanceof NotProven) return notAuthentic('Its result', error);
+    if (error instanceof WorkflowFailedError) return leftByFailed(client, { workflowId, runId }, error);
+    if (error instanceof WorkflowContinuedAsNewError) return { continuedBy: error.newExecutionRunId };
+    throw error;
+  }
+}
+
+/** The execution that a reset has put in the place of one that has ended, or was ended by it. */
+async function takenUpBy(client: Client, { workflowId, runId, firstRunId }: FollowedRun): Promise<string | undefined> {
+  const latest = await describeIfPresent(client, workflowId);
+  return latest !== undefined && latest.runId !== runId && firstRunIdOf(latest) === firstRunId ? latest.runId : undefined;
 }
 
 /** A failed run carries its record in its failure, a cancelled one in its memo. */

@@ -2,8 +2,10 @@ import { WorkflowExecutionAlreadyStartedError, type Client, type WorkflowExecuti
 import { operationKey, stateKey } from '../search-attributes';
 import { OperationReusedError, TargetBusyError } from './errors';
 import { boundFields, startArguments } from './proof';
+import { wasReset } from './reset-runs';
 import { memoOf, type RunMemo } from './run-memo';
-import { describeIfPresent, findOperation } from './describe-run';
+import { describeIfPresent, firstRunIdOf } from './describe-execution';
+import { findOperation } from './describe-run';
 
 /** A run that is to be started, or found: one of its id at a time. */
 export interface RunRequest {
@@ -29,12 +31,16 @@ export interface RunContext {
 
 export interface StartedRun {
   readonly workflowId: string;
-  /** The first one, when the run continues as new. */
+  /** The execution that is followed. In a handle it changes when the run continues as new or is reset. */
   readonly runId: string;
+  /** The execution that the run began with: the same through every continue-as-new and reset. */
+  readonly firstRunId: string;
   readonly operationId: string;
   readonly taskQueue: string;
   /** True when the same operation or equal input was there already. */
   readonly attached: boolean;
+  /** True when it was reset: its record may tell of what was done before that, and is no answer to another operation's request. */
+  readonly isOutdated: boolean;
 }
 
 /**
@@ -49,7 +55,8 @@ export async function startRun(context: RunContext, request: RunRequest): Promis
   }
   try {
     const handle = await context.client.workflow.start(request.workflowType, { ...startOptions(context, request), workflowId });
-    return { workflowId, runId: handle.firstExecutionRunId, operationId: memo.operationId, taskQueue: context.taskQueue, attached: false };
+    const runId = handle.firstExecutionRunId;
+    return { workflowId, runId, firstRunId: runId, operationId: memo.operationId, taskQueue: context.taskQueue, attached: false, isOutdated: false };
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
     return attach(context, request);
@@ -80,7 +87,9 @@ async function attach({ client }: RunContext, { workflowId, memo: ours }: RunReq
   const memo = running && memoOf(client, running);
   const isSame = memo?.operationId === ours.operationId || memo?.fingerprint === ours.fingerprint;
   if (running === undefined || memo?.operationId === undefined || !isSame) throw new TargetBusyError(ours.backupPath, workflowId, memo?.operationId ?? 'unknown');
-  return attachedTo(running, memo.operationId);
+  // The operation itself is what it came to, whoever has reset it; another one that asks for the same is not done by it.
+  const isOutdated = memo.operationId !== ours.operationId && (await wasReset(client, running));
+  return attachedTo(running, memo.operationId, isOutdated);
 }
 
 /** The last run of the id is asked first, because visibility lags behind. */
@@ -100,11 +109,7 @@ async function findEarlier(client: Client, operationId: string, registered: bool
   return found && describeIfPresent(client, found.workflowId, found.runId);
 }
 
-function attachedTo(found: WorkflowExecutionDescription, operationId: string): StartedRun {
-  return { workflowId: found.workflowId, runId: firstRunIdOf(found), operationId, taskQueue: found.taskQueue, attached: true };
-}
-
-/** The same through every continue-as-new. */
-export function firstRunIdOf({ raw, runId }: WorkflowExecutionDescription): string {
-  return raw.workflowExecutionInfo?.firstRunId || runId;
+function attachedTo(found: WorkflowExecutionDescription, operationId: string, isOutdated = false): StartedRun {
+  const { workflowId, runId, taskQueue } = found;
+  return { workflowId, runId, firstRunId: firstRunIdOf(found), operationId, taskQueue, attached: true, isOutdated };
 }

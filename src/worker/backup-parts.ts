@@ -36,6 +36,8 @@ export interface BackupParts {
   readonly activities: Partial<Activities>;
   /** The circuit breaker: the outermost of a worker's activity interceptors. */
   readonly interceptor: ActivityInterceptorsFactory;
+  /** Which run id an execution's chain began with, as the server knows it. */
+  readonly firstRunIdOf: ReturnType<typeof createFirstRuns>;
   /** Runs the worker: sweeps what terminated runs left at the start and every hour, and ends the threads with it. */
   during(run: () => Promise<void>): Promise<void>;
 }
@@ -45,10 +47,12 @@ export async function createBackupParts({ connection, namespace, roots, stateDir
   const { clusterId } = await connection.workflowService.getClusterInfo({});
   const pool = new ThreadPool(maxConcurrentSteps ?? DEFAULT_CONCURRENCY, roots);
   const registry = new StagingRegistry(stateDirectory);
+  const firstRunIdOf = createFirstRuns(connection, namespace);
   const breakers = new DestinationBreakers({ ...defaultBreakerOptions, ...breaker }, watchBreakers(log));
   const sweep = () => sweepStaging({ registry, pool, client: new Client({ connection, namespace, ...(dataConverter === undefined ? {} : { dataConverter }) }), owner: { clusterId, namespace }, log });
   return {
-    activities: createActivities({ roots, pool, registry, clusterId, firstRunIdOf: createFirstRuns(connection, namespace) }, onlyWorkflowType),
+    activities: createActivities({ roots, pool, registry, clusterId, firstRunIdOf }, onlyWorkflowType),
+    firstRunIdOf,
     interceptor: breakerInterceptor({ breakers, destinationRoots: roots.destinations, probe: (root) => pool.run('probeDestination', { root }) }),
     during: (run) => sweepDuring(run, sweep, pool),
   };

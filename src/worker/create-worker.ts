@@ -46,7 +46,7 @@ export async function createBackupWorker(options: BackupWorkerOptions): Promise<
     taskQueue: options.taskQueue,
     workflowBundle: { codePath: WORKFLOW_BUNDLE },
     activities: parts.activities,
-    interceptors: { activity: [...(payloadKeys === undefined ? [] : [proofInterceptor()]), parts.interceptor, ...(options.interceptors ?? [])] },
+    interceptors: { activity: [...(payloadKeys === undefined ? [] : [proofInterceptor(parts)]), parts.interceptor, ...(options.interceptors ?? [])] },
     ...(dataConverter === undefined ? {} : { dataConverter }),
     maxConcurrentActivityTaskExecutions: options.maxConcurrentSteps ?? DEFAULT_CONCURRENCY,
     // Cancellation travels with heartbeats: at the SDK's default throttle it would take most of the heartbeat timeout.

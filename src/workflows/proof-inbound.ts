@@ -2,7 +2,7 @@ import { ApplicationFailure, workflowInfo, type Next, type QueryInput, type Upda
 import { failure } from '../failures';
 import { Bound, NotProven, open, openAll, Refused, type Purpose } from '../proof/bound';
 import { provenFailure } from '../proof/failures';
-import { isSignedRun, isSignedRunDemanded, ownRun, signRun, untilReset } from './proof-state';
+import { isSignedRun, isSignedRunDemanded, ownRun, signRun } from './proof-state';
 
 /** How long after a request was made its run may begin: clocks of client and server may differ, and a request may not be used again later. */
 const MAX_REQUEST_AGE_MS = 600_000;
@@ -29,7 +29,7 @@ async function execute(input: WorkflowExecuteInput, next: Next<WorkflowInboundCa
   signRun();
   const { workflowType } = workflowInfo();
   try {
-    const result = await Promise.race([untilReset(), next({ ...input, args: admitted(input.args) })]);
+    const result = await next({ ...input, args: admitted(input.args) });
     return new Bound(result, { kind: 'result', workflowType, ...ownRun() });
   } catch (error) {
     throw proven(error, { kind: 'failure', workflowType, ...ownRun() });

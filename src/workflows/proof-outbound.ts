@@ -1,7 +1,7 @@
 import { ActivityFailure, ApplicationFailure, CancelledFailure, ChildWorkflowFailure, TimeoutFailure, workflowInfo, type Next, type StartChildWorkflowExecutionInput, type WorkflowOutboundCallsInterceptor } from '@temporalio/workflow';
 import { Bound, bindAll, NotProven, open, type Purpose } from '../proof/bound';
 import { notAuthentic, openedFailure } from '../proof/failures';
-import { isSignedRun, requireNoReset } from './proof-state';
+import { isSignedRun, newNonce } from './proof-state';
 
 /** As `inbound`: nothing is awaited on the way of a run that is not signed. */
 export const outbound: WorkflowOutboundCallsInterceptor = {
@@ -11,14 +11,12 @@ export const outbound: WorkflowOutboundCallsInterceptor = {
 
   continueAsNew(input, next) {
     if (!isSignedRun()) return next(input);
-    requireNoReset();
     return next({ ...input, args: bindAll(input.args, { kind: 'continued', workflowType: input.options.workflowType, runId: workflowInfo().runId }) });
   },
 };
 
 /** Starts a run for this one alone, and believes that one alone. */
 export async function startChild(input: StartChildWorkflowExecutionInput, next: Next<WorkflowOutboundCallsInterceptor, 'startChildWorkflowExecution'>): Promise<[Promise<string>, Promise<unknown>]> {
-  requireNoReset();
   const { workflowType, options } = input;
   const { workflowId, runId } = workflowInfo();
   const args = bindAll(options.args, { kind: 'child', workflowType, parentWorkflowId: workflowId, parentRunId: runId });
@@ -30,17 +28,20 @@ export async function startChild(input: StartChildWorkflowExecutionInput, next: 
   return [started, result];
 }
 
-/** One activity, which answers this run and nobody else. */
+/**
+ * One activity, which answers this request and no other. The id of the execution is no part of it: after a reset the
+ * answers in the history are those that another one got.
+ */
 async function step(activityType: string, run: (purpose: Purpose) => Promise<unknown>): Promise<unknown> {
-  requireNoReset();
-  const { runId, parent } = workflowInfo();
+  const { firstExecutionRunId: firstRunId, parent } = workflowInfo();
+  const request = { step: activityType, nonce: newNonce() };
   try {
-    return open(await run({ kind: 'step', step: activityType, runId, ...(parent === undefined ? {} : { parentWorkflowId: parent.workflowId }) }), { kind: 'stepResult', step: activityType, runId }).value;
+    return open(await run({ kind: 'step', ...request, firstRunId, ...(parent === undefined ? {} : { parentWorkflowId: parent.workflowId }) }), { kind: 'stepResult', ...request }).value;
   } catch (error) {
     if (error instanceof NotProven) throw notAuthentic(`The result of ${activityType}`, error);
     if (!(error instanceof ActivityFailure)) throw error;
     const { activityId, retryState, identity } = error;
-    throw new ActivityFailure(error.message, activityType, activityId, retryState, identity, believed(error.cause, `The failure of ${activityType}`, { kind: 'stepFailure', step: activityType, runId }));
+    throw new ActivityFailure(error.message, activityType, activityId, retryState, identity, believed(error.cause, `The failure of ${activityType}`, { kind: 'stepFailure', ...request }));
   }
 }
 

@@ -1,14 +1,10 @@
-import { workflowInfo, type WorkflowInternalsInterceptor } from '@temporalio/workflow';
-import { getActivator } from '@temporalio/workflow/lib/global-attributes';
+import { getRandomStream, workflowInfo } from '@temporalio/workflow';
 import type { BackupState } from '../core/names';
-import { failure } from '../failures';
 import { Bound, type Purpose } from '../proof/bound';
 
 /** Of this run: the sandbox has a module of its own for each. */
 let isSigned = false;
 let isDemanded = false;
-let isReset = false;
-let whenReset: (error: Error) => void = () => undefined;
 
 export function signRun(): void {
   isSigned = true;
@@ -45,40 +41,11 @@ export function provenEnd(state: BackupState, sizeBytes: number): Record<string,
   return isSigned ? { end: { state, sizeBytes } } : {};
 }
 
-/** Rejects when the run is reset, which whoever reaches the server can do to a run of long ago. */
-export function untilReset(): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    if (isReset) reject(wasReset());
-    whenReset = reject;
-  });
-}
-
-/** @throws ApplicationFailure `NotAuthentic` in a run that was reset */
-export function requireNoReset(): void {
-  if (isReset) throw wasReset();
-}
-
-function wasReset(): Error {
-  return failure('NotAuthentic', 'The run was reset, and nothing tells who did it');
-}
-
 /**
- * A new random seed is how an execution learns that it goes on from the middle of another one's history. The SDK takes
- * the job that says so for itself; what it leaves is the seed.
+ * A name for one request of a step that no other request has, and that stays the same whoever replays it. It goes by the
+ * execution's random seed: an execution that goes on from the middle of another one's history after a reset gives the
+ * requests that it finds there the names that they had, and others to those that it makes itself.
  */
-export function createResetWatch(): WorkflowInternalsInterceptor {
-  const seedAtStart = seedNow();
-  return {
-    activate(input, next) {
-      if (!isReset && seedNow() !== seedAtStart) {
-        isReset = true;
-        whenReset(wasReset());
-      }
-      next(input);
-    },
-  };
-}
-
-function seedNow(): string {
-  return getActivator().randomnessSeed.join();
+export function newNonce(): string {
+  return getRandomStream('requests of steps').uuid4();
 }

@@ -1,12 +1,11 @@
 import type { WorkflowInterceptors } from '@temporalio/workflow';
 import { inbound } from './proof-inbound';
 import { outbound } from './proof-outbound';
-import { createResetWatch } from './proof-state';
 
 /**
  * Stands between workflows and everything that comes from outside: bodies see plain values, and only of what was made
  * for this very run. A run whose input is not signed, which only a worker without a key lets in, is left as it is.
  */
 export function interceptors(): WorkflowInterceptors {
-  return { inbound: [inbound], outbound: [outbound], internals: [createResetWatch()] };
+  return { inbound: [inbound], outbound: [outbound] };
 }

@@ -45,6 +45,17 @@ export function completion(result: Payloads): Command {
   return { commandType: CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION, completeWorkflowExecutionCommandAttributes: { result: { payloads: result } } };
 }
 
+/** The command by which a worker lets a run go on in another execution. */
+export function continuation(workflowType: string, taskQueue: string): Command {
+  return { commandType: CommandType.COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION, continueAsNewWorkflowExecutionCommandAttributes: { workflowType: { name: workflowType }, taskQueue: { name: taskQueue, kind: NORMAL } } };
+}
+
+/** The command by which a worker has a step done. */
+export function scheduling(activityType: string, activityId: string, taskQueue: string, input: Payloads): Command {
+  const seconds = { seconds: 60 as never };
+  return { commandType: CommandType.COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK, scheduleActivityTaskCommandAttributes: { activityType: { name: activityType }, activityId, taskQueue: { name: taskQueue, kind: NORMAL }, input: { payloads: input }, startToCloseTimeout: seconds, heartbeatTimeout: seconds, retryPolicy: { maximumAttempts: 1 } } };
+}
+
 /** The command by which a worker lets a run fail. */
 export function failing(failure: temporal.api.failure.v1.IFailure): Command {
   return { commandType: CommandType.COMMAND_TYPE_FAIL_WORKFLOW_EXECUTION, failWorkflowExecutionCommandAttributes: { failure } };

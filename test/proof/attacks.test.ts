@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Client, Connection } from '@temporalio/client';
 import { BackupClient, NotAuthenticError } from '../../src/client';
 import { progressFromHistory } from '../../src/client/batch-history';
@@ -12,7 +12,7 @@ import { payloadKeys } from '../../src/keys/payload-keys';
 import { FileBackupInput, FileBackupOutput } from '../../src/models';
 import { Bound, type Purpose } from '../../src/proof/bound';
 import { startHarness, testServerAddress, type Around, type Harness } from '../helpers/backup-harness';
-import { completion, failing, failureTypeOf, meetStranger, plain, stepsIn, type Run, type Stranger } from '../helpers/stranger';
+import { completion, failing, failureTypeOf, meetStranger, plain, scheduling, stepsIn, type Run, type Stranger } from '../helpers/stranger';
 
 const keys = payloadKeys([randomBytes(32)]);
 const place = { current: undefined as unknown as Harness };
@@ -115,11 +115,12 @@ describe('inputs of workflows', () => {
     await expectRefused({ workflowId: workflowId(), runId: handle.firstExecutionRunId });
   });
 
-  test('a run of long ago that somebody resets does not happen again', async () => {
+  test('a run of long ago that somebody resets does what it was asked for once more, and signs that', async () => {
     const { run } = await backedUp();
     const again = { workflowId: run.workflowId, runId: await stranger.reset(run) };
-    expect(await failureTypeOf(place.current.temporal, again)).toBe('NotAuthentic');
-    expect(existsSync(place.current.path('target'))).toBe(false);
+    expect(await failureTypeOf(place.current.temporal, again)).toBeUndefined();
+    expect(await outputOf(owner, { ...again, firstRunId: run.runId }, FileBackupOutput, (code, message) => failedOutput(FileBackupInput.parse(request()), code, message, 'failed'))).toMatchObject({ success: true });
+    expect(readFileSync(place.current.path('target'), 'utf8')).toBe('content');
     expect(place.current.leftovers()).toEqual([]);
   });
 });
@@ -155,6 +156,39 @@ describe('answers of workers', () => {
     expect(results.length).toBeGreaterThan(4);
     for (const result of [results[2], results[0]]) expect(await whileIn('stageFile', (run, id) => stranger.completeActivity(run, id, [result ?? {}]))).toMatchObject(unbelieved);
     expect(existsSync(place.current.path('target'))).toBe(false);
+  });
+
+  test('the answer that a step got before a reset is none to the step that is asked for after it', async () => {
+    const { run, events } = await backedUp();
+    const resultOf = (step: string) => events.flatMap(({ activityTaskCompletedEventAttributes: done }, index) => (done && stepsIn(events.slice(0, index)).at(-1) === step ? (done.result?.payloads ?? []) : []));
+    const [result] = resultOf('stageFile');
+    let answered = false;
+    during = async (current, _attempt, next) => {
+      const done = await next();
+      if (current === 'stageFile' && !answered) {
+        answered = true;
+        await stranger.completeActivity(again, await activityIdOf(again, 'stageFile'), [result ?? {}]);
+      }
+      return done;
+    };
+    const again = { workflowId: run.workflowId, runId: '' };
+    again.runId = await stranger.reset(run);
+    expect(await failureTypeOf(place.current.temporal, again)).toBe('NotAuthentic');
+    expect([answered, existsSync(place.current.path('target')), place.current.leftovers()]).toEqual([true, false, []]);
+  });
+
+  test.each(['inspectFile', 'publishFile'])('a signed %s of one run is not done in the name of another one of its id', async (step) => {
+    const { run, events } = await backedUp();
+    const asked = events.flatMap(({ activityTaskScheduledEventAttributes: each }) => (each?.activityType?.name === step ? [each] : []))[0];
+    const taskQueue = `alone-${randomUUID()}`;
+    const runId = await stranger.start('backupFile', run.workflowId, taskQueue, []);
+    await stranger.answerWorkflowTask(taskQueue, [scheduling(step, asked?.activityId ?? '', place.current.taskQueue, asked?.input?.payloads ?? [])]);
+    const failures = await until(async () => {
+      const failed = (await stranger.history({ workflowId: run.workflowId, runId })).flatMap(({ activityTaskFailedEventAttributes: each }) => (each ? [each.failure?.applicationFailureInfo?.type] : []));
+      return failed.length > 0 ? failed : undefined;
+    });
+    expect([failures, existsSync(place.current.path('target'))]).toEqual([['NotAuthentic'], false]);
+    await place.current.temporal.workflow.getHandle(run.workflowId, runId).terminate();
   });
 
   test('a step\'s failure in somebody else\'s words is not believed, and its words are not passed on', async () => {
@@ -202,7 +236,7 @@ describe('answers about runs', () => {
     await stranger.answerWorkflowTask(taskQueue, [completion(result)]);
     // It is signed, for this workflow id.
     expect(await owner.workflow.getHandle(id, runId).result()).toMatchObject({ purpose: { kind: 'result' } });
-    const run = { workflowId: id, runId, operationId: randomUUID(), taskQueue, attached: true };
+    const run = { workflowId: id, runId, firstRunId: runId };
     expect(await outputOf(owner, run, FileBackupOutput, (code, message) => failedOutput(FileBackupInput.parse(request()), code, message, 'failed'))).toMatchObject({ success: false, errorCode: 'NotAuthentic' });
   });
 

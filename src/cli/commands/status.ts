@@ -17,7 +17,7 @@ export const statusCommand = serverCommand('status')
     withClient(options, async (client, output, server) => {
       const run = await client.describe(id);
       const webUi = server.webUi(run);
-      const progress = isOfManyFiles(run.kind) ? await client.batchProgress({ ...run, runId: run.firstRunId }, run.state !== 'interrupted') : undefined;
+      const progress = isOfManyFiles(run.kind) ? await client.batchProgress(run, run.state !== 'interrupted') : undefined;
       // One look measures no rate: the workflow's own stands in the progress.
       const measured = progress && batchView(progress, new RateMeter(1), 0);
       const view = measured && progress && { ...measured, bytesPerSecond: progress.bytesPerSecond, remainingMs: progress.remainingMs ?? undefined };

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { syncDirectory } from '../directory';
+import { unlinkIfPresent } from '../entries';
 import { blaming, isErrno, StorageError } from '../errors';
 import { removeTree } from '../remove-tree';
 import type { Shape } from '../records/shape';
@@ -42,6 +43,8 @@ function planIn<Planned extends object>(location: RunLocation, shape: Shape<Plan
     writeSynced(join(draft, planEntries.planned), numbers);
     writeSynced(join(draft, planEntries.digests), digestsText(parts, numbers));
     syncDirectory(draft);
+    // A run that had come to its end, and was reset to its beginning: what it came to then is not what it comes to now.
+    unlinkIfPresent(join(run, runEntries.summary));
     giveName(draft, join(run, runEntries.plan));
     syncDirectory(run);
   } finally {
