@@ -40,6 +40,8 @@ export interface SealedSnapshot extends Attempted {
   readonly damagedCopies?: DamagedCopies;
   /** Sources of which too little was found. Not answered by earlier workers. */
   readonly emptied?: PlannedFailures;
+  /** What only the end has found to fail; counted with the others. Not answered by earlier workers. */
+  readonly late?: PlannedFailures;
   /** Not answered by earlier workers. */
   readonly futureSnapshots?: readonly string[];
 }
@@ -94,15 +96,15 @@ export function createSnapshotSteps(dependencies: ActivityDependencies) {
     /** Completes the snapshot and publishes it. */
     async sealSnapshot({ snapshot, startedAt, endedAt, known }: { snapshot: SnapshotPlan; startedAt: string; endedAt: string; known?: JournalSums }): Promise<SealedSnapshot> {
       const { location, owner } = await ownSnapshotRun(dependencies, snapshot.location);
-      const { syncEach } = settingsOf(snapshot, location, roots);
-      const { operationId, host, tags, metadata, verifyBackup } = snapshot.input;
+      const settings = settingsOf(snapshot, location, roots);
+      const { operationId, host, tags, metadata } = snapshot.input;
       const name = snapshotName(Date.parse(startedAt), operationId);
       const facts: SnapshotFacts = { name, id: operationId.slice(0, 8), host, tags, startedAt, endedAt, operationId, metadata, workflowId: owner.workflowId, runId: owner.runId, programVersion: version };
-      const sealed = await runSteps(pool, (run) => run('sealSnapshot', { location, owner, facts, known, syncEach, isVerified: verifyBackup }, syncs.since(location.destination)));
+      const sealed = await runSteps(pool, (run) => run('sealSnapshot', { location, owner, facts, known, settings }, syncs.since(location.destination)));
       registry.remove(location.runId);
       const futureSnapshots = await runStep(pool, 'futureSnapshots', { root: location.root, repository: location.destination, limit: MOST_FUTURE });
-      const { status, parent, counts, verifiedFrom, leftOut, notKept, damagedCopies, emptied = [] } = sealed;
-      return { snapshot: name, status, parent, counts, verifiedFrom, emptied: failuresOf(emptied), leftOut: leftOut.slice(0, MOST_LEFT_OUT), notKept, damagedCopies: damagedCopies && { ...damagedCopies, sample: damagedCopies.sample.slice(0, MOST_DAMAGED) }, futureSnapshots, attempt: attempt() };
+      const { status, parent, counts, verifiedFrom, leftOut, notKept, damagedCopies, emptied = [], late } = sealed;
+      return { snapshot: name, status, parent, counts, verifiedFrom, emptied: failuresOf(emptied), late: plannedFailures(late), leftOut: leftOut.slice(0, MOST_LEFT_OUT), notKept, damagedCopies: damagedCopies && { ...damagedCopies, sample: damagedCopies.sample.slice(0, MOST_DAMAGED) }, futureSnapshots, attempt: attempt() };
     },
 
     /** Undo: nothing of the run stays. */

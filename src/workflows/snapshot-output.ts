@@ -9,7 +9,8 @@ const SAMPLE = 20;
 export function snapshotOutput(run: SnapshotRun, sealed: SealedSnapshot | undefined, failure: { type: string; message: string } | null, rollback: SnapshotOutput['rollback'] = 'notNeeded'): SnapshotOutput {
   const counts = sealed?.counts;
   const planned = run.batch?.failures;
-  const emptied = sealed?.emptied;
+  const { emptied, late } = sealed ?? {};
+  const failures = [emptied, planned, late].filter((each) => each !== undefined);
   const output: SnapshotOutput = {
     success: sealed?.status === 'complete',
     operationId: run.input.operationId,
@@ -29,8 +30,8 @@ export function snapshotOutput(run: SnapshotRun, sealed: SealedSnapshot | undefi
     excludedEntries: counts?.excluded ?? 0,
     totalBytes: counts?.sizeBytes ?? 0,
     copiedBytes: counts?.copiedBytes ?? 0,
-    failuresByType: added(added(run.failuresByType, planned?.failuresByType ?? {}), emptied?.failuresByType ?? {}),
-    failureSample: [...(emptied?.sample ?? []), ...(planned?.sample ?? []), ...run.sample].slice(0, SAMPLE),
+    failuresByType: failures.reduce((sums, { failuresByType }) => added(sums, failuresByType), run.failuresByType),
+    failureSample: [...failures.flatMap(({ sample }) => sample), ...run.sample].slice(0, SAMPLE),
     verifiedFrom: sealed?.verifiedFrom ?? null,
     leftOut: [...(sealed?.leftOut ?? [])],
     notKept: [...(sealed?.notKept ?? [])],

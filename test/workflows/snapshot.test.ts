@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import type { ApplicationFailure } from '@temporalio/common';
@@ -137,13 +137,15 @@ describe('a snapshot', () => {
     };
     harness = await startHarness({ around });
     makeRepository(harness, ['a', 'sub/b']);
+    linkSync(sourceOf(harness, 'a'), sourceOf(harness, 'sub/c'));
     lose = () => (lose = () => undefined, renameSync(sourceOf(harness), harness.path('elsewhere')));
     const gone = await harness.client.backupSnapshot(requestOf(harness));
-    expect(gone).toMatchObject({ success: false, status: 'partial', files: 0, vanishedFiles: 0, failedEntries: 2, failuresByType: { SourceGone: 2 } });
+    expect(gone).toMatchObject({ success: false, status: 'partial', files: 0, vanishedFiles: 0, failedEntries: 3, failuresByType: { SourceGone: 3 } });
+    expect(gone.failureSample.map(({ path }) => path).sort()).toEqual(['a', 'sub/b', 'sub/c'].map((name) => sourceOf(harness, name)));
     expect(gone.failureSample[0]?.message).toContain(`${sourceOf(harness)} is not the source any more`);
     renameSync(harness.path('elsewhere'), sourceOf(harness));
     await nextSecond();
-    expect(await harness.client.backupSnapshot(requestOf(harness))).toMatchObject({ status: 'complete', files: 2 });
+    expect(await harness.client.backupSnapshot(requestOf(harness))).toMatchObject({ status: 'complete', files: 3 });
     renameSync(sourceOf(harness), harness.path('elsewhere'));
     mkdirSync(sourceOf(harness));
     await nextSecond();

@@ -4,18 +4,20 @@ import { planOnce, type WrittenPlan } from '../batch/plan-once';
 import { runDirectory, type RunLocation } from '../batch/run-directory';
 import { inRun } from '../batch/run-mark';
 import type { TransferControl } from '../control';
-import { StorageError, type Side } from '../errors';
+import { StorageError } from '../errors';
 import { pathText, toJsonPath, type PathBytes } from '../path-bytes';
 import { noteWorker } from '../worker-note';
 import { modeText } from './entry';
 import { orderKey } from './entry-order';
+import { FailureTally } from './failure-tally';
 import { makeDataDirectories } from './incoming-data';
 import { isUnchanged, type Parent } from './parent';
-import { plannedSnapshot, type PlanFailure, type PlannedSnapshot } from './planned-snapshot';
+import { plannedSnapshot, type PlannedSnapshot } from './planned-snapshot';
 import { fileLine, type TreeEntry } from './snapshot-plan';
 import type { WalkedSource } from './sources';
 import type { Found, NotFound } from './found';
 import { walkSources, type SourcesRequest } from './walk-sources';
+import { identityOf } from './walked';
 
 export interface SnapshotPlanRequest extends SourcesRequest {
   readonly location: RunLocation;
@@ -27,7 +29,6 @@ export interface SnapshotPlanRequest extends SourcesRequest {
 const UNCHANGED_WEIGHT = 0.1;
 
 /** Their names travel through history. */
-const MOST_FAILURES = 20;
 const MOST_LEFT_OUT = 20;
 
 /**
@@ -65,9 +66,8 @@ class SnapshotPlanWriter {
   private readonly files: ChunkedLinesWriter;
   private readonly tree: ChunkedLinesWriter;
   private readonly firstNames = new Map<string, { readonly path: PathBytes; readonly file: number }>();
-  private readonly failures: PlanFailure[] = [];
-  private readonly failureCounts = new Map<string, { code: string; side: Side; count: number }>();
-  private counts = { files: 0, sizeBytes: 0, failed: 0 };
+  private readonly failures = new FailureTally();
+  private counts = { files: 0, sizeBytes: 0 };
   private others = 0;
 
   constructor(
@@ -81,7 +81,7 @@ class SnapshotPlanWriter {
   /** @throws StorageError when nothing was found but what could not be looked at, and the directories above: what was wrong with the first */
   requireAny(sources: readonly string[]): void {
     if (this.counts.files > 0 || this.others > 0) return;
-    const [first] = this.failures;
+    const [first] = this.failures.total().failures;
     const why = first === undefined ? '' : `: ${first.failure.message}`;
     throw new StorageError(first?.failure.code ?? 'ENOENT', first?.failure.side ?? 'source', sources.join(', '), `There is nothing to back up: none of ${sources.map(pathText).join(', ')} can be read${why}`);
   }
@@ -95,7 +95,7 @@ class SnapshotPlanWriter {
   close(): Pick<PlannedSnapshot, 'files' | 'sizeBytes' | 'chunks' | 'failed' | 'failureCounts' | 'failures'> & Pick<WrittenPlan<PlannedSnapshot>, 'parts'> {
     const tree = this.tree.close();
     const files = this.files.close();
-    return { ...this.counts, failures: this.failures, failureCounts: [...this.failureCounts.values()], chunks: files.chunks, parts: { plan: files.sha256, tree: tree.sha256 } };
+    return { ...this.counts, ...this.failures.total(), chunks: files.chunks, parts: { plan: files.sha256, tree: tree.sha256 } };
   }
 
   abandon(): void {
@@ -106,7 +106,7 @@ class SnapshotPlanWriter {
   private addFile(found: Found, parent: Parent | undefined): void {
     const { path, stats, directory } = found;
     const first = this.firstName(found);
-    if (first !== undefined) return this.addLine({ name: toJsonPath(path), first: toJsonPath(first.path), firstFile: first.file });
+    if (first !== undefined) return this.addLine({ name: toJsonPath(path), first: toJsonPath(first.path), firstFile: first.file, id: identityOf(stats), d: directory });
     const known = parent?.knownFile(orderKey(path));
     const unchanged = known !== undefined && !this.rehash && isUnchanged(known, found);
     const sizeBytes = Number(stats.size);
@@ -118,7 +118,7 @@ class SnapshotPlanWriter {
   /** Of a file with several names, the one that was met first; undefined for the first one itself. */
   private firstName({ path, stats }: Found): { readonly path: PathBytes; readonly file: number } | undefined {
     if (stats.nlink === 1n) return undefined;
-    const inode = `${stats.dev}:${stats.ino}`;
+    const inode = identityOf(stats);
     const first = this.firstNames.get(inode);
     if (first === undefined) this.firstNames.set(inode, { path, file: this.counts.files });
     return first;
@@ -136,11 +136,7 @@ class SnapshotPlanWriter {
 
   private addFailure({ path, type, failure }: NotFound): void {
     this.addLine({ entry: { path: toJsonPath(path), type, state: 'failed', failure } });
-    this.counts.failed += 1;
-    const { code, side } = failure;
-    const before = this.failureCounts.get(`${side} ${code}`)?.count ?? 0;
-    this.failureCounts.set(`${side} ${code}`, { code, side, count: before + 1 });
-    if (this.failures.length < MOST_FAILURES) this.failures.push({ path: pathText(path), failure });
+    this.failures.add(path, failure);
   }
 
   private addLine(line: TreeEntry): void {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { JournalSums } from '../../core/journal-sums';
 import { withDraft } from '../batch/draft';
 import { requireSynced } from '../batch/group-sync';
+import type { ChunkSettings } from '../batch/chunk';
 import { requireOwner, type RunOwner } from '../batch/open-run';
 import { readPlanned } from '../batch/plan-digests';
 import { removeRun } from '../batch/remove-run';
@@ -13,6 +14,7 @@ import { inDirectory, syncDirectory, type OpenDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
 import { noteWorker } from '../worker-note';
 import { dataDirectory, incomingSnapshot } from './incoming-data';
+import { FailureTally, type TalliedFailures } from './failure-tally';
 import { plannedSnapshot } from './planned-snapshot';
 import { FORMAT_VERSION, incomingDirectory } from './repository';
 import { writeEntries } from './write-entries';
@@ -27,9 +29,13 @@ export interface SealSnapshotRequest {
   readonly facts: SnapshotFacts;
   /** What history knows of the run's journals. */
   readonly known?: JournalSums;
-  /** Sync each directory by itself: where syncing the file system at once cannot be trusted. */
-  readonly syncEach: boolean;
-  readonly isVerified: boolean;
+  /** Of the run's chunks: some names may have to be read only now. */
+  readonly settings: Omit<ChunkSettings, 'location'>;
+}
+
+/** A published snapshot, and what only its end has found to fail; nothing of that where an earlier attempt has published it. */
+export interface SealedRecord extends SnapshotRecord {
+  readonly late: TalliedFailures;
 }
 
 /**
@@ -38,11 +44,12 @@ export interface SealSnapshotRequest {
  * @throws StorageError `PermissionDenied` unless the run belongs to the workflow of the facts, `DestinationGone`,
  *   `DestinationError`, `RunAltered`, `Cancelled`, errno names
  */
-export function sealSnapshot(request: SealSnapshotRequest, control: TransferControl): SnapshotRecord {
+export function sealSnapshot(request: SealSnapshotRequest, control: TransferControl): SealedRecord {
   const { location } = request;
   const { destination } = location;
   return blaming('destination', destination, () => {
-    const record = adopted(request) ?? inRun(location, (opened) => complete({ ...request, location: opened }, control));
+    const published = adopted(request);
+    const record = published !== undefined ? { ...published, late: new FailureTally().total() } : inRun(location, (opened) => complete({ ...request, location: opened }, control));
     // What is left of the run: plan, journals, owner.
     removeRun({ location, owner: request.owner }, control);
     inDirectory(location.root, incomingDirectory(destination), 'destination', (incoming) => incoming.sync());
@@ -50,12 +57,12 @@ export function sealSnapshot(request: SealSnapshotRequest, control: TransferCont
   });
 }
 
-function complete(request: SealSnapshotRequest, control: TransferControl): SnapshotRecord {
+function complete(request: SealSnapshotRequest, control: TransferControl): SealedRecord {
   noteWorker(runDirectory(request.location), request.location.runId);
-  const record = writeRecord(request, control);
+  const { record, late } = writeRecord(request, control);
   const { root, destination } = request.location;
   // Opened only now: writing the record has taken a while, and this is what it is published in.
-  return inDirectory(root, destination, 'destination', (repository) => publish(request, record, repository, control));
+  return { ...inDirectory(root, destination, 'destination', (repository) => publish(request, record, repository, control)), late };
 }
 
 /** What an attempt has published that may have died before the snapshot's name was durable; undefined while none has. */
@@ -79,8 +86,8 @@ function publishedRecord({ location: { destination, runId }, facts }: SealSnapsh
 }
 
 function publish(request: SealSnapshotRequest, record: SnapshotRecord, repository: OpenDirectory, control: TransferControl): SnapshotRecord {
-  const { location, syncEach } = request;
-  if (syncEach) [dataDirectory(location), incomingSnapshot(location)].forEach(syncDirectory);
+  const { location, settings } = request;
+  if (settings.syncEach) [dataDirectory(location), incomingSnapshot(location)].forEach(syncDirectory);
   else requireSynced(location, control);
   try {
     fs.renameSync(incomingSnapshot(location), repository.entry(record.name));
@@ -95,13 +102,13 @@ function publish(request: SealSnapshotRequest, record: SnapshotRecord, repositor
   return record;
 }
 
-function writeRecord(request: SealSnapshotRequest, control: TransferControl): SnapshotRecord {
-  const { location, owner, facts, isVerified } = request;
+function writeRecord(request: SealSnapshotRequest, control: TransferControl): { readonly record: SnapshotRecord; readonly late: TalliedFailures } {
+  const { location, owner, facts, settings } = request;
   const run = runDirectory(location);
   requireOwner(location, owner);
   const planned = readPlanned(location, plannedSnapshot);
   if (planned === undefined) throw new StorageError('StagingRevoked', 'destination', location.destination, `The plan of the run in ${location.destination} is gone`);
-  const { sums, emptied, ...written } = writeEntries(request, planned, control);
+  const { sums, emptied, late, ...written } = writeEntries(request, planned, control);
   const { sources, parent, leftOut } = planned;
   const counts = sums.total();
   const record: SnapshotRecord = {
@@ -115,12 +122,12 @@ function writeRecord(request: SealSnapshotRequest, control: TransferControl): Sn
     counts,
     notKept: [...sums.notKept].sort(),
     ...(sums.damaged.count > 0 ? { damagedCopies: sums.damaged } : {}),
-    verifiedFrom: isVerified ? sums.verifiedFrom : null,
+    verifiedFrom: settings.verify === 'none' ? null : sums.verifiedFrom,
     ...written,
   };
   withDraft(run, join('snapshot', snapshotEntries.record), (draft) => {
     draft.append(Buffer.from(recordText(record)));
     draft.close();
   });
-  return record;
+  return { record, late };
 }

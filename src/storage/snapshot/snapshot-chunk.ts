@@ -21,7 +21,7 @@ import { removeFlat } from '../remove-tree';
 import { noteWorker } from '../worker-note';
 import { noDamagedCopies } from './damaged-copies';
 import { dataDirectory, dataPath } from './incoming-data';
-import { plannedSnapshot } from './planned-snapshot';
+import { plannedSnapshot, type PlannedSnapshot } from './planned-snapshot';
 import { SnapshotFile } from './snapshot-file';
 import { checksumsOf, journalEntries, readSnapshotJournal, snapshotOutcome, snapshotReport, type SnapshotJournal, type SnapshotJournalEntry, type SnapshotOutcome } from './snapshot-journal';
 import { readPlannedFiles } from './snapshot-plan';
@@ -64,21 +64,7 @@ function takeIn(task: ChunkTask, control: TransferControl): ChunkReport {
 }
 
 function stageAll(task: ChunkTask, files: readonly SnapshotFile[], before: SnapshotJournal | undefined, control: TransferControl): Pick<SnapshotStage, 'notKept' | 'damaged'> {
-  const { location } = task.settings;
-  const { parent = null, walked = [] } = readPlanned(location, plannedSnapshot) ?? {};
-  const stage: SnapshotStage = {
-    task,
-    data: dataDirectory(location),
-    parent,
-    sources: new OpenDirectories('source'),
-    parents: new OpenDirectories('source'),
-    directory: makeAttemptDirectory(task),
-    isScarce: isScarce(location.destination, 0),
-    control,
-    notKept: new Set(before?.outcome.notKept),
-    damaged: before?.outcome.damaged ?? noDamagedCopies,
-    walked,
-  };
+  const stage = openStage(task, readPlanned(task.settings.location, plannedSnapshot), before?.outcome, control);
   const settled = before && journalEntries(before);
   try {
     for (const [index, file] of files.entries()) {
@@ -88,12 +74,39 @@ function stageAll(task: ChunkTask, files: readonly SnapshotFile[], before: Snaps
     }
     return stage;
   } finally {
-    [stage.sources, stage.parents].forEach((directories) => directories.close());
+    closeStage(stage);
   }
 }
 
+/**
+ * Makes ready what staging files needs.
+ * @param before what an earlier pass has found, to be added to
+ * @throws StorageError `StagingRevoked` when the run has ended
+ */
+export function openStage(task: ChunkTask, planned: PlannedSnapshot | undefined, before: Pick<SnapshotOutcome, 'notKept' | 'damaged'> | undefined, control: TransferControl): SnapshotStage {
+  const { location } = task.settings;
+  const { parent = null, walked = [] } = planned ?? {};
+  return {
+    task,
+    data: dataDirectory(location),
+    parent,
+    sources: new OpenDirectories('source'),
+    parents: new OpenDirectories('source'),
+    directory: makeAttemptDirectory(task),
+    isScarce: isScarce(location.destination, 0),
+    control,
+    notKept: new Set(before?.notKept),
+    damaged: before?.damaged ?? noDamagedCopies,
+    walked,
+  };
+}
+
+export function closeStage({ sources, parents }: SnapshotStage): void {
+  [sources, parents].forEach((directories) => directories.close());
+}
+
 /** Reads every new copy back; answers where from, `cache` as soon as one was. */
-function verifyAll(task: ChunkTask, files: readonly SnapshotFile[], control: TransferControl): ReadFrom | null {
+export function verifyAll(task: ChunkTask, files: readonly SnapshotFile[], control: TransferControl): ReadFrom | null {
   const directory = attemptDirectory(task);
   const { verify } = task.settings;
   if (verify === 'none') return null;
@@ -154,8 +167,8 @@ export function putInPlace(location: RunLocation, journal: SnapshotJournal, sync
   removeFlat(staging, journal.outcome.attemptName);
 }
 
-/** What goes wrong is said of its place, not of the source. */
-function moveOne(staged: string, target: PathBytes): void {
+/** Moves a staged copy to its place. What goes wrong is said of that, not of the source. */
+export function moveOne(staged: string, target: PathBytes): void {
   blaming('destination', pathText(target), () => {
     try {
       fs.renameSync(staged, target);

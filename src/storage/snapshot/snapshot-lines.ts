@@ -1,8 +1,4 @@
-import type { RunLocation } from '../batch/run-directory';
-import { fromJsonPath, pathText, toJsonPath, type PathBytes } from '../path-bytes';
-import type { FailedEntry, FileEntry, SnapshotEntry } from './entry';
 import { checksumsOf, journalEntries, type SnapshotJournal, type SnapshotJournalEntry } from './snapshot-journal';
-import { readTree, type TreeLine } from './snapshot-plan';
 
 const NEWLINE = 0x0a;
 
@@ -49,38 +45,4 @@ function afterLines(data: Buffer, start: number, count: number): number {
   let end = start;
   for (let line = 0; line < count && end < data.length; line += 1) end = data.indexOf(NEWLINE, end) + 1;
   return end;
-}
-
-/** Files that have several names: what is known of the first one is true for the others. */
-export class LinkedFiles {
-  private readonly firsts = new Map<number, SnapshotJournalEntry | undefined>();
-
-  constructor(location: RunLocation) {
-    for (const line of readTree(location)) if ('firstFile' in line) this.firsts.set(line.firstFile, undefined);
-  }
-
-  /** @param first number of the chunk's first file */
-  note(first: number, journal: SnapshotJournal): void {
-    if (this.firsts.size === 0) return;
-    const { counts, vanished } = journal.outcome;
-    const end = first + counts.backedUp + counts.unchanged + counts.failed + vanished;
-    let entries: readonly SnapshotJournalEntry[] | undefined;
-    for (let file = first; file < end; file += 1) {
-      if (!this.firsts.has(file)) continue;
-      entries ??= journalEntries(journal);
-      this.firsts.set(file, entries[file - first]);
-    }
-  }
-
-  further(path: PathBytes, firstFile: number, first: PathBytes): FileEntry | FailedEntry {
-    const entry = this.firsts.get(firstFile);
-    if (entry?.state === 'copied' || entry?.state === 'unchanged') return { ...entry, path: toJsonPath(path), hardLink: entry.path };
-    const failure = entry?.state === 'failed' ? entry.failure : { code: 'ENOENT', side: 'source' as const, message: `${pathText(first)}, of which ${pathText(path)} is a further name, was gone when its turn came` };
-    return { path: toJsonPath(path), type: 'file', state: 'failed', failure };
-  }
-}
-
-/** The entry of a line of the plan's tree. */
-export function treeEntry(line: TreeLine, links: LinkedFiles): SnapshotEntry {
-  return 'entry' in line ? line.entry : links.further(fromJsonPath(line.name), line.firstFile, fromJsonPath(line.first));
 }

@@ -49,8 +49,11 @@ interface OtherEntry {
   readonly entry: Exclude<PresentEntry, FileEntry> | FailedEntry;
 }
 
-interface FurtherName {
+/** A further name of a file that has several, with identities of the file and of the directory that the walk met it in; plans of earlier versions have none. */
+export interface FurtherName {
   readonly name: JsonPath;
+  readonly id?: string;
+  readonly d?: string;
   readonly first: JsonPath;
   readonly firstFile: number;
 }
@@ -63,7 +66,7 @@ export type TreeLine = TreeEntry & { readonly at: number };
 
 const at = wholeNumber();
 const otherLine: Shape<TreeLine> = objectOf<OtherEntry & { readonly at: number }>({ at, entry: otherEntry });
-const furtherLine: Shape<TreeLine> = objectOf<FurtherName & { readonly at: number }>({ at, name: absoluteBelowRoot, first: absoluteBelowRoot, firstFile: wholeNumber() });
+const furtherLine: Shape<TreeLine> = objectOf<FurtherName & { readonly at: number }>({ at, name: absoluteBelowRoot, id: optional(identity), d: optional(identity), first: absoluteBelowRoot, firstFile: wholeNumber() });
 
 const treeLine: Shape<TreeLine> = (value) => (typeof value === 'object' && value !== null && 'entry' in value ? otherLine : furtherLine)(value);
 

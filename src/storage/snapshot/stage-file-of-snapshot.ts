@@ -75,7 +75,7 @@ function readSource(stage: SnapshotStage, file: SnapshotFile, name: string): voi
 }
 
 /** Of the file or of its directory, since a root may be either. */
-function sourceRootOf(roots: readonly string[], path: PathBytes): string {
+export function sourceRootOf(roots: readonly string[], path: PathBytes): string {
   const root = typeof path === 'string' ? rootOf(roots, path) : roots.find((each) => rootOf([bytewise(each)], bytewise(path)) !== undefined);
   // A root that is a file has its directory for one: nothing else in it is asked for.
   if (root !== undefined) return root === path ? String(splitPath(root).directory) : root;

@@ -13,6 +13,11 @@ export function identityOf({ dev, ino, birthtimeNs }: fs.BigIntStats): string {
   return `${dev}:${ino}:${birthtimeNs}`;
 }
 
+/** The number of an inode, as entries have it. */
+export function inodeOf(identity: string): string {
+  return identity.split(':')[1] ?? '';
+}
+
 /** An identity in a plan. */
 export const identity = text(80, /^\d+:\d+:-?\d+$/);
 

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import type { JournalSums } from '../../core/journal-sums';
+import type { ChunkSettings } from '../batch/chunk';
 import { JournalCheck } from '../batch/journal-check';
+import type { RunOwner } from '../batch/open-run';
 import { runDirectory, type RunLocation } from '../batch/run-directory';
 import type { TransferControl } from '../control';
 import { StorageError } from '../errors';
@@ -12,19 +14,23 @@ import { sharedName, type FileEntry, type SnapshotEntry } from './entry';
 import { dataDirectory, dataPath } from './incoming-data';
 import { mostlyGone } from './emptied';
 import { EntryPlacer } from './place-entries';
+import { FailureTally } from './failure-tally';
 import { FurtherNames } from './further-names';
+import { LateReader } from './late-reader';
+import { LinkGroups, type TakeName } from './link-groups';
 import { PlacedFiles } from './placed-files';
 import type { PlanFailure, PlannedSnapshot } from './planned-snapshot';
 import { putInPlace } from './snapshot-chunk';
-import { journalEntries, readSnapshotJournal, type SnapshotJournal } from './snapshot-journal';
-import { ChunkLines, LinkedFiles, treeEntry } from './snapshot-lines';
+import { journalEntries, readSnapshotJournal, type SnapshotJournal, type VanishedEntry } from './snapshot-journal';
+import { ChunkLines } from './snapshot-lines';
 import { readTree, type TreeLine } from './snapshot-plan';
 import { snapshotEntries, type SnapshotCounts, type SnapshotRecord } from './snapshot-record';
 import { sourceOf } from './sources';
 
 export interface WriteRequest {
   readonly location: RunLocation;
-  readonly syncEach: boolean;
+  readonly owner: RunOwner;
+  readonly settings: Omit<ChunkSettings, 'location'>;
   /** What history knows of the run's journals. */
   readonly known?: JournalSums;
 }
@@ -34,47 +40,59 @@ export interface WriteRequest {
  * stream; makes what no chunk makes; and does what an interrupted attempt at a chunk has left undone.
  * @throws StorageError `RunAltered` when plan or journals are not the run's, errno names
  */
-export function writeEntries({ location, syncEach, known }: WriteRequest, planned: PlannedSnapshot, control: TransferControl) {
+export function writeEntries({ location, owner, settings, known }: WriteRequest, planned: PlannedSnapshot, control: TransferControl) {
   const sums = new SnapshotSums(planned);
   const check = new JournalCheck(location, known, planned.chunks);
   const placed = new PlacedFiles(dataDirectory(location));
   const names = [snapshotEntries.metadata, snapshotEntries.checksums].map((name) => join('snapshot', name)) as [string, string];
-  const digests = withDigestedDrafts(runDirectory(location), names, (metadata, checksums) => {
-    const merge = new EntryMerge(location, new EntryPlacer(dataDirectory(location), new FurtherNames(location, control), syncEach), sums, metadata, checksums);
-    for (let chunk = 0; chunk < planned.chunks; chunk += 1) {
-      control.throwIfCancelled();
-      const journal = readSnapshotJournal(location, chunk);
-      if (journal === undefined) throw new StorageError('DestinationError', 'destination', location.destination, `The journal of chunk ${chunk + 1} of the run in ${location.destination} is gone`);
-      check.pass(chunk, journal.tag);
-      putInPlace(location, journal, syncEach);
-      placed.require(journal);
-      sums.addChunk(journal);
-      merge.addChunk(journal);
-      control.moved(1);
-    }
-    check.end();
-    merge.close();
-    // GNU sha256sum takes an empty list for an error.
-    return { metadataSha256: metadata.close(), checksumsSha256: checksums.isEmpty ? null : checksums.close() };
-  });
-  return { sums, emptied: sums.emptied(), ...digests };
+  const reader = new LateReader({ ...settings, location }, owner, planned, control);
+  const take: TakeName = (path, directory) => {
+    const { entry, verifiedFrom } = reader.take(path, directory);
+    sums.noteVerified(verifiedFrom);
+    return entry;
+  };
+  const links = new LinkGroups(location, settings.sourceRoots, take);
+  const placer = new EntryPlacer(dataDirectory(location), new FurtherNames(location, control), settings.syncEach);
+  try {
+    const digests = withDigestedDrafts(runDirectory(location), names, (metadata, checksums) => {
+      const merge = new EntryMerge(location, links, placer, sums, metadata, checksums);
+      for (let chunk = 0; chunk < planned.chunks; chunk += 1) {
+        control.throwIfCancelled();
+        const journal = readSnapshotJournal(location, chunk);
+        if (journal === undefined) throw new StorageError('DestinationError', 'destination', location.destination, `The journal of chunk ${chunk + 1} of the run in ${location.destination} is gone`);
+        check.pass(chunk, journal.tag);
+        putInPlace(location, journal, settings.syncEach);
+        placed.require(journal);
+        sums.addChunk(journal);
+        merge.addChunk(journal);
+        control.moved(1);
+      }
+      check.end();
+      merge.close();
+      // GNU sha256sum takes an empty list for an error.
+      return { metadataSha256: metadata.close(), checksumsSha256: checksums.isEmpty ? null : checksums.close() };
+    });
+    reader.notKept.forEach((each) => sums.notKept.add(each));
+    return { sums, emptied: sums.emptied(), late: sums.late.total(), ...digests };
+  } finally {
+    [links, reader].forEach((each) => each.close());
+  }
 }
 
 /** Brings files and everything else into their common order. Files come as the bytes that chunks have written. */
 class EntryMerge {
-  private readonly links: LinkedFiles;
   private readonly tree: Generator<TreeLine>;
   private next: IteratorResult<TreeLine>;
   private files = 0;
 
   constructor(
     location: RunLocation,
+    private readonly links: LinkGroups,
     private readonly placer: EntryPlacer,
     private readonly sums: SnapshotSums,
     private readonly metadata: DigestedDraft,
     private readonly checksums: DigestedDraft,
   ) {
-    this.links = new LinkedFiles(location);
     this.tree = readTree(location);
     this.next = this.tree.next();
   }
@@ -87,14 +105,14 @@ class EntryMerge {
     const lines = new ChunkLines(journal);
     for (; this.next.done !== true && this.next.value.at < this.files; this.next = this.tree.next()) {
       this.addLines(lines.take(this.next.value.at - first));
-      this.addEntry(treeEntry(this.next.value, this.links));
+      this.addLine(this.next.value);
     }
     this.addLines(lines.take());
   }
 
   /** What follows the last file. */
   close(): void {
-    for (; this.next.done !== true; this.next = this.tree.next()) this.addEntry(treeEntry(this.next.value, this.links));
+    for (; this.next.done !== true; this.next = this.tree.next()) this.addLine(this.next.value);
     this.placer.close();
   }
 
@@ -103,8 +121,11 @@ class EntryMerge {
     this.checksums.add(checksums);
   }
 
-  private addEntry(line: SnapshotEntry): void {
-    const entry = this.placer.place(line);
+  private addLine(line: TreeLine): void {
+    const planned = 'entry' in line ? line.entry : this.links.further(line);
+    if (planned.state === 'vanished') return this.sums.addVanished(planned);
+    const entry = this.placer.place(planned);
+    if (entry.state === 'failed' && !('entry' in line && line.entry.state === 'failed')) this.sums.late.add(fromJsonPath(entry.path), entry.failure);
     this.metadata.add(Buffer.from(`${JSON.stringify(entry)}\n`));
     if (entry.type === 'file' && entry.state !== 'failed') this.checksums.add(checksumLine(entry.sha256, dataPath(snapshotEntries.data, fromJsonPath(entry.path))));
     this.sums.add(entry);
@@ -117,6 +138,8 @@ class SnapshotSums {
   readonly notKept = new Set<string>();
   verifiedFrom: SnapshotRecord['verifiedFrom'] = null;
   damaged = noDamagedCopies;
+  /** What neither the plan nor a chunk knew. */
+  readonly late = new FailureTally();
 
   /** Files of each source that were gone when their turn came, by its path. */
   private readonly gone = new Map<string, number>();
@@ -139,7 +162,7 @@ class SnapshotSums {
     this.damaged = addDamaged(this.damaged, damaged);
     notKept.forEach((each) => this.notKept.add(each));
     if (vanished > 0) for (const { state, path } of journalEntries(journal)) if (state === 'vanished') this.addGone(fromJsonPath(path));
-    if (backedUp > 0 && verifiedFrom !== null) this.verifiedFrom = this.verifiedFrom === 'cache' ? 'cache' : verifiedFrom;
+    if (backedUp > 0) this.noteVerified(verifiedFrom);
   }
 
   /** What is in no chunk. */
@@ -150,6 +173,16 @@ class SnapshotSums {
     else if (entry.type === 'symlink') counts.symlinks += 1;
     else if (entry.type === 'file') this.addFurtherName(entry);
     else counts.specials += 1;
+  }
+
+  /** A further name that is gone. */
+  addVanished({ path }: VanishedEntry): void {
+    this.counts.vanished += 1;
+    this.addGone(fromJsonPath(path));
+  }
+
+  noteVerified(from: SnapshotRecord['verifiedFrom']): void {
+    if (from !== null) this.verifiedFrom = this.verifiedFrom === 'cache' ? 'cache' : from;
   }
 
   private addGone(path: PathBytes): void {

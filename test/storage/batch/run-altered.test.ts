@@ -207,7 +207,7 @@ describe('a snapshot', () => {
     const attempt = run.attempt();
     const task = { ...attempt, settings: { ...attempt.settings, location } };
     const facts = { name: run.name, id: run.name.slice(-8), host: 'h', tags: [], startedAt: '2026-01-01T00:00:00.000Z', endedAt: '2026-01-01T00:00:00.000Z', workflowId: 'snapshot', runId: location.runId, operationId: location.runId, metadata: {}, programVersion: '0' };
-    return { run, location, task, seal: (known?: JournalSums) => sealSnapshot({ location, owner: run.owner, facts, known, syncEach: true, isVerified: true }, control) };
+    return { run, location, task, seal: (known?: JournalSums) => sealSnapshot({ location, owner: run.owner, facts, known, settings: { sourceRoots: [], verify: 'cache', onSourceChanged: 'fail', keepPrevious: false, syncEach: true } }, control) };
   }
 
   const directory = (at: string, extra: object = {}): string => JSON.stringify({ at: 9, entry: { path: at, mode: '0777', uid: 12345, gid: 12345, mtimeNs: '1', state: 'recorded', type: 'directory', ...extra } });

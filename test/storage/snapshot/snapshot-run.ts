@@ -12,9 +12,8 @@ import type { ExcludeRules } from '../../../src/storage/snapshot/excludes';
 import { openSnapshot, type OpenSnapshot } from '../../../src/storage/snapshot/metadata';
 import { planSnapshot } from '../../../src/storage/snapshot/plan-snapshot';
 import type { PlannedSnapshot } from '../../../src/storage/snapshot/planned-snapshot';
-import { sealSnapshot } from '../../../src/storage/snapshot/seal-snapshot';
+import { sealSnapshot, type SealedRecord } from '../../../src/storage/snapshot/seal-snapshot';
 import { snapshotChunk } from '../../../src/storage/snapshot/snapshot-chunk';
-import type { SnapshotRecord } from '../../../src/storage/snapshot/snapshot-record';
 
 const WORKFLOW_ID = 'snapshot';
 const illness = { codes: { source: [], destination: [] }, borne: [], mostFailures: 1000 };
@@ -94,14 +93,14 @@ export class SnapshotRun {
     return snapshotChunk(task, this.control);
   }
 
-  seal(): SnapshotRecord {
+  seal(): SealedRecord {
     const { name, startedAt, location } = this;
     const facts = { name, id: name.slice(-8), host: this.options.host ?? 'test-host', tags: [], startedAt, endedAt: startedAt, workflowId: WORKFLOW_ID, runId: location.runId, operationId: location.runId, metadata: {}, programVersion: '0.0.0' };
-    return sealSnapshot({ location, owner: this.owner, facts, syncEach: this.syncEach, isVerified: true }, this.control);
+    return sealSnapshot({ location, owner: this.owner, facts, settings: { sourceRoots: [this.root], verify: 'cache', onSourceChanged: 'fail', keepPrevious: false, syncEach: this.syncEach } }, this.control);
   }
 
   /** All steps. */
-  take(): SnapshotRecord {
+  take(): SealedRecord {
     const { chunks } = this.plan();
     for (let chunk = 0; chunk < chunks; chunk += 1) this.chunk(this.attempt(chunk));
     return this.seal();
