@@ -74,6 +74,8 @@ export const SnapshotOutput = z.strictObject({
   verifiedFrom: z.enum(['device', 'cache']).nullable(),
   /** What was left out by itself, such as the repository inside a source. */
   leftOut: z.array(z.string()),
+  /** The first few patterns that left nothing out. */
+  idleExcludes: z.array(z.string()).default([]),
   /** What sources have that snapshots do not keep: `xattrs`, `holes`. */
   notKept: z.array(z.string()),
   /** Copies of the parent that were found damaged, and were made afresh: how many, and the first few. */

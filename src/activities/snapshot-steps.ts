@@ -1,3 +1,4 @@
+import { boundedText } from '../core/bounded-text';
 import { snapshotName } from '../core/snapshot-name';
 import type { SnapshotInput } from '../snapshot-models';
 import type { ChunkSettings, ChunkTask } from '../storage/batch/chunk';
@@ -42,6 +43,8 @@ export interface SealedSnapshot extends Attempted {
   readonly emptied?: PlannedFailures;
   /** What only the end has found to fail; counted with the others. Not answered by earlier workers. */
   readonly late?: PlannedFailures;
+  /** The first few patterns that left nothing out. Not answered by earlier workers. */
+  readonly idleExcludes?: readonly string[];
   /** Not answered by earlier workers. */
   readonly futureSnapshots?: readonly string[];
 }
@@ -103,8 +106,8 @@ export function createSnapshotSteps(dependencies: ActivityDependencies) {
       const sealed = await runSteps(pool, (run) => run('sealSnapshot', { location, owner, facts, known, settings }, syncs.since(location.destination)));
       registry.remove(location.runId);
       const futureSnapshots = await runStep(pool, 'futureSnapshots', { root: location.root, repository: location.destination, limit: MOST_FUTURE });
-      const { status, parent, counts, verifiedFrom, leftOut, notKept, damagedCopies, emptied = [], late } = sealed;
-      return { snapshot: name, status, parent, counts, verifiedFrom, emptied: failuresOf(emptied), late: plannedFailures(late), leftOut: leftOut.slice(0, MOST_LEFT_OUT), notKept, damagedCopies: damagedCopies && { ...damagedCopies, sample: damagedCopies.sample.slice(0, MOST_DAMAGED) }, futureSnapshots, attempt: attempt() };
+      const { status, parent, counts, verifiedFrom, leftOut, notKept, damagedCopies, emptied = [], late, idleExcludes } = sealed;
+      return { snapshot: name, status, parent, counts, verifiedFrom, emptied: failuresOf(emptied), late: plannedFailures(late), idleExcludes: idleExcludes.map((pattern) => boundedText(pattern, MAX_PATTERN_BYTES)), leftOut: leftOut.slice(0, MOST_LEFT_OUT), notKept, damagedCopies: damagedCopies && { ...damagedCopies, sample: damagedCopies.sample.slice(0, MOST_DAMAGED) }, futureSnapshots, attempt: attempt() };
     },
 
     /** Undo: nothing of the run stays. */
@@ -118,6 +121,7 @@ export function createSnapshotSteps(dependencies: ActivityDependencies) {
 /** Paths of a few kilobytes each. */
 const MOST_LEFT_OUT = 5;
 const MOST_FUTURE = 5;
+const MAX_PATTERN_BYTES = 600;
 const MOST_DAMAGED = 5;
 
 function settingsOf({ input }: SnapshotPlan, location: RunLocation, roots: AllowedRoots): ChunkSettings {

@@ -1,6 +1,6 @@
 import type { SnapshotRequest } from '../snapshot-models';
 import type { backupCommand } from './backup-options';
-import { excludePatterns } from './exclude-patterns';
+import { listedPatterns, typedPatterns } from './exclude-patterns';
 import { repeated, wholeNumber } from './options';
 import { canonicalDirectory } from './paths';
 import { sizeInBytes } from './size';
@@ -41,6 +41,11 @@ interface SnapshotOptions {
   readonly lanes?: number;
 }
 
+/** Those patterns of a snapshot's input that were typed, and stand in no file. */
+export function typedExcludes(sources: readonly string[], { exclude }: Pick<SnapshotOptions, 'exclude'>): string[] {
+  return typedPatterns(exclude, sources);
+}
+
 /** The part of a snapshot's input that these options make. */
 export function snapshotRequestOf(sources: readonly string[], { to, exclude, excludeFile, excludeCaches, oneFileSystem, maxSize, allowMissing, allowEmpty, rehash, tag, host, lanes }: SnapshotOptions): SnapshotRequest {
   return {
@@ -48,7 +53,7 @@ export function snapshotRequestOf(sources: readonly string[], { to, exclude, exc
     repository: canonicalDirectory(to),
     ...(host === undefined ? {} : { host }),
     tags: tag,
-    excludes: excludePatterns(exclude, excludeFile),
+    excludes: [...typedPatterns(exclude, sources), ...listedPatterns(excludeFile, sources)],
     ...{ excludeCaches, oneFileSystem, allowMissing, allowEmpty, rehash },
     maxFileSizeBytes: maxSize ?? null,
     ...(lanes === undefined ? {} : { lanes }),

@@ -39,11 +39,12 @@ function failureText({ repository, errorCode, errorMessage, rollback }: Snapshot
 }
 
 /** What a person should know although it went well, and what failed by name. */
-export function snapshotNotes({ leftOut, notKept, damagedCopies, futureSnapshots, vanishedFiles, excludedEntries, failureSample, failedEntries, snapshot, repository }: SnapshotOutput): string[] {
+export function snapshotNotes({ leftOut, idleExcludes, notKept, damagedCopies, futureSnapshots, vanishedFiles, excludedEntries, failureSample, failedEntries, snapshot, repository }: SnapshotOutput): string[] {
   const more = failedEntries > failureSample.length && snapshot !== null ? [`All ${failedEntries} failed entries: ${repository}/${snapshot}/metadata.ndjson ("state":"failed")`] : [];
   return [
     ...leftOut.map((path) => `Left out by itself: ${path}`),
     ...(excludedEntries > 0 ? [`Left out on request: ${excludedEntries} entries`] : []),
+    ...idleNotes(idleExcludes),
     ...(vanishedFiles > 0 ? [`Gone when their turn came: ${vanishedFiles} files`] : []),
     ...damageNotes(damagedCopies, repository),
     ...futureNotes(futureSnapshots),
@@ -52,6 +53,11 @@ export function snapshotNotes({ leftOut, notKept, damagedCopies, futureSnapshots
     ...failureSample.map(({ path, type, message }) => `  ${path}: ${type}: ${message}`),
     ...more,
   ];
+}
+
+/** A pattern that is mistyped, or written for another place, does nothing: one would not notice. */
+export function idleNotes(patterns: readonly string[]): string[] {
+  return patterns.map((pattern) => `Left nothing out: ${pattern}`);
 }
 
 function damageNotes({ count, sample }: SnapshotOutput['damagedCopies'], repository: string): string[] {

@@ -35,6 +35,7 @@ export function snapshotOutput(run: SnapshotRun, sealed: SealedSnapshot | undefi
     verifiedFrom: sealed?.verifiedFrom ?? null,
     leftOut: [...(sealed?.leftOut ?? [])],
     notKept: [...(sealed?.notKept ?? [])],
+    idleExcludes: [...(sealed?.idleExcludes ?? [])],
     damagedCopies: { count: sealed?.damagedCopies?.count ?? 0, sample: [...(sealed?.damagedCopies?.sample ?? [])] },
     futureSnapshots: [...(sealed?.futureSnapshots ?? [])],
     retryCount: run.retryCount,

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { snapshotRequest } from '../../client/run-requests';
 import { SnapshotInput, type SnapshotOutput } from '../../snapshot-models';
 import { TransferControl } from '../../storage/control';
-import { previewSnapshot, type PreviewedFile } from '../../storage/snapshot/preview-snapshot';
+import { previewSnapshot, type PreviewedFile, type SnapshotPreview } from '../../storage/snapshot/preview-snapshot';
 import { readRepository } from '../../storage/snapshot/repository';
 import { backupCommand, backupRequest, parseRequest } from '../backup-options';
 import { doJob } from '../do-job';
@@ -12,8 +12,8 @@ import { replaceOption, trustDestinationOption } from '../options';
 import { createOutput, type Output } from '../output';
 import { snapshotRoots } from '../run-roots';
 import { stateDirectoryOf } from '../server-session';
-import { fieldNames, snapshotOptions, snapshotRequestOf } from '../snapshot-options';
-import { previewText, snapshotExitCode, snapshotNotes, snapshotText } from '../snapshot-report';
+import { fieldNames, snapshotOptions, snapshotRequestOf, typedExcludes } from '../snapshot-options';
+import { idleNotes, previewText, snapshotExitCode, snapshotNotes, snapshotText } from '../snapshot-report';
 
 export const snapshotCommand = snapshotOptions(backupCommand('snapshot'))
   .description('take a snapshot of directory trees: complete, browsable, at the cost of what changed since the last one')
@@ -27,7 +27,10 @@ export const snapshotCommand = snapshotOptions(backupCommand('snapshot'))
     const output = createOutput(options.json);
     const input = parseRequest(SnapshotInput, { ...snapshotRequestOf(sources, options), ...backupRequest(options) }, fieldNames);
     if (options.taskQueue === undefined) readRepository(input.repository);
-    if (options.dryRun) return preview(input, stateDirectoryOf(options), output, options.verbose);
+    // Files of patterns serve many places: what some of them find nothing in is not worth a word.
+    const typed = typedExcludes(sources, options);
+    const idleOf = ({ idleExcludes }: Pick<SnapshotPreview, 'idleExcludes'>): string[] => idleExcludes.filter((pattern) => typed.includes(pattern));
+    if (options.dryRun) return preview(input, stateDirectoryOf(options), output, options.verbose, idleOf);
     await doJob<SnapshotOutput>(
       {
         operationId: input.operationId,
@@ -35,14 +38,14 @@ export const snapshotCommand = snapshotOptions(backupCommand('snapshot'))
         request: (context) => snapshotRequest(input, context),
         start: (client) => client.startBackupSnapshot(input),
         follow: (client, handle) => followBatch(client, handle, output),
-        ...{ exitCode: snapshotExitCode, text: snapshotText, notes: snapshotNotes },
+        ...{ exitCode: snapshotExitCode, text: snapshotText, notes: (result) => snapshotNotes({ ...result, idleExcludes: idleOf(result) }) },
       },
       options,
       output,
     );
   });
 
-function preview(input: SnapshotInput, stateDirectory: string, output: Output, isVerbose: boolean): void {
+function preview(input: SnapshotInput, stateDirectory: string, output: Output, isVerbose: boolean, idleOf: (preview: Pick<SnapshotPreview, 'idleExcludes'>) => string[]): void {
   const { repository, host, rehash, oneFileSystem, excludes, excludeCaches, maxFileSizeBytes, allowMissing, allowEmpty } = input;
   const request = {
     ...{ repository, host, rehash, oneFileSystem, allowMissing, allowEmpty },
@@ -56,6 +59,7 @@ function preview(input: SnapshotInput, stateDirectory: string, output: Output, i
   const preview = previewSnapshot(request, onFile, new TransferControl());
   output.result('preview', preview, previewText(preview));
   if (!output.isJson) preview.leftOut.forEach((path) => output.note(`Left out by itself: ${path}`));
+  if (!output.isJson) output.note(idleNotes(idleOf(preview)));
   if (!output.isJson) preview.failures.forEach(({ failure }) => output.note(`Would fail: ${failure.message}`));
   if (!output.isJson && preview.failed > preview.failures.length) output.note(`and ${preview.failed - preview.failures.length} more`);
   process.exitCode = preview.failed > 0 ? exitCodes.partly : exitCodes.done;

@@ -13,21 +13,35 @@ export interface ExcludeRules {
   readonly maxSizeBytes: number | null;
 }
 
+/** Patterns that have left nothing out yet. What re-includes something, and comments, are none of them. */
+export function idlePatterns(patterns: readonly string[]): Set<string> {
+  return new Set(patterns.filter((pattern) => !/^(?:[!#]|\s*$)/.test(pattern)));
+}
+
 /** The patterns for one source. */
 export class SourceExcludes {
   private readonly rules: Ignore | undefined;
   private readonly prefixLength: number;
 
-  constructor(source: string, patterns: readonly string[]) {
+  /** @param idle loses each pattern that leaves something out, where no earlier one does */
+  constructor(
+    source: string,
+    patterns: readonly string[],
+    private readonly idle: Set<string>,
+  ) {
     this.prefixLength = source === '/' ? 1 : Buffer.byteLength(source) + 1;
-    if (patterns.length > 0) this.rules = ignore({ allowRelativePaths: true, ignorecase: false }).add(patterns.map((pattern) => relativeTo(source, pattern)));
+    if (patterns.length === 0) return;
+    this.rules = ignore({ allowRelativePaths: true, ignorecase: false });
+    for (const pattern of patterns) this.rules.add({ pattern: relativeTo(source, pattern), mark: pattern });
   }
 
   /** @param path below the source */
   isExcluded(path: PathBytes, isDirectory: boolean): boolean {
     if (this.rules === undefined) return false;
     const below = typeof path === 'string' ? Buffer.from(path).subarray(this.prefixLength).toString() : pathText(path.subarray(this.prefixLength));
-    return this.rules.ignores(isDirectory ? `${below}/` : below);
+    const { ignored, rule } = this.rules.test(isDirectory ? `${below}/` : below);
+    if (ignored && rule?.mark !== undefined) this.idle.delete(rule.mark);
+    return ignored;
   }
 }
 

@@ -30,6 +30,7 @@ const UNCHANGED_WEIGHT = 0.1;
 
 /** Their names travel through history. */
 const MOST_LEFT_OUT = 20;
+const MOST_IDLE = 20;
 
 /**
  * Walks through the sources and writes the plan of a snapshot: files in chunks, each with what the parent snapshot says of
@@ -52,11 +53,11 @@ function writePlan(request: SnapshotPlanRequest, draft: string, control: Transfe
     control.finishFile();
   };
   try {
-    const { names, parent, leftOut, sources, emptied } = walkSources(request.location.destination, request, add, control);
+    const { names, parent, leftOut, sources, emptied, idleExcludes } = walkSources(request.location.destination, request, add, control);
     writer.requireAny(names);
     const { parts, ...counts } = writer.close();
     const sums = { vanished: sumOf(sources, 'vanished'), excluded: sumOf(sources, 'excluded') };
-    return { planned: { ...counts, ...sums, leftOut: leftOut.slice(0, MOST_LEFT_OUT), parent, sources: names, walked: sources, emptied }, parts };
+    return { planned: { ...counts, ...sums, leftOut: leftOut.slice(0, MOST_LEFT_OUT), parent, sources: names, walked: sources, emptied, idleExcludes: [...idleExcludes].slice(0, MOST_IDLE) }, parts };
   } finally {
     writer.abandon();
   }

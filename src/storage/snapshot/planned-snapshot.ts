@@ -39,6 +39,8 @@ export interface PlannedSnapshot {
   readonly walked?: readonly WalkedSource[];
   /** Sources without a file of which an earlier snapshot has some. */
   readonly emptied?: readonly PlanFailure[];
+  /** The first few patterns that left nothing out. */
+  readonly idleExcludes?: readonly string[];
 }
 
 const count = wholeNumber();
@@ -64,4 +66,5 @@ export const plannedSnapshot: Shape<PlannedSnapshot> = objectOf<PlannedSnapshot>
   sources: arrayOf(absoluteText, MOST_SOURCES),
   walked: optional(arrayOf(objectOf<WalkedSource>({ path: absoluteText, identity: nullable(identity), files: count, vanished: count, excluded: count }), MOST_SOURCES)),
   emptied: optional(arrayOf(planFailure, MOST_SOURCES)),
+  idleExcludes: optional(sampleOf(someText)),
 });

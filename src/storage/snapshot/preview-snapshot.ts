@@ -24,6 +24,8 @@ export interface SnapshotPreview {
   /** Of new and changed files. */
   readonly copiedBytes: number;
   readonly leftOut: readonly string[];
+  /** Patterns that left nothing out. */
+  readonly idleExcludes: readonly string[];
   readonly failed: number;
   /** The first few. */
   readonly failures: readonly PlanFailure[];
@@ -56,9 +58,9 @@ export function previewSnapshot(request: PreviewRequest, onFile: (file: Previewe
     else if (!found.stats.isFile()) counts.others += 1;
     else addFile(found, parent, request.rehash, counts, onFile);
   };
-  const { parent, leftOut, sources, emptied } = walkSources(request.repository, request, add, control);
+  const { parent, leftOut, sources, emptied, idleExcludes } = walkSources(request.repository, request, add, control);
   emptied.forEach(fail);
-  return { parent, ...counts, excluded: sources.reduce((sum, { excluded }) => sum + excluded, 0), leftOut, failures };
+  return { parent, ...counts, excluded: sources.reduce((sum, { excluded }) => sum + excluded, 0), leftOut, idleExcludes: [...idleExcludes], failures };
 }
 
 function addFile(found: Found, parent: Parent | undefined, rehash: boolean, counts: { newFiles: number; changedFiles: number; unchangedFiles: number; totalBytes: number; copiedBytes: number }, onFile: (file: PreviewedFile) => void): void {

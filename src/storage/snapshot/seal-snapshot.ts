@@ -36,6 +36,8 @@ export interface SealSnapshotRequest {
 /** A published snapshot, and what only its end has found to fail; nothing of that where an earlier attempt has published it. */
 export interface SealedRecord extends SnapshotRecord {
   readonly late: TalliedFailures;
+  /** Patterns that left nothing out, of the plan. */
+  readonly idleExcludes: readonly string[];
 }
 
 /**
@@ -49,7 +51,7 @@ export function sealSnapshot(request: SealSnapshotRequest, control: TransferCont
   const { destination } = location;
   return blaming('destination', destination, () => {
     const published = adopted(request);
-    const record = published !== undefined ? { ...published, late: new FailureTally().total() } : inRun(location, (opened) => complete({ ...request, location: opened }, control));
+    const record = published !== undefined ? { ...published, late: new FailureTally().total(), idleExcludes: [] } : inRun(location, (opened) => complete({ ...request, location: opened }, control));
     // What is left of the run: plan, journals, owner.
     removeRun({ location, owner: request.owner }, control);
     inDirectory(location.root, incomingDirectory(destination), 'destination', (incoming) => incoming.sync());
@@ -59,10 +61,10 @@ export function sealSnapshot(request: SealSnapshotRequest, control: TransferCont
 
 function complete(request: SealSnapshotRequest, control: TransferControl): SealedRecord {
   noteWorker(runDirectory(request.location), request.location.runId);
-  const { record, late } = writeRecord(request, control);
+  const { record, ...found } = writeRecord(request, control);
   const { root, destination } = request.location;
   // Opened only now: writing the record has taken a while, and this is what it is published in.
-  return { ...inDirectory(root, destination, 'destination', (repository) => publish(request, record, repository, control)), late };
+  return { ...inDirectory(root, destination, 'destination', (repository) => publish(request, record, repository, control)), ...found };
 }
 
 /** What an attempt has published that may have died before the snapshot's name was durable; undefined while none has. */
@@ -102,14 +104,14 @@ function publish(request: SealSnapshotRequest, record: SnapshotRecord, repositor
   return record;
 }
 
-function writeRecord(request: SealSnapshotRequest, control: TransferControl): { readonly record: SnapshotRecord; readonly late: TalliedFailures } {
+function writeRecord(request: SealSnapshotRequest, control: TransferControl): { readonly record: SnapshotRecord } & Pick<SealedRecord, 'late' | 'idleExcludes'> {
   const { location, owner, facts, settings } = request;
   const run = runDirectory(location);
   requireOwner(location, owner);
   const planned = readPlanned(location, plannedSnapshot);
   if (planned === undefined) throw new StorageError('StagingRevoked', 'destination', location.destination, `The plan of the run in ${location.destination} is gone`);
   const { sums, emptied, late, ...written } = writeEntries(request, planned, control);
-  const { sources, parent, leftOut } = planned;
+  const { sources, parent, leftOut, idleExcludes = [] } = planned;
   const counts = sums.total();
   const record: SnapshotRecord = {
     formatVersion: FORMAT_VERSION,
@@ -129,5 +131,5 @@ function writeRecord(request: SealSnapshotRequest, control: TransferControl): { 
     draft.append(Buffer.from(recordText(record)));
     draft.close();
   });
-  return { record, late };
+  return { record, late, idleExcludes };
 }

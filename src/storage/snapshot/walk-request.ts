@@ -19,4 +19,6 @@ export interface WalkReport {
   /** What was left out by itself. */
   readonly leftOut: string[];
   readonly sources: WalkedSource[];
+  /** Patterns that left nothing out. */
+  readonly idleExcludes: Set<string>;
 }

@@ -1,6 +1,7 @@
 import { isBelow } from '../../core/roots';
 import type { TransferControl } from '../control';
 import { findEmptied } from './emptied';
+import { idlePatterns } from './excludes';
 import { maxSourcePathBytes } from './incoming-data';
 import { Parent } from './parent';
 import type { PlanFailure } from './planned-snapshot';
@@ -38,7 +39,7 @@ export function walkSources(repository: string, request: SourcesRequest, add: (f
   if (!allowMissing) requireSources(sources);
   const names = distinctSources(sources).map(({ path }) => path);
   const parent = Parent.find(repository, { host, sources: names });
-  const report: WalkReport = { leftOut: [], sources: [] };
+  const report: WalkReport = { leftOut: [], sources: [], idleExcludes: idlePatterns(request.excludes.patterns) };
   try {
     for (const found of walk({ ...request, maxPathBytes: maxSourcePathBytes(repository) }, report, control)) add(found, parent);
   } finally {

@@ -88,7 +88,7 @@ class Walk {
     if (next === undefined) return undefined;
     const walked: WalkedSource = { path: next.path, identity: null, files: 0, vanished: 0, excluded: 0 };
     this.report.sources.push(walked);
-    return { ...next, excludes: new SourceExcludes(next.path, this.request.excludes.patterns), walked, device: undefined };
+    return { ...next, excludes: new SourceExcludes(next.path, this.request.excludes.patterns, this.report.idleExcludes), walked, device: undefined };
   }
 
   /** Of a source that is below no other one. */
