@@ -56,6 +56,7 @@ export const failureKinds = {
   StagingRevoked: permanent('The staging directory is gone: the run was ended elsewhere. Run the backup again.'),
   RunAltered: permanent('Somebody else has changed the run\'s own files: see who can write to that directory, look at the targets, then run the backup again.'),
   TooManyOpenFiles: transient('Raise the open files limit of the worker (ulimit -n).'),
+  StateDirectoryError: transient('Make the state directory of the worker writable and free some space there, or choose another with FILE_BACKUP_STATE_DIR.'),
   Stalled: destinationDown('No byte moved for a long time; check source and destination.'),
   TimedOut: destinationDown('The step took longer than its time limit.'),
   Interrupted: transient('The step is repeated, and uses up no retry by that.'),

@@ -1,6 +1,7 @@
 import { withoutContent } from '../core/error-message';
 import { failure, failureTypeOf, type FailureDetail } from '../failures';
 import type { ApplicationFailure } from '@temporalio/common';
+import { StorageError } from '../storage/errors';
 import type { StepError } from '../storage/thread';
 
 /** What a storage function threw in its thread. */
@@ -15,10 +16,12 @@ export class StepFailed extends Error {
 
 /** The one place where storage's findings become failure types, permanent or transient. */
 export function toFailure(error: unknown, detail: FailureDetail): ApplicationFailure {
-  if (!(error instanceof StepFailed)) {
+  // From a thread, or from what the worker itself keeps.
+  const finding = error instanceof StepFailed ? error.error : error instanceof StorageError ? { ...error.found, code: error.code, side: error.side, path: error.path, message: error.message } : undefined;
+  if (finding === undefined) {
     const cause = withoutContent(error);
     return failure('UnexpectedError', cause.message, detail, cause);
   }
-  const { code, side, path, message, expected, found } = error.error;
-  return failure(failureTypeOf(code, side), message, { ...detail, path, expected, found }, error);
+  const { code, side, path, message, expected, found } = finding;
+  return failure(failureTypeOf(code, side), message, { ...detail, path, expected, found }, error instanceof StepFailed ? error : withoutContent(error));
 }

@@ -1,11 +1,13 @@
 import { createHash, randomUUID, type Hash } from 'node:crypto';
 import * as fs from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { MAX_INLINE_LIST_BYTES, type BatchBackupRequest } from '../batch-models';
 import { messageOf } from '../core/error-message';
 import { OpenDirectory, using } from '../storage/directory';
 import { unlinkIfPresent } from '../storage/entries';
+import { StorageError } from '../storage/errors';
+import { inStateDirectory } from '../storage/state-directory';
 import { UsageError } from './exit-codes';
 import { CanonicalPaths } from './canonical-paths';
 import { splitEntries } from './split-entries';
@@ -66,7 +68,7 @@ async function addList(writer: ListWriter, path: string, isNulSeparated: boolean
     }
     return hash.digest('hex');
   } catch (error) {
-    if (error instanceof UsageError) throw error;
+    if (error instanceof UsageError || error instanceof StorageError) throw error;
     throw new UsageError(`The list ${nameOf(path)} cannot be read: ${messageOf(error)}`);
   }
 }
@@ -120,12 +122,14 @@ class ListWriter {
     if (sources !== undefined) return { entries, roots, request: { sources }, discard: () => undefined };
     const name = `${sha256}.list`;
     this.flush();
-    fs.closeSync(this.open());
-    const opened = this.openLists();
-    this.lists = undefined;
-    using(opened, (lists) => {
-      fs.renameSync(lists.entry(this.draft), lists.entry(name));
-      removeOldLists(lists);
+    inStateDirectory(this.stateDirectory, () => {
+      fs.closeSync(this.open());
+      const opened = this.openLists();
+      this.lists = undefined;
+      using(opened, (lists) => {
+        fs.renameSync(lists.entry(this.draft), lists.entry(name));
+        removeOldLists(lists);
+      });
     });
     const discard = (): void => using(openDirectory(this.directory), (lists) => unlinkIfPresent(lists.entry(name)));
     return { entries, roots, request: { sourceList: { path: join(this.directory, name), separator: 'nul', sha256, entries } }, discard };
@@ -134,6 +138,10 @@ class ListWriter {
   abandon(): void {
     if (this.lists === undefined) return;
     using(this.lists, (lists) => unlinkIfPresent(lists.entry(this.draft)));
+  }
+
+  private get stateDirectory(): string {
+    return dirname(this.directory);
   }
 
   private write(path: Buffer): void {
@@ -153,7 +161,9 @@ class ListWriter {
 
   private flush(): void {
     const data = Buffer.concat(this.pending);
-    for (let written = 0; written < data.length; ) written += fs.writeSync(this.open(), data, written);
+    inStateDirectory(this.stateDirectory, () => {
+      for (let written = 0; written < data.length; ) written += fs.writeSync(this.open(), data, written);
+    });
     this.pending = [];
     this.pendingBytes = 0;
   }

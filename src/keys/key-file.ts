@@ -58,6 +58,7 @@ function readOrMake(path: string): Secret[] {
     if ((error as { cause?: { code?: string } }).cause?.code !== 'ENOENT') throw error;
   }
   createKeyFile(path);
+  syncDirectoryOf(path);
   return readKeyFile(path);
 }
 
@@ -75,10 +76,28 @@ function createKeyFile(path: string): void {
     }
     linkSync(draft, path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw refusal(path, `it cannot be made (${reasonOf(error)})`, 'Make the state directory writable, or choose another with FILE_BACKUP_STATE_DIR', error);
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw unmakable(path, error);
   } finally {
     rmSync(draft, { force: true });
   }
+}
+
+/** Before anything is signed with a key, whoever has made it: what another key has signed is nobody's any more. */
+function syncDirectoryOf(path: string): void {
+  try {
+    const descriptor = openSync(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch (error) {
+    throw unmakable(path, error);
+  }
+}
+
+function unmakable(path: string, error: unknown): PayloadKeyError {
+  return refusal(path, `it cannot be made (${reasonOf(error)})`, 'Make the state directory writable, free some space there, or choose another with FILE_BACKUP_STATE_DIR', error);
 }
 
 /** Opened without following a link at its end, and without waiting for whoever would write into a FIFO. */

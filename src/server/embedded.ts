@@ -7,6 +7,7 @@ import { findRunningServer, freeDatabase } from './running';
 import { startServer } from './start';
 import { prepareStateFiles, unusable, type StateFiles } from './state-files';
 import { askToStop, waitUntilStopped } from './stop';
+import { endDatabaseStart } from './unready-database';
 import { liveUsers, registerUser, unregisterUser } from './users';
 
 /** How a command asks for the server it shares with the same user's other commands. */
@@ -78,7 +79,10 @@ async function findOrStart(files: StateFiles, options: EmbeddedServerOptions): P
   const found = await findRunningServer(files, Object.keys(options.searchAttributes), options.log);
   if (found) refuseOtherPorts(found.record, options);
   const { record, ready } = found ?? (await start(files, options));
-  if (ready) writeRecord(files.record, record);
+  if (ready) {
+    endDatabaseStart(files);
+    writeRecord(files.record, record);
+  }
   return { record, ready, startedByUs: found === undefined, registration: registerUser(files.users) };
 }
 

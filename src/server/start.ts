@@ -9,6 +9,7 @@ import { untilReady, type ReadyServer } from './ready';
 import { writeRecord, type ServerRecord } from './record';
 import type { StateFiles } from './state-files';
 import { kill } from './stop';
+import { beginDatabase } from './unready-database';
 
 /** What a server is started with. */
 export interface StartOptions {
@@ -16,6 +17,8 @@ export interface StartOptions {
   readonly uiPort?: number;
   /** Name → type, as the CLI's --search-attribute takes them. */
   readonly searchAttributes: Readonly<Record<string, string>>;
+  /** Takes one line for the user. */
+  readonly log: (message: string) => void;
   /** Called as soon as the server's process runs: a moment to do what takes time while it comes up. */
   readonly whileStarting?: () => void;
 }
@@ -26,6 +29,8 @@ const ATTEMPTS = 3;
 /** Starts a server on the state directory's database and waits until it serves. Only the holder of the lock may. */
 export async function startServer(binary: string, files: StateFiles, options: StartOptions): Promise<{ record: ServerRecord } & ReadyServer> {
   for (let attempt = 1; ; attempt += 1) {
+    // Each time: the attempt before may have ended while it made the database.
+    beginDatabase(files, options.log);
     // Servers that start at the same moment compete for the usual ports; the losers do not compete again.
     const ports = await choosePorts(options, attempt === 1);
     const record = await launch(binary, files, ports, options.searchAttributes);

@@ -8,6 +8,7 @@ import type { StagingOwner } from './prepare-staging';
 import type { Attributes } from './snapshot/restore/attributes';
 import { readOwnRecord } from './records/own-file';
 import { registered } from './staging-shapes';
+import { inStateDirectory } from './state-directory';
 import { namesIn, unlinkIfPresent, type DirectoryIdentity, type StagingLocation } from './staging';
 
 /** A staging directory that this worker made and has not removed yet. */
@@ -52,18 +53,23 @@ export class StagingRegistry {
     this.directory = join(stateDirectory, 'staging');
   }
 
-  /** Durable before the directory itself is made. */
+  /** Durable before the directory itself is made. @throws StorageError `StateDirectoryError` */
   add(entry: Registered): void {
-    fs.mkdirSync(this.directory, { recursive: true, mode: 0o700 });
     const { runId } = entry.location;
-    fs.writeFileSync(this.draftOf(runId), JSON.stringify(entry), { mode: 0o600, flush: true });
-    fs.renameSync(this.draftOf(runId), this.pathOf(runId));
-    syncDirectory(this.directory);
+    inStateDirectory(this.stateDirectory, () => {
+      if (fs.mkdirSync(this.directory, { recursive: true, mode: 0o700 }) !== undefined) syncDirectory(this.stateDirectory);
+      fs.writeFileSync(this.draftOf(runId), JSON.stringify(entry), { mode: 0o600, flush: true });
+      fs.renameSync(this.draftOf(runId), this.pathOf(runId));
+      syncDirectory(this.directory);
+    });
   }
 
+  /** @throws StorageError `StateDirectoryError` */
   remove(runId: string): void {
-    unlinkIfPresent(this.pathOf(runId));
-    unlinkIfPresent(this.draftOf(runId));
+    inStateDirectory(this.stateDirectory, () => {
+      unlinkIfPresent(this.pathOf(runId));
+      unlinkIfPresent(this.draftOf(runId));
+    });
   }
 
   /** The run of many files of that id; undefined when another worker opened it, or nobody. */
@@ -93,11 +99,11 @@ export class StagingRegistry {
 
   /** Undefined also for one that was removed since the names were read: workers may share a state directory. */
   private read(name: string): Registered | undefined {
-    return readOwnRecord(join(this.directory, name), registered);
+    return inStateDirectory(this.stateDirectory, () => readOwnRecord(join(this.directory, name), registered));
   }
 
   private names(): string[] {
-    return namesIn(this.directory).filter((name) => name.endsWith('.json'));
+    return inStateDirectory(this.stateDirectory, () => namesIn(this.directory).filter((name) => name.endsWith('.json')));
   }
 
   /** Named after the run, so that one left by a worker that was killed here goes with the run. */

@@ -72,5 +72,5 @@ export const registered: OwnRecord<Registered> = {
   side: 'destination',
   maxBytes: 64 * 1024 * 1024,
   shape: (value) => (typeof value === 'object' && value !== null && 'kind' in value ? registeredRun : registeredStaging)(value),
-  refuse: (path, why, cause) => new StorageError('UnexpectedError', 'destination', path, `The worker's note ${path} cannot be read: it ${why}; look at it, and remove it if it is not the worker's`, {}, { cause }),
+  refuse: (path, why, cause) => new StorageError('StateDirectoryError', 'destination', path, `The worker's note ${path} cannot be read: it ${why}; look at it, and remove it if it is not the worker's`, {}, { cause }),
 };

@@ -1,8 +1,11 @@
 import * as fs from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { StagingRegistry, type RegisteredStaging } from '../../src/storage/staging-registry';
+import { failureTypeOf } from '../../src/failures';
 import { useFolder } from '../helpers/files';
-import { Crash, crashing, interceptFs, withPatched } from './patched-fs';
+import { thrownBy } from './operation';
+import { Crash, crashing, errnoError, interceptFs, withPatched } from './patched-fs';
 
 jest.mock('node:fs', () => ({ __esModule: true, ...jest.requireActual<object>('node:fs') }));
 
@@ -57,7 +60,7 @@ test('its directory and files are for their owner alone: they hold paths', () =>
   expect(fs.statSync(join(folder(), 'state', 'staging', 'one.json')).mode & 0o777).toBe(0o600);
 });
 
-test('an entry is durable before it is reported: written and synced aside, named, the name synced', () => {
+test('an entry is durable before it is reported: in a directory that is, written and synced aside, named, the name synced', () => {
   const order: string[] = [];
   const restore = interceptFs(({ name, args }, proceed) => {
     if (name === 'writeFileSync') order.push(`write, flush: ${String((args[2] as { flush?: boolean }).flush)}`);
@@ -69,7 +72,7 @@ test('an entry is durable before it is reported: written and synced aside, named
   } finally {
     restore();
   }
-  expect(order).toEqual(['write, flush: true', 'renameSync', 'fsyncSync']);
+  expect(order).toEqual(['fsyncSync', 'write, flush: true', 'renameSync', 'fsyncSync']);
 });
 
 test('a death at any moment of adding leaves no half entry, and the repeated call and the removal leave nothing', () => {
@@ -101,4 +104,31 @@ test('an unreadable list is an error, not an empty one', () => {
   fs.rmSync(join(folder(), 'state', 'staging'), { recursive: true });
   fs.writeFileSync(join(folder(), 'state', 'staging'), 'no directory');
   expect(() => registry().list()).toThrow('ENOTDIR');
+});
+
+describe('a state directory that cannot be used is what is blamed', () => {
+  const error = { code: 'StateDirectoryError' };
+
+  test.each(['ENOSPC', 'EROFS', 'EIO'] as const)('when an entry cannot be written: %s', (code) => {
+    const failing = withPatched('writeFileSync', () => { throw errnoError(code, constants.errno[code]); }, () => thrownBy(() => registry().add(entry('one'))));
+    expect(failing).toMatchObject({ ...error, path: join(folder(), 'state') });
+    expect(failing.message).toContain(`${join(folder(), 'state')} cannot be used: ${code}`);
+    expect(failureTypeOf(failing.code, failing.side)).toBe('StateDirectoryError');
+  });
+
+  test('when an entry cannot be removed, or the list not be read', () => {
+    registry().add(entry('one'));
+    const eio = (): never => { throw errnoError('EIO', constants.errno.EIO); };
+    expect(withPatched('unlinkSync', eio, () => thrownBy(() => registry().remove('one')))).toMatchObject(error);
+    expect(withPatched('readdirSync', eio, () => thrownBy(() => registry().list()))).toMatchObject(error);
+  });
+
+  test('when an entry is not as it was written; the others are answered all the same', () => {
+    registry().add(entry('one'));
+    registry().add(entry('two'));
+    fs.writeFileSync(join(folder(), 'state', 'staging', 'one.json'), '{"half');
+    const findings: string[] = [];
+    expect(registry().list(({ code }) => findings.push(code))).toEqual([entry('two')]);
+    expect(findings).toEqual(['StateDirectoryError']);
+  });
 });
