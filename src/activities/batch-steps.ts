@@ -10,7 +10,7 @@ import type { RunLocation } from '../storage/batch/run-directory';
 import type { StagingRegistry } from '../storage/staging-registry';
 import { attemptNameOf } from './attempt-name';
 import { attemptsSoFar } from './attempts';
-import { illnessRule, passingOf, resultOf, type ChunkResult } from './chunk-result';
+import { fullOf, illnessRule, passingOf, resultOf, type ChunkResult } from './chunk-result';
 import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
 import { attempt, type ActivityDependencies, type Attempted } from './operation';
 import { sourceRoot, type AllowedRoots } from './roots';
@@ -75,7 +75,8 @@ export function createBatchSteps(dependencies: ActivityDependencies) {
         const before = pass === 0 ? undefined : await run('readOutcome', { location, owner, chunk });
         const only = before === undefined ? [] : passingOf(before).map(({ index }) => index);
         const task: ChunkTask = { settings, chunk, attemptName: attemptNameOf(chunk), owner, illness: illnessRule(), pass, only, journalTag };
-        return resultOf(await run('backUpChunk', task, syncs.since(location.destination)), location.destination, storage);
+        const report = await run('backUpChunk', task, syncs.since(location.destination));
+        return resultOf(report, location.destination, storage, await fullOf(report, settings, run));
       });
     },
 

@@ -1,8 +1,9 @@
 import { boundedText } from '../core/bounded-text';
 import { codesOf, failureKinds, failureTypeOf, type FailureType } from '../failures';
-import type { IllnessRule } from '../storage/batch/chunk';
+import type { IllnessRule, RunSettings } from '../storage/batch/chunk';
 import type { ChunkReport, FailedEntry } from '../storage/batch/journal';
 import type { PlanFailure, PlannedSnapshot } from '../storage/snapshot/planned-snapshot';
+import type { RunInThread } from './run-step';
 import { fileWorkflowId } from '../workflow-ids';
 import { isLastAttempt } from './attempts';
 import { attempt, type Attempted } from './operation';
@@ -38,6 +39,8 @@ export interface ChunkResult extends Attempted {
   readonly singles: readonly PassingFile[] | null;
   /** What proves the chunk's journal; undefined in a run that has no proof. */
   readonly journalTag?: string;
+  /** Says that the destination is full: what else would be copied would fail in the same way. */
+  readonly full?: string;
 }
 
 /** Transient failures in one chunk up to which files are tried one by one; more are tried together. */
@@ -48,10 +51,10 @@ const MAX_SINGLES_BYTES = 24 * 1024;
 const MAX_TEXT_BYTES = 600;
 
 /** A chunk's report as history keeps it: numbers, and text of bounded length. */
-export function resultOf(report: ChunkReport, destination: string, storage: string): ChunkResult {
+export function resultOf(report: ChunkReport, destination: string, storage: string, full?: string): ChunkResult {
   const failuresByType: Partial<Record<FailureType, number>> = {};
   for (const { failure } of report.failed) failuresByType[typeOf(failure)] = (failuresByType[typeOf(failure)] ?? 0) + 1;
-  const passing = passingOf(report);
+  const passing = passingOf(report, full !== undefined);
   const permanent = report.failed.filter((entry) => !passing.includes(entry));
   const { counts, sizeBytes, unchangedBytes, changed, verifiedFrom, journalTag } = report;
   return {
@@ -60,6 +63,7 @@ export function resultOf(report: ChunkReport, destination: string, storage: stri
     passing: passing.length,
     singles: singlesOf(passing, destination, storage),
     journalTag,
+    ...(full === undefined ? {} : { full }),
     attempt: attempt(),
   };
 }
@@ -91,11 +95,21 @@ export function failuresOf(failures: readonly PlanFailure[]): PlannedFailures {
   return plannedFailures({ failed: failures.length, failureCounts: failures.map(({ failure: { code, side } }) => ({ code, side, count: 1 })), failures: failures.slice(0, SAMPLE) });
 }
 
-/** Failures that another try may cure. A full disk has been tried as often as the input says when many files met it. */
-export function passingOf({ failed, counts }: ChunkReport): FailedEntry[] {
+/** Failures that another try may cure. A full disk has been tried as often as the input says, and many files that do not fit will not. */
+export function passingOf({ failed, counts }: ChunkReport, isFull = false): FailedEntry[] {
   const passing = failed.filter(({ failure }) => !failureKinds[typeOf(failure)].permanent);
-  const full = passing.filter(({ failure }) => typeOf(failure) === 'NoSpace');
-  return isMany(full.length, counts.backedUp + counts.unchanged + counts.failed) ? passing.filter((entry) => !full.includes(entry)) : passing;
+  const withoutSpace = passing.filter(({ failure }) => typeOf(failure) === 'NoSpace');
+  return isFull || isMany(withoutSpace.length, filesIn(counts)) ? passing.filter((entry) => !withoutSpace.includes(entry)) : passing;
+}
+
+/** Whether a chunk has met a full destination; see `whyFull`. */
+export async function fullOf(report: ChunkReport, settings: RunSettings, run: RunInThread): Promise<string | undefined> {
+  const failures = report.failed.map(({ failure }) => failure).filter((failure) => typeOf(failure) === 'NoSpace');
+  return failures.length === 0 ? undefined : run('whyFull', { settings, failures: failures.slice(0, SAMPLE), areMany: isMany(failures.length, filesIn(report.counts)) });
+}
+
+function filesIn({ backedUp, unchanged, failed }: ChunkReport['counts']): number {
+  return backedUp + unchanged + failed;
 }
 
 /** What blames the destination, for threads that know no failure types. */
@@ -105,9 +119,9 @@ const destinationCodes = {
 };
 const spaceCodes = codesOf('destination', (type) => type === 'NoSpace');
 
-/** When a chunk gives up as a whole. A disk that stays full takes what fits in the end; the files that do not are failed ones. */
+/** When a chunk gives up as a whole. A disk that stays full takes what fits of it in the end, and ends the run. */
 export function illnessRule(): IllnessRule {
-  return { codes: destinationCodes, borne: isLastAttempt() ? spaceCodes : [], mostFailures: MOST_SINGLES };
+  return { codes: destinationCodes, space: spaceCodes, isLast: isLastAttempt(), mostFailures: MOST_SINGLES };
 }
 
 function isMany(failures: number, files: number): boolean {

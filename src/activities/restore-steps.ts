@@ -10,7 +10,7 @@ import type { DirectoryIdentity } from '../storage/staging';
 import type { StagingRegistry } from '../storage/staging-registry';
 import { skipTexts, type RestoreSettings, type SkipReason } from '../storage/snapshot/restore/request';
 import { attemptNameOf } from './attempt-name';
-import { countsByType, illnessRule, passingOf, resultOf, type ChunkResult, type FailedFile } from './chunk-result';
+import { countsByType, fullOf, illnessRule, passingOf, resultOf, type ChunkResult, type FailedFile } from './chunk-result';
 import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
 import { attempt, type ActivityDependencies, type Attempted } from './operation';
 import { readableRoot, type AllowedRoots } from './roots';
@@ -80,7 +80,8 @@ export function createRestoreSteps(dependencies: ActivityDependencies) {
         const before = pass === 0 ? undefined : await run('readOutcome', { location, owner, chunk });
         const only = before === undefined ? [] : passingOf(before).map(({ index }) => index);
         const task: ChunkTask<RestoreSettings> = { settings, chunk, attemptName: attemptNameOf(chunk), owner, illness: illnessRule(), pass, only, journalTag };
-        const result = resultOf(await run('restoreChunk', task, syncs.since(...holdersOf(settings))), location.destination, '');
+        const report = await run('restoreChunk', task, syncs.since(...holdersOf(settings)));
+        const result = resultOf(report, location.destination, '', await fullOf(report, settings, run));
         // Failed files are tried again together: the saga of a single file knows nothing of snapshots.
         return { ...result, singles: result.passing > 0 ? null : [] };
       });

@@ -9,7 +9,7 @@ import type { SnapshotFacts } from '../storage/snapshot/seal-snapshot';
 import type { SnapshotCounts } from '../storage/snapshot/snapshot-record';
 import { version } from '../version';
 import { attemptNameOf } from './attempt-name';
-import { failuresOf, illnessRule, passingOf, plannedFailures, resultOf, type ChunkResult, type PlannedFailures } from './chunk-result';
+import { failuresOf, fullOf, illnessRule, passingOf, plannedFailures, resultOf, type ChunkResult, type PlannedFailures } from './chunk-result';
 import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
 import { attempt, type ActivityDependencies, type Attempted } from './operation';
 import { sourceRoot, type AllowedRoots } from './roots';
@@ -90,7 +90,8 @@ export function createSnapshotSteps(dependencies: ActivityDependencies) {
         const before = pass === 0 ? undefined : await run('readSnapshotOutcome', { location, owner, chunk });
         const only = before === undefined ? [] : passingOf(before).map(({ index }) => index);
         const task: ChunkTask = { settings, chunk, attemptName: attemptNameOf(chunk), owner, illness: illnessRule(), pass, only, journalTag };
-        const result = resultOf(await run('snapshotChunk', task, syncs.since(location.destination)), location.destination, '');
+        const report = await run('snapshotChunk', task, syncs.since(location.destination));
+        const result = resultOf(report, location.destination, '', await fullOf(report, settings, run));
         // Failed files are tried again together: a saga publishes by itself, and a snapshot only as a whole.
         return { ...result, singles: result.passing > 0 ? null : [] };
       });

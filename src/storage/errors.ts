@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { isNativeError } from 'node:util/types';
+import { spaceLeftAround } from './space-left';
 
 /** Which end of the copy failed. */
 export type Side = 'source' | 'destination';
@@ -44,6 +45,12 @@ export function isErrno(error: unknown, ...names: string[]): boolean {
   return name !== undefined && names.includes(name);
 }
 
+/** Without inodes a disk may have space for everything but a name. */
+function explained(path: string): string {
+  const left = path.startsWith('/') ? spaceLeftAround(path) : '';
+  return left === '' ? '' : `; ${left}`;
+}
+
 /** Runs file system calls of one side, naming the file that they were about in whatever they throw. */
 export function blaming<T>(side: Side, path: string, calls: () => T): T {
   try {
@@ -52,6 +59,6 @@ export function blaming<T>(side: Side, path: string, calls: () => T): T {
     const code = errnoName(error);
     if (code === undefined || error instanceof StorageError) throw error;
     const { syscall = 'access' } = error as NodeJS.ErrnoException;
-    throw new StorageError(code, side, path, `${syscall} of ${side} ${path} failed: ${code}`, {}, { cause: error });
+    throw new StorageError(code, side, path, `${syscall} of ${side} ${path} failed: ${code}${code === 'ENOSPC' ? explained(path) : ''}`, {}, { cause: error });
   }
 }

@@ -14,6 +14,11 @@ export function isLinkRefused(error: unknown): boolean {
   return isErrno(error, ...refusals);
 }
 
+/** As `isLinkRefused`, where a rename gives the only name as well: on some file systems a further one takes an inode, and there may be none. */
+export function isLinkImpossible(error: unknown): boolean {
+  return isLinkRefused(error) || isErrno(error, 'ENOSPC', 'EDQUOT');
+}
+
 /** Tried out rather than looked up: what a file system says of itself and what a mount allows differ. */
 export function canLinkIn(directory: string): boolean {
   const file = `${directory}/${PROBE}${randomUUID()}`;

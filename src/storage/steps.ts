@@ -14,12 +14,12 @@ import { stageFile, type StageRequest } from './stage-file';
 import { requireDestination, type StagingLocation } from './staging';
 import { readOwnStaging, requireOwnStaging } from './staging-record';
 import { discardStaging, finalizeFile, unpublishFile, type Published } from './unpublish-file';
-import { backUpChunk } from './batch/backup-chunk';
+import { backUpChunk, whyFull } from './batch/backup-chunk';
 import { removeCreatedDirectories } from './batch/created-directories';
 import { discardRun, isForgotten } from './batch/discard-run';
 import { readReport } from './batch/journal';
 import { checkJournals, type ChunkRange } from './batch/journal-check';
-import type { ChunkTask } from './batch/chunk';
+import type { ChunkTask, EntryFailure, RunSettings } from './batch/chunk';
 import { inspectRun, openPlace, openRun, requireOwner, type OpenRunRequest, type RunGround, type RunOwner, type RunPlace } from './batch/open-run';
 import { planBatch, type PlanRequest } from './batch/plan-batch';
 import type { RunLocation } from './batch/run-directory';
@@ -133,6 +133,7 @@ export const steps = {
   planBatch: (input: PlanRequest, control: TransferControl) => owned(input, () => planBatch(input, control)),
   readOutcome: ({ chunk, ...own }: Own & { chunk: number }) => owned(own, (location) => readReport(location, chunk)),
   backUpChunk: (input: ChunkTask, control: TransferControl) => backUpChunk(input, control),
+  whyFull: ({ settings, failures, areMany }: { settings: RunSettings; failures: readonly EntryFailure[]; areMany: boolean }) => whyFull(settings, failures, areMany),
   amendJournal: ({ chunk, amendments, journalTag, ...own }: Own & { chunk: number; amendments: readonly Amendment[]; journalTag?: string }) => owned(own, (location) => amendJournal(location, chunk, amendments, journalTag)),
   /** Answers whether the run is committed: then there is nothing to undo any more. */
   revokeRun: (own: Own) =>

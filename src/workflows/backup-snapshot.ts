@@ -1,5 +1,6 @@
-import { CancellationScope, continueAsNew, workflowInfo } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, continueAsNew, patched, workflowInfo } from '@temporalio/workflow';
 import type { SealedSnapshot, SnapshotPlan } from '../activities';
+import { failureKinds } from '../failures';
 import type { SnapshotInput, SnapshotOutput } from '../snapshot-models';
 import { withAttempts } from './attempts';
 import { attemptsFor } from './batch-attempts';
@@ -59,8 +60,16 @@ async function plan(run: SnapshotRun, input: SnapshotInput): Promise<SnapshotPla
   return patiently(run, 'plan', walk);
 }
 
+/** A snapshot for which nothing new had space says nothing that the one before does not, and would be the parent of the next one. */
+function refuseWithoutCopies({ backedUp, failuresByType, input }: SnapshotRun): void {
+  const { NoSpace: withoutSpace = 0 } = failuresByType;
+  if (backedUp > 0 || withoutSpace === 0 || !patched('nothing-new-is-not-published')) return;
+  throw ApplicationFailure.nonRetryable(`None of the ${withoutSpace} new files has space in ${input.backupDir}, so that there is nothing to publish. ${failureKinds.NoSpace.hint}`, 'NoSpace', {});
+}
+
 /** A cancellation ends the wait for a repository, but not the step: what is published cannot be undone. */
 async function seal(run: SnapshotRun, snapshot: SnapshotPlan): Promise<SealedSnapshot> {
+  refuseWithoutCopies(run);
   enterPhase(run, 'sealing');
   const request = { snapshot, startedAt: new Date(run.startedAtMs).toISOString(), endedAt: new Date().toISOString(), known: journalsOf(run) };
   const publish = (): Promise<SealedSnapshot> => withAttempts(attemptsFor(run), (retry) => chunkSteps.sealSnapshot.executeWithOptions({ summary: 'write metadata and checksums, and publish', retry }, [request]));

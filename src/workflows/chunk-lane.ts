@@ -25,6 +25,7 @@ export async function backUpChunk(work: ChunkWork): Promise<ChunkResult | undefi
     const result = await patiently(run, chunk, () => attempt(work, { pass, journalTag }), true);
     if (result === undefined) return undefined;
     journalTag = result.journalTag;
+    if (result.full !== undefined) return result;
     const isLast = result.passing === 0 || pass >= run.input.maxRetries || (!job.isAllOrNothing && result.singles !== null);
     if (!isLast) await waitForPass(work, pass, result);
     else if (job.isAllOrNothing && result.counts.failed > 0) throw fileFailed(result);

@@ -1,5 +1,6 @@
-import { condition, workflowInfo } from '@temporalio/workflow';
+import { ApplicationFailure, condition, workflowInfo } from '@temporalio/workflow';
 import type { ChunkResult } from '../activities';
+import { failureKinds } from '../failures';
 import { addChunk, type BatchRun, type RunPlan } from './batch-run';
 import type { ChunkJob } from './chunk-job';
 import { backUpChunk, type ChunkWork } from './chunk-lane';
@@ -55,6 +56,9 @@ async function workOn(work: ChunkWork): Promise<(() => Promise<void>) | undefine
     const result = await backUpChunk(work);
     if (result === undefined) {
       run.returned.push(chunk);
+    } else if (result.full !== undefined) {
+      addChunk(run, chunk, result);
+      throw noSpace(result.full);
     } else if (result.singles === null || result.singles.length === 0) {
       addChunk(run, chunk, result);
     } else {
@@ -65,6 +69,11 @@ async function workOn(work: ChunkWork): Promise<(() => Promise<void>) | undefine
   } finally {
     if (isOver) run.current.delete(chunk);
   }
+}
+
+/** What is left would fail file by file. */
+function noSpace(full: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(`${full}. ${failureKinds.NoSpace.hint}`, 'NoSpace', {});
 }
 
 async function finishSagas(work: ChunkWork, passed: ChunkResult): Promise<void> {

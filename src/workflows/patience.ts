@@ -1,4 +1,4 @@
-import { isCancellation, sleep, workflowInfo } from '@temporalio/workflow';
+import { isCancellation, patched, sleep, workflowInfo } from '@temporalio/workflow';
 import { failureKinds } from '../failures';
 import { circuitWait } from '../policies';
 import { showWait, type BatchRun } from './batch-run';
@@ -11,7 +11,7 @@ const FIRST_WAIT_MS = 5000;
 export type WaitKey = number | 'plan' | 'seal';
 
 /**
- * Repeats a step while the destination is ill or its circuit is open: it may be a disk that somebody mounts again. Each
+ * Repeats a step while the destination is ill, but for a full one, or its circuit is open: it may be a disk that somebody mounts again. Each
  * wait is a durable timer and visible in `progress`.
  * @param mayGiveUp gives up, with undefined, once history is long enough: the next execution takes the step up
  */
@@ -33,6 +33,8 @@ export async function patiently<Result>(run: BatchRun, key: WaitKey, step: () =>
 
 function mayPass({ type }: KnownFailure): boolean {
   const { permanent, blamesDestination } = failureKinds[type];
+  // A full disk is not mended by plugging it in again: the attempts of the step were enough. Older runs waited.
+  if (type === 'NoSpace' && patched('full-destination-ends')) return false;
   return type === 'CircuitOpen' || (blamesDestination && !permanent);
 }
 

@@ -139,3 +139,28 @@ test('a destination that goes on failing opens its circuit, and the batch ends w
   expectAddsUp(output);
   expect(await runBatch(harness, { sources: sources.slice(0, 3), maxRetries: 0, onCircuitOpen: 'fail' })).toMatchObject({ errorCode: 'CircuitOpen', skippedFiles: 3 });
 });
+
+test('a full destination ends the batch with its record once a chunk has met it: the rest is not tried file by file', async () => {
+  const around: Around = async (step, _attempt, next) => {
+    const result = await next();
+    return step === 'backupChunk' ? { ...(result as object), full: '/backups is full' } : result;
+  };
+  harness = await startHarness({ around });
+  const output = await runBatch(harness, { sourceList: writeList(harness, makeSources(harness, 5 * CHUNK)), lanes: 1, maxRetries: 0 });
+  expect(output).toMatchObject({ errorCode: 'NoSpace', totalFiles: 5 * CHUNK, successfulFiles: CHUNK, skippedFiles: 4 * CHUNK, failedFiles: 0 });
+  expect(output.errorMessage).toContain('/backups is full. Free some space on the destination.');
+  expectAddsUp(output);
+});
+
+test.each(['backupChunk', 'sealRun'])('a destination that has no space for %s itself is not waited for', async (wanted) => {
+  let isFull = true;
+  const around: Around = (step, _attempt, next) => {
+    if (step !== wanted || !isFull) return next();
+    isFull = false;
+    return Promise.reject(failure('NoSpace', 'Made to fail'));
+  };
+  harness = await startHarness({ around });
+  const output = await runBatch(harness, { sources: makeSources(harness, 5), maxRetries: 0 });
+  expect(output).toMatchObject({ errorCode: 'NoSpace', totalFiles: 5 });
+  expectAddsUp(output);
+});

@@ -433,3 +433,14 @@ test('a repository that lies inside the source is left out, with what the worker
   const output = await harness.client.backupSnapshot(requestOf(harness, { sources: [harness.directory] }));
   expect(output).toMatchObject({ success: true, files: 1, leftOut: [repositoryOf(harness)] });
 });
+
+test.each([
+  ['holds no new copy', { counts: { backedUp: 0, unchanged: 1, failed: 1 }, failuresByType: { NoSpace: 1 } }],
+  ['has met a full repository', { full: '/repository is full' }],
+])('a snapshot that %s for want of space is not published, and nothing of it stays', async (_what, change) => {
+  harness = await startHarness({ around: async (step, _attempt, next) => (step === 'snapshotChunk' ? { ...((await next()) as object), ...change } : next()) });
+  makeRepository(harness, ['a', 'b']);
+  const before = Object.keys(exactTree(repositoryOf(harness)));
+  expect(await harness.client.backupSnapshot(requestOf(harness))).toMatchObject({ success: false, errorCode: 'NoSpace', snapshot: null, rollback: 'performed' });
+  expect(Object.keys(exactTree(repositoryOf(harness)))).toEqual(before);
+});

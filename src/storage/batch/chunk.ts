@@ -34,8 +34,10 @@ export interface PlannedFile {
 export interface IllnessRule {
   /** Codes of failures that blame the destination. */
   readonly codes: Readonly<Record<Side, readonly string[]>>;
-  /** Those that are borne all the same. */
-  readonly borne: readonly string[];
+  /** Those of them that say that there is no space: an illness only where nothing fits any more. */
+  readonly space: readonly string[];
+  /** The last attempt: what fits is taken then, and the files that do not fit are failed ones. */
+  readonly isLast: boolean;
   /** So many, or half of a chunk, are not an illness yet. */
   readonly mostFailures: number;
 }

@@ -11,13 +11,11 @@ import { makeOwn, makeOwnDirectory, makeTrusted } from '../make-directory';
 import { createParents, missingParents } from '../parents';
 import { identityOf, requireDestination, type DirectoryIdentity } from '../staging';
 import { runDirectory, runEntries, runHolder, runName, runPath, runsDirectory, type RunLocation } from './run-directory';
+import { setAside } from './reserve';
 import { gone, readMark, requireMark, type RunOwner } from './run-mark';
 import { alteredRun } from './run-proof';
 
 export type { RunOwner } from './run-mark';
-
-/** A few journals of a thousand files each, and the records at the end. */
-const RESERVE_BYTES = 2 * 1024 * 1024;
 
 /** What a destination is before a run does anything to it. */
 export interface RunGround {
@@ -124,7 +122,7 @@ function mark(run: OpenDirectory, { location, owner }: Pick<OpenRunRequest, 'loc
 function fill(run: OpenDirectory, { location, owner, needsHardLinks }: Omit<OpenRunRequest, 'ground'>): void {
   mark(run, { location, owner }, [runEntries.journal, runEntries.staging]);
   if (needsHardLinks) requireHardLinks(run.entry(runEntries.staging), location.destination);
-  fs.writeFileSync(run.entry(runEntries.reserve), Buffer.alloc(RESERVE_BYTES, 1), { mode: 0o600 });
+  setAside(run);
   run.sync();
 }
 

@@ -4,12 +4,13 @@ import { syncDirectory } from '../directory';
 import type { TransferControl } from '../control';
 import { blaming, isErrno, StorageError } from '../errors';
 import { lstatIfPresent } from '../file-stat';
-import { isLinkRefused } from '../hard-links';
+import { isLinkImpossible, isLinkRefused } from '../hard-links';
 import { bytewise, joinPath, pathText, splitPath, type PathBytes } from '../path-bytes';
 import { readBackFrom, whereToRead, type ReadFrom } from '../read-back';
 import { attemptDirectory, attemptsAt, discardAttempt, isStagedBy, stagingLocations } from './attempt-directory';
 import type { ChunkTask, RunSettings } from './chunk';
 import type { ChunkFile } from './chunk-file';
+import { hasFewInodes, isScarce } from './free-space';
 import { requireSynced } from './group-sync';
 import { failedEntries, readReport, syncJournals, type ChunkReport } from './journal';
 import { chunkOutcome } from './journal-shape';
@@ -18,6 +19,7 @@ import { requireRun } from './open-run';
 import { inTask } from './run-mark';
 import { OpenDirectories } from './open-directories';
 import { outcomeOf } from './outcome';
+import { runHolder } from './run-directory';
 import type { StagedChunk } from './stage-files';
 import { journalBody, writeJournal } from './write-journal';
 
@@ -28,6 +30,8 @@ interface Publication {
   readonly verifyFrom: Map<number, ReadFrom>;
   /** Where files were read from in fact: `cache` as soon as one was. */
   readFrom: ReadFrom | null;
+  /** Names may be about to run out: it is looked at before each. */
+  readonly isScarce: boolean;
   readonly control: TransferControl;
 }
 
@@ -49,7 +53,7 @@ function publishIn(task: ChunkTask<RunSettings>, { files }: StagedChunk, control
     return done;
   }
   const targets = new OpenDirectories('destination');
-  const publication: Publication = { task, targets, verifyFrom: new Map(), readFrom: settings.verify === 'none' ? null : whereToRead(attemptDirectory(task), settings.verify), control };
+  const publication: Publication = { task, targets, verifyFrom: new Map(), readFrom: settings.verify === 'none' ? null : whereToRead(attemptDirectory(task), settings.verify), isScarce: stagingLocations(settings).some((location) => isScarce(runHolder(location), 0)), control };
   try {
     for (const file of files) unlessFailed(file, () => verifyOne(publication, file));
     if (settings.keepPrevious) keepAll(publication, files);
@@ -146,11 +150,15 @@ function publishOne(publication: Publication, file: ChunkFile): void {
 /** Linked, so that nothing is overwritten unseen. */
 function create(publication: Publication, file: ChunkFile, target: PathBytes, text: string): string | undefined {
   const staged = stagedPath(publication, file);
+  const { task, isScarce: mayLackNames } = publication;
+  // Where all is undone, links are what undo knows files by.
+  const { keepPrevious: needsLinks } = task.settings;
+  if (mayLackNames && !needsLinks && hasFewInodes(attemptDirectory(task, file.place))) return renameNew(staged, target, text);
   try {
     fs.linkSync(staged, target);
     return undefined;
   } catch (error) {
-    if (isLinkRefused(error)) return renameNew(staged, target, text);
+    if (needsLinks ? isLinkRefused(error) : isLinkImpossible(error)) return renameNew(staged, target, text);
     if (!isErrno(error, 'EEXIST')) throw explained(publication, file, error);
     if (isOfOtherAttempt(publication, target, file)) {
       // What lies there is ours already, and undo tells it from what was there before the run.

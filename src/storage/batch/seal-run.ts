@@ -1,5 +1,4 @@
 import * as fs from 'node:fs';
-import { join } from 'node:path';
 import type { TransferControl } from '../control';
 import { inDirectory, syncDirectory, type OpenDirectory } from '../directory';
 import { blaming, isErrno } from '../errors';
@@ -8,6 +7,7 @@ import { parseLines, readLines } from './journal';
 import { readChunk } from './plan';
 import { removeRunIn } from './remove-run';
 import { runDirectory, runEntries, runPath, runsDirectory, type RunLocation } from './run-directory';
+import { releaseReserve } from './reserve';
 import { inRun } from './run-mark';
 import { revokeRun } from './undo-chunk';
 import type { JournalSums } from '../../core/journal-sums';
@@ -15,7 +15,7 @@ import type { ChunkOutcome, JournalEntry } from './chunk';
 import { JournalCheck } from './journal-check';
 import { readTaggedRecord, taggedRecord } from './tagged-record';
 import { toJsonPath } from '../path-bytes';
-import { namesIn, unlinkIfPresent } from '../entries';
+import { namesIn } from '../entries';
 import { absoluteText, identifier, someText } from '../records/fields';
 import { mapOf, objectOf, oneOf, optional, text, wholeNumber, type Shape } from '../records/shape';
 import { removeTree } from '../remove-tree';
@@ -78,7 +78,7 @@ function sealIn(request: SealRequest, control: TransferControl): RunSummary {
   const { location } = request;
   const run = runDirectory(location);
   revokeRun(location);
-  unlinkIfPresent(join(run, runEntries.reserve));
+  releaseReserve(location);
   const summary = readSummary(location) ?? writeRecords(request, run, control);
   // Before anything goes that it was written from.
   syncDirectory(run);

@@ -2,15 +2,16 @@ import type { TransferControl } from '../control';
 import type { OpenDirectory } from '../directory';
 import { isErrno, StorageError } from '../errors';
 import { createParents, missingParents } from '../parents';
-import { bytewise, joinPath, pathText, type PathBytes } from '../path-bytes';
-import { makeAttemptDirectory } from './attempt-directory';
+import { bytewise, joinPath, pathText, splitPath, type PathBytes } from '../path-bytes';
+import { makeAttemptDirectory, stagingLocations } from './attempt-directory';
 import type { ChunkTask, JournalEntry, PlannedFile, RunSettings } from './chunk';
 import { ChunkFile } from './chunk-file';
 import { noteCreatedDirectories } from './created-directories';
-import { isScarce } from './free-space';
+import { isScarce, requireSpace } from './free-space';
 import { parseLines, readLines, requireJournal } from './journal';
 import { OpenDirectories } from './open-directories';
 import { requireRun } from './open-run';
+import { runHolder } from './run-directory';
 
 /** A chunk between staging and publishing. */
 export interface StagedChunk {
@@ -45,8 +46,7 @@ export function stageFiles<Settings extends RunSettings, Entry extends PlannedFi
   stageFile: StageFile<Settings, Entry>,
   control: TransferControl,
 ): StagedChunk {
-  const { location } = task.settings;
-  const stage: Stage<Settings> = { task, sources: new OpenDirectories('source'), targets: new OpenDirectories('destination'), directory: makeAttemptDirectory(task), createdDirectories: new Set(), isScarce: isScarce(location.destination, sizeBytes), control };
+  const stage: Stage<Settings> = { task, sources: new OpenDirectories('source'), targets: new OpenDirectories('destination'), directory: makeAttemptDirectory(task), createdDirectories: new Set(), isScarce: stagingLocations(task.settings).some((each) => isScarce(runHolder(each), sizeBytes)), control };
   try {
     const before = task.pass === 0 ? [] : entriesBefore(task);
     const files = entries.map((entry, index) => settled(task, entry, before[index], index) ?? stageOne(stage, new ChunkFile(entry), String(index), stageFile));
@@ -87,7 +87,7 @@ function stageOne<Settings extends RunSettings, Entry extends PlannedFile>(stage
  * Opens the directory of a target, with those that are missing on the way to it made.
  * @param modeAbove mode for the one that is so many levels above the target's directory; for the owner alone when left out
  */
-export function openOrCreate<Settings extends RunSettings>({ task, targets, createdDirectories }: Stage<Settings>, directory: PathBytes, modeAbove?: (levels: number) => number): OpenDirectory {
+export function openOrCreate<Settings extends RunSettings>({ task, targets, createdDirectories, isScarce: mayBeFull }: Stage<Settings>, directory: PathBytes, modeAbove?: (levels: number) => number): OpenDirectory {
   const { location, keepPrevious, syncEach } = task.settings;
   const { root, destination } = location;
   try {
@@ -97,6 +97,8 @@ export function openOrCreate<Settings extends RunSettings>({ task, targets, crea
     // Missing because the whole disk is away? Nothing is created below its mount point.
     requireRun(location);
     const missing = missingParents(destination, joinPath(directory, '-'));
+    const [first = destination] = missing;
+    if (mayBeFull) requireSpace(splitPath(first).directory, pathText(directory), 0, missing.length + 1);
     if (keepPrevious) noteCreatedDirectories(location, missing, syncEach);
     // Otherwise they become durable with the staged files, all at once.
     createParents(root, missing, { sync: syncEach, modeOf: modeAbove && ((index) => modeAbove(missing.length - 1 - index)) });

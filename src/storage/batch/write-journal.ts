@@ -9,6 +9,7 @@ import { chunkOutcome } from './journal-shape';
 import { failedEntries, journalPath, journalTag, parseLines, readJournal, readLines, type ChunkReport } from './journal';
 import { outcomeOf } from './outcome';
 import { missingInRun } from './open-run';
+import { withReserve } from './reserve';
 import { runDirectory, runEntries, type RunLocation } from './run-directory';
 import { alteredRun } from './run-proof';
 import type { Shape } from '../records/shape';
@@ -39,33 +40,27 @@ export function writeJournal<Outcome extends ChunkOutcome>(location: RunLocation
   const line = JSON.stringify(outcome);
   const tag = journalTag(location, chunk, line, body);
   const data = Buffer.concat([Buffer.from(`${tag === undefined ? '' : `${tag}\n`}${line}\n`), body]);
-  try {
-    writeDraft(draft, data);
-  } catch (error) {
-    if (!isErrno(error, 'ENOSPC', 'EDQUOT')) throw error;
-    // The disk is full of backups: what was set aside for this is enough to say so.
-    unlinkIfPresent(`${runDirectory(location)}/${runEntries.reserve}`);
-    writeDraft(draft, data);
-  }
+  withReserve(location, () => writeDraft(draft, data));
   try {
     durable(draft);
   } catch (error) {
     unlinkIfPresent(draft);
     throw error;
   }
-  const isFirst = giveName(draft, journalPath(location, chunk), outcome.pass, outcome.pass === 0 ? undefined : readJournal(location, chunk, shape)?.outcome.pass);
+  const isFirst = giveName(location, draft, journalPath(location, chunk), outcome.pass, outcome.pass === 0 ? undefined : readJournal(location, chunk, shape)?.outcome.pass);
   syncDirectory(directory);
   return { isFirst, tag };
 }
 
 /** The first pass gives the name exclusively, a further one in place of the pass before it. */
-function giveName(draft: string, path: string, pass: number, passBefore: number | undefined): boolean {
+function giveName(location: RunLocation, draft: string, path: string, pass: number, passBefore: number | undefined): boolean {
   if (passBefore !== undefined && passBefore >= pass && pass !== AMENDED) {
     unlinkIfPresent(draft);
     return false;
   }
   try {
-    if (passBefore === undefined) fs.linkSync(draft, path);
+    // A further name may take an inode, as on a tmpfs.
+    if (passBefore === undefined) withReserve(location, () => fs.linkSync(draft, path));
     else fs.renameSync(draft, path);
   } catch (error) {
     if (isErrno(error, 'EEXIST')) return false;

@@ -58,6 +58,6 @@ export class LateReader {
 
   /** Few files: each is synced by itself. */
   private task(): ChunkTask {
-    return { settings: { ...this.settings, syncEach: true }, chunk: this.planned.chunks, attemptName: `late-${randomUUID()}`, owner: this.owner, illness: { codes: { source: [], destination: [] }, borne: [], mostFailures: 0 }, pass: 0, only: [] };
+    return { settings: { ...this.settings, syncEach: true }, chunk: this.planned.chunks, attemptName: `late-${randomUUID()}`, owner: this.owner, illness: { codes: { source: [], destination: [] }, space: [], isLast: true, mostFailures: 0 }, pass: 0, only: [] };
   }
 }

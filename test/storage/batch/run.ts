@@ -15,7 +15,7 @@ import { revokeRun, undoChunk } from '../../../src/storage/batch/undo-chunk';
 import { TransferControl } from '../../../src/storage/control';
 
 const WORKFLOW_ID = 'batch';
-const illness = { codes: { source: [], destination: [] }, borne: [], mostFailures: 20 };
+const illness = { codes: { source: [], destination: [] }, space: [], isLast: false, mostFailures: 20 };
 
 /** Storage's side of a batch whose files fit into one chunk, step by step. */
 export class Run {

@@ -20,7 +20,7 @@ import { recordText, type SnapshotRecord } from '../../../src/storage/snapshot/s
 import { pathText } from '../../../src/storage/path-bytes';
 
 export const WORKFLOW_ID = 'restore';
-const illness = { codes: { source: [], destination: [] }, borne: [], mostFailures: 20 };
+const illness = { codes: { source: [], destination: [] }, space: [], isLast: false, mostFailures: 20 };
 
 export interface RestoreOptions {
   readonly paths?: readonly string[];

@@ -16,7 +16,7 @@ import { sealSnapshot, type SealedRecord } from '../../../src/storage/snapshot/s
 import { snapshotChunk } from '../../../src/storage/snapshot/snapshot-chunk';
 
 const WORKFLOW_ID = 'snapshot';
-const illness = { codes: { source: [], destination: [] }, borne: [], mostFailures: 1000 };
+const illness = { codes: { source: [], destination: [] }, space: [], isLast: false, mostFailures: 1000 };
 
 export interface SnapshotRunOptions {
   readonly host?: string;

@@ -5,13 +5,13 @@ import { isForgotten } from '../../batch/discard-run';
 import { withDraft } from '../../batch/draft';
 import { requireSynced } from '../../batch/group-sync';
 import { requireOwner, type RunGround } from '../../batch/open-run';
+import { releaseReserve } from '../../batch/reserve';
 import { runDirectory, runEntries, runPath } from '../../batch/run-directory';
 import { inPlaces, type RunOwner } from '../../batch/run-mark';
 import { readTaggedRecord, taggedRecord } from '../../batch/tagged-record';
 import { revokeRun } from '../../batch/undo-chunk';
 import type { TransferControl } from '../../control';
 import { syncDirectory } from '../../directory';
-import { unlinkIfPresent } from '../../entries';
 import { blaming, StorageError } from '../../errors';
 import type { RestoreSettings } from './request';
 import { finishedRestore, type FinishedRestore } from './finished-restore';
@@ -52,7 +52,7 @@ function finishIn(request: FinishRequest, control: TransferControl): FinishedRes
   requireOwner(location, request.owner);
   for (const each of stagingLocations(request.settings)) revokeRun(each);
   // The directories and links to come may be what it was kept for.
-  unlinkIfPresent(join(run, runEntries.reserve));
+  releaseReserve(location);
   return readTaggedRecord(location, runEntries.summary, finishedRestore) ?? withDraft(run, runEntries.failures, (failures) => {
     const tally = new RestoreTally(failures);
     restoreTree(request, tally, control);

@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import { renameNew } from '../../batch/publish-chunk';
 import type { TransferControl } from '../../control';
 import { isErrno, StorageError } from '../../errors';
-import { isLinkRefused } from '../../hard-links';
+import { isLinkImpossible } from '../../hard-links';
 import { pathText, type PathBytes } from '../../path-bytes';
 import { makeFifo } from '../../posix';
 import { readBackFrom } from '../../read-back';
@@ -33,7 +33,7 @@ function linkNew(staged: string, target: PathBytes, text: string): void {
   try {
     fs.linkSync(staged, target);
   } catch (error) {
-    if (!isLinkRefused(error)) throw error;
+    if (!isLinkImpossible(error)) throw error;
     renameNew(staged, target, text);
   }
 }

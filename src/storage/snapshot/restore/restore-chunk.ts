@@ -63,8 +63,8 @@ function restoreOne(stage: Stage<RestoreSettings>, file: ChunkFile<RestoreFile>,
   withCopy(settings, stage.sources, item.path, (copy) => {
     const text = pathText(targetPath);
     if (found !== undefined && isSameInode(copy.stats, found.stats)) throw new StorageError('SameFile', 'destination', text, `Target ${text} is the snapshot's own copy`);
-    if (stage.isScarce) requireSpace(settings.location.destination, text, item.sizeBytes);
     const parent = openOrCreate(stage, splitPath(targetPath).directory);
+    if (stage.isScarce) requireSpace(parent.path, text, item.sizeBytes);
     if (found !== undefined) requireReplaceable(parent, found.stats);
     file.place = chunk.places.placeFor(parent);
     copyItem(`${attemptDirectory(stage.task, file.place)}/${name}`, copy, item, text, stage.control, settings.syncEach);
