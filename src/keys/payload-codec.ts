@@ -1,7 +1,7 @@
 import type { Payload, PayloadCodec, SerializationContext } from '@temporalio/common';
 import { parseJson } from '../core/parse-json';
 import type { Purpose } from '../proof/bound';
-import { PURPOSE, REFUSED_ENCODING } from '../proof/payload-converter';
+import { ORIGINAL_ENCODING, PURPOSE, REFUSAL, REFUSED_ENCODING } from '../proof/payload-converter';
 import { areClaimsOf } from './claims';
 import type { PayloadKeys } from './payload-keys';
 import { sealed, verified } from './sealed-payload';
@@ -29,10 +29,10 @@ export function createPayloadCodec({ keys, marksPlain = false, admit = () => und
       Promise.resolve(
         payloads.map((payload) => {
           const opened = unsealed(payload, context, keys);
-          if (typeof opened === 'string') return refused(opened);
+          if (typeof opened === 'string') return refused(payload, opened);
           const purpose = purposeOf(opened) ?? { kind: 'plain' as const };
           const objection = admit(purpose, opened, context);
-          if (objection !== undefined) return refused(objection);
+          if (objection !== undefined) return refused(payload, objection);
           return marksPlain && context?.type === 'workflow' ? { ...opened, metadata: { ...opened.metadata, [PURPOSE]: Buffer.from(JSON.stringify(purpose)) } } : opened;
         }),
       ),
@@ -51,6 +51,7 @@ function purposeOf({ metadata }: Payload): Purpose | undefined {
   return !purpose ? undefined : (parseJson(Buffer.from(purpose).toString()) as Purpose);
 }
 
-function refused(reason: string): Payload {
-  return { metadata: { encoding: Buffer.from(REFUSED_ENCODING) }, data: Buffer.from(reason) };
+/** What is in it stays, out of the way of all that reads values: a worker has to replay by it what was done before. */
+function refused({ metadata, data }: Payload, reason: string): Payload {
+  return { metadata: { encoding: Buffer.from(REFUSED_ENCODING), [REFUSAL]: Buffer.from(reason), [ORIGINAL_ENCODING]: metadata?.encoding ?? new Uint8Array() }, data };
 }

@@ -22,9 +22,21 @@ export class Bound {
   ) {}
 }
 
-/** Stands where a payload stood that was not signed, or not for this place. Nothing of what was in it is left. */
+/** Stands where a payload stood that was not signed, or not for this place. */
 export class Refused {
-  constructor(readonly reason: string) {}
+  readonly #original: () => unknown;
+
+  constructor(
+    readonly reason: string,
+    original: () => unknown = () => undefined,
+  ) {
+    this.#original = original;
+  }
+
+  /** What was there: for replaying what was done by it once, and for nothing else. */
+  original(): unknown {
+    return this.#original();
+  }
 }
 
 /** Says what is wrong with a value, in words that follow "it". */

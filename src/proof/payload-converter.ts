@@ -6,8 +6,24 @@ import { Bound, Refused, type Purpose } from './bound';
 /** Metadata of a payload that says what it is for. */
 export const PURPOSE = 'file-backup-purpose';
 
-/** Encoding of what a codec has put in the place of a payload that it refused; the data is the reason. */
+/** Encoding of what a codec has refused: its data is as it was, with the reason and the encoding that it had in the metadata. */
 export const REFUSED_ENCODING = 'file-backup/refused';
+export const REFUSAL = 'file-backup-refusal';
+export const ORIGINAL_ENCODING = 'file-backup-original-encoding';
+
+/** Of one run: the sandbox has a module of its own for each. */
+let areOriginalsHandedOut = false;
+
+/** From here on values are what they were when nothing was asked of them: for a run whose history is of that time. */
+export function handOutOriginals(): void {
+  areOriginalsHandedOut = true;
+}
+
+/** What a worker without a key would have taken a value for. */
+export function originalOf(value: unknown): unknown {
+  if (value instanceof Refused) return value.original();
+  return value instanceof Bound ? value.value : value;
+}
 
 /**
  * Carries purposes beside values: they stand in the metadata, so that the data stays what everybody can read. Used in
@@ -21,10 +37,20 @@ export const payloadConverter: PayloadConverter = {
   },
 
   fromPayload<T>(payload: Payload): T {
-    const { metadata } = payload;
-    if (metadata?.encoding && decode(metadata.encoding) === REFUSED_ENCODING) return new Refused(decode(payload.data ?? new Uint8Array())) as T;
-    const purpose = metadata?.[PURPOSE];
-    const value = defaultPayloadConverter.fromPayload<T>(payload);
-    return !purpose ? value : (new Bound(value, parseJson(decode(purpose)) as Purpose) as T);
+    const value = valueOf(payload);
+    return (areOriginalsHandedOut ? originalOf(value) : value) as T;
   },
 };
+
+function valueOf(payload: Payload): unknown {
+  const { metadata } = payload;
+  if (metadata?.encoding && decode(metadata.encoding) === REFUSED_ENCODING) return refusedOf(payload);
+  const purpose = metadata?.[PURPOSE];
+  const value: unknown = defaultPayloadConverter.fromPayload(payload);
+  return !purpose ? value : new Bound(value, parseJson(decode(purpose)) as Purpose);
+}
+
+function refusedOf({ metadata, data }: Payload): Refused {
+  const [reason, encoding] = [metadata?.[REFUSAL], metadata?.[ORIGINAL_ENCODING]];
+  return new Refused(decode(reason ?? new Uint8Array()), () => defaultPayloadConverter.fromPayload({ metadata: encoding ? { encoding } : {}, data }));
+}

@@ -3,6 +3,7 @@ import { failure } from '../failures';
 import { Bound, NotProven, open, openAll, Refused, type Purpose } from '../proof/bound';
 import { provenFailure } from '../proof/failures';
 import { isSignedRun, isSignedRunDemanded, ownRun, signRun } from './proof-state';
+import { endUnproven } from './unproven-run';
 
 /** How long after a request was made its run may begin: clocks of client and server may differ, and a request may not be used again later. */
 const MAX_REQUEST_AGE_MS = 600_000;
@@ -26,13 +27,18 @@ export const inbound: WorkflowInboundCallsInterceptor = {
 };
 
 async function execute(input: WorkflowExecuteInput, next: Next<WorkflowInboundCallsInterceptor, 'execute'>): Promise<unknown> {
-  signRun();
-  const { workflowType } = workflowInfo();
+  const own = { workflowType: workflowInfo().workflowType, ...ownRun() };
+  let args: unknown[];
   try {
-    const result = await next({ ...input, args: admitted(input.args) });
-    return new Bound(result, { kind: 'result', workflowType, ...ownRun() });
+    args = admitted(input.args);
   } catch (error) {
-    throw proven(error, { kind: 'failure', workflowType, ...ownRun() });
+    return endUnproven(proven(error, { kind: 'failure', ...own }), input, next);
+  }
+  signRun();
+  try {
+    return new Bound(await next({ ...input, args }), { kind: 'result', ...own });
+  } catch (error) {
+    throw proven(error, { kind: 'failure', ...own });
   }
 }
 
