@@ -81,5 +81,8 @@ function within(value: unknown, least: number, most: number, fallback: number): 
 /** Waiting for an open circuit: as long as the worker says, then twice that, up to the cap, in all at most the total. */
 export const circuitWait = { capMs: 600_000, totalMs: 24 * 3_600_000 } as const;
 
+/** Waiting for another run that takes the same snapshot: no longer than until the next night is near. */
+export const turnWait = { firstMs: 1000, capMs: 300_000, totalMs: 12 * 3_600_000 } as const;
+
 /** Interruptions that a step survives beyond its retries (deaths and shutdowns of workers, operators' pauses and resets): they say nothing about the file. */
 export const MAX_INTERRUPTIONS = 100;

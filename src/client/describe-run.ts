@@ -42,8 +42,15 @@ interface Execution {
 export async function describeRun(client: Client, id: string): Promise<BackupDescription> {
   if (id === '' || Buffer.byteLength(id) > MAX_ID_BYTES) throw new RunNotFoundError(id);
   const { workflowId, runId } = (await findRun(client, id)) ?? { workflowId: id };
+  const description = await describeExecution(client, workflowId, runId);
+  if (description === undefined) throw new RunNotFoundError(id);
+  return description;
+}
+
+/** Undefined when the server knows no such run, or it is none of a backup. */
+export async function describeExecution(client: Client, workflowId: string, runId?: string): Promise<BackupDescription | undefined> {
   const description = await describeIfPresent(client, workflowId, runId);
-  if (description === undefined || kindOf(description.type) === undefined) throw new RunNotFoundError(id);
+  if (description === undefined || kindOf(description.type) === undefined) return undefined;
   const isRunning = description.status.name === 'RUNNING';
   return {
     ...runOf(client, description),

@@ -1,7 +1,7 @@
 import type { Client, WorkflowExecutionDescription, WorkflowExecutionInfo } from '@temporalio/client';
 import type { BatchProgress } from '../core/batch-progress';
 import { PROGRESS_QUERY, STATUS_QUERY, type BackupState } from '../core/names';
-import type { FileBackupStatus } from '../core/status';
+import type { FileBackupStatus, ScheduledStatus } from '../core/status';
 import { stateKey } from '../search-attributes';
 import { hasKeys } from './proof';
 import { askQuery } from './query';
@@ -76,9 +76,8 @@ export async function liveState(client: Client, info: Info, isPolled: (taskQueue
 
 async function askState(client: Client, info: Info): Promise<LiveState> {
   const kind = kindOf(info.type);
-  if (kind === 'schedule' || kind === undefined) return { state: 'active', waitingFor: null };
-  if (!isOfManyFiles(kind)) {
-    const { waitingFor } = await askQuery<FileBackupStatus>(client, info, STATUS_QUERY);
+  if (kind === undefined || !isOfManyFiles(kind)) {
+    const { waitingFor } = await askQuery<FileBackupStatus | ScheduledStatus>(client, info, STATUS_QUERY);
     return { state: waitingFor === null ? 'active' : 'waiting', waitingFor };
   }
   const { state, waitingFor } = await askQuery<BatchProgress>(client, info, PROGRESS_QUERY);

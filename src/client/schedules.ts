@@ -6,8 +6,11 @@ import { ScheduleInput, type ScheduleRequest } from '../schedule-models';
 import { stateKey } from '../search-attributes';
 import { cronSpec } from './cron-spec';
 import { ScheduleExistsError, NoSuchScheduleError } from './errors';
+import { describeExecution } from './describe-run';
+import { isPolled } from './pollers';
 import { boundFields, openedIfProven, scheduledArguments } from './proof';
 import { snapshotRequest } from './run-requests';
+import type { RunState } from './run-state';
 import type { Registration } from './search-attributes';
 
 /** Schedules of other programs have other ids. */
@@ -28,6 +31,13 @@ export interface BackupSchedule extends ScheduleMemo {
   readonly nextTimes: readonly string[];
   /** Newest last. */
   readonly recentRuns: readonly { readonly scheduledAt: string; readonly startedAt: string; readonly workflowId: string; readonly runId: string }[];
+  /** Where the newest run stands or how it ended; null before the first one, and when the server does not keep it any more. */
+  readonly lastResult: RunState | null;
+  /** Why that one did not end well: failure type and message. */
+  readonly lastReason: string | null;
+  readonly taskQueue: string;
+  /** Whether a worker polls the queue: without one nothing is done. */
+  readonly isServed: boolean;
   /** How often it acted, left a time out because it was still at work, and missed one for longer than it makes up for. */
   readonly taken: number;
   readonly skippedOverlaps: number;
@@ -56,7 +66,7 @@ export class BackupSchedules {
     const { registered } = await this.context.searchAttributes();
     try {
       const handle = await this.context.client.schedule.create(scheduleOptions(this.context, input, registered));
-      return describe(this.context.client, await handle.describe());
+      return await describe(this.context.client, await handle.describe());
     } catch (error) {
       if (error instanceof ScheduleAlreadyRunning) throw new ScheduleExistsError(input.name);
       throw error;
@@ -69,9 +79,14 @@ export class BackupSchedules {
     for await (const { scheduleId } of this.context.client.schedule.list()) {
       if (!scheduleId.startsWith(PREFIX)) continue;
       const found = await this.context.client.schedule.getHandle(scheduleId).describe().catch(ifGone);
-      if (found !== undefined) schedules.push(describe(this.context.client, found));
+      if (found !== undefined) schedules.push(await describe(this.context.client, found));
     }
     return schedules.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** One of them. @throws NoSuchScheduleError */
+  async describe(name: string): Promise<BackupSchedule> {
+    return describe(this.context.client, await this.act(name, (handle) => handle.describe()));
   }
 
   /** Lets a schedule rest. @throws NoSuchScheduleError */
@@ -95,9 +110,9 @@ export class BackupSchedules {
     await this.act(name, (handle) => handle.delete());
   }
 
-  private async act(name: string, call: (handle: ScheduleHandle) => Promise<unknown>): Promise<void> {
+  private async act<Result>(name: string, call: (handle: ScheduleHandle) => Promise<Result>): Promise<Result> {
     try {
-      await call(this.context.client.schedule.getHandle(`${PREFIX}${name}`));
+      return await call(this.context.client.schedule.getHandle(`${PREFIX}${name}`));
     } catch (error) {
       if (error instanceof ScheduleNotFoundError) throw new NoSuchScheduleError(name);
       throw error;
@@ -122,6 +137,7 @@ function scheduleOptions({ client, taskQueue, storage }: ScheduleContext, { name
       workflowId: `${PREFIX}${name}`,
       taskQueue,
       args: scheduledArguments(client, [action, { workflowId, memo, summary }], { workflowType: SCHEDULED_SNAPSHOT_WORKFLOW, taskQueue }),
+      memo: boundFields(client, 'memo', { sourcePath: memo.sourcePath, backupPath: memo.backupPath }, { schedule: name }),
       staticSummary: `${codeSpan(name)}: ${summary}`,
       ...(isRegistered ? { typedSearchAttributes: [{ key: stateKey, value: 'active' }] } : {}),
     },
@@ -136,7 +152,7 @@ function ifGone(error: unknown): undefined {
 }
 
 /** What of its memo is not authentic is empty: somebody else has made the schedule. */
-function describe(client: Client, { scheduleId, memo, state, info }: ScheduleDescription): BackupSchedule {
+async function describe(client: Client, { scheduleId, memo, state, info, action: { taskQueue } }: ScheduleDescription): Promise<BackupSchedule> {
   const name = scheduleId.slice(PREFIX.length);
   const field = (field: keyof ScheduleMemo): string => openedIfProven<string>(client, memo?.[field], { kind: 'schedule', field, schedule: name }) ?? '';
   return {
@@ -146,10 +162,18 @@ function describe(client: Client, { scheduleId, memo, state, info }: ScheduleDes
     note: state.note ?? null,
     nextTimes: info.nextActionTimes.map((time) => time.toISOString()),
     recentRuns: info.recentActions.map(({ scheduledAt, takenAt, action: { workflow } }) => ({ scheduledAt: scheduledAt.toISOString(), startedAt: takenAt.toISOString(), workflowId: workflow.workflowId, runId: workflow.firstExecutionRunId })),
+    ...(await lastOf(client, info.recentActions.at(-1)?.action.workflow)),
+    taskQueue,
+    isServed: await isPolled(client, taskQueue),
     taken: info.numActionsTaken,
     skippedOverlaps: info.numActionsSkippedOverlap,
     missed: info.numActionsMissedCatchupWindow,
   };
+}
+
+async function lastOf(client: Client, last: { readonly workflowId: string; readonly firstExecutionRunId: string } | undefined): Promise<Pick<BackupSchedule, 'lastResult' | 'lastReason'>> {
+  const run = last && (await describeExecution(client, last.workflowId, last.firstExecutionRunId));
+  return { lastResult: run?.state ?? null, lastReason: run?.reason ?? null };
 }
 
 function timingText({ cron, intervalMs, timeZone }: ScheduleInput['timing']): string {

@@ -14,3 +14,10 @@ export interface FileBackupStatus {
   /** Why it waits, or null. */
   readonly waitingFor: string | null;
 }
+
+/** The answer to the `status` query of a time of a schedule. */
+export interface ScheduledStatus {
+  readonly step: 'snapshot' | 'prune' | 'check' | 'done';
+  /** Why it waits, or null. */
+  readonly waitingFor: string | null;
+}

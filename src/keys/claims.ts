@@ -24,5 +24,6 @@ export function areClaimsOf(claims: Claims, context: SerializationContext | unde
   if (claims.namespace !== expected.namespace || claims.activityId !== expected.activityId) return false;
   if (claims.workflowId === expected.workflowId) return true;
   const { workflowId: claimed } = claims;
-  return purpose?.kind === 'scheduled' && claimed !== undefined && expected.workflowId?.startsWith(claimed) === true && SCHEDULED_TIME.test(expected.workflowId.slice(claimed.length));
+  const isOfSchedule = purpose?.kind === 'scheduled' || (purpose?.kind === 'memo' && typeof purpose.schedule === 'string');
+  return isOfSchedule && claimed !== undefined && expected.workflowId?.startsWith(claimed) === true && SCHEDULED_TIME.test(expected.workflowId.slice(claimed.length));
 }

@@ -1,9 +1,10 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import type { ApplicationFailure } from '@temporalio/common';
-import { NoSuchScheduleError, ScheduleExistsError, type BackupSchedule } from '../../src/client';
+import { BackupClient, NoSuchScheduleError, payloadKeys, ScheduleExistsError, type BackupSchedule } from '../../src/client';
+import { failure } from '../../src/failures';
 import type { ScheduleRequest } from '../../src/schedule-models';
 import type { ScheduledOutput } from '../../src/workflows/scheduled-snapshot';
 import { startHarness, type Around, type Harness } from '../helpers/backup-harness';
@@ -193,18 +194,98 @@ test('a time that comes while the one before is at work is left out, and whoever
   expect(await found()).toMatchObject({ taken: 1, skippedOverlaps: 1 });
 });
 
-test('a time that comes while somebody takes the same snapshot fails, and leaves that one alone', async () => {
+test('a time that comes while somebody takes the same snapshot waits for that one, visibly, and then takes its own, prunes and checks', async () => {
   const chunk = holding('snapshotChunk');
   harness = await startHarness({ around: chunk.around });
   makeRepository(harness, ['a']);
-  await create();
-  const run = await harness.client.startBackupSnapshot(requestOf(harness));
+  await create({ action: { prune: { last: 1 }, check: {} } });
+  const byHand = await harness.client.startBackupSnapshot(requestOf(harness));
   await chunk.reached;
-  const failed = await failureOf(await trigger());
-  expect(failed.message).toContain('already started');
+  const run = await trigger();
+  const { workflowId } = run;
+  await until('it waits', async () => (await harness.client.describe(workflowId)).state === 'waiting');
+  expect((await harness.client.describe(workflowId)).waitingFor).toBe(`another run takes a snapshot of the same sources (run ${byHand.workflowId})`);
+  await nextSecond();
   chunk.release();
-  expect(await run.result()).toMatchObject({ success: true });
-  expect(published(harness)).toHaveLength(1);
+  const first = await byHand.result();
+  expect(first).toMatchObject({ success: true });
+  expect(await run.result()).toMatchObject({ snapshot: { success: true, parent: first.snapshot }, prune: { removedSnapshots: 1, keptSnapshots: 1 }, check: { problems: 0 } });
+  expect(await found()).toMatchObject({ lastResult: 'committed', lastReason: null });
+});
+
+test('that pruning fails keeps nobody from checking, and the run fails with the type of what went wrong', async () => {
+  harness = await startHarness({ around: (step, _attempt, next) => (step === 'pruneRepository' ? Promise.reject(failure('PermissionDenied', 'Made to fail')) : next()) });
+  makeRepository(harness, ['a']);
+  await create({ action: { prune: { last: 1 }, check: {} } });
+  const failed = await failureOf(await trigger());
+  expect(failed).toMatchObject({ type: 'PermissionDenied', message: expect.stringContaining('Made to fail') as string, details: [{ snapshot: { success: true }, prune: null, check: { problems: 0 } }] });
+  expect(await found()).toMatchObject({ lastResult: 'failed', lastReason: expect.stringMatching(/^PermissionDenied: Made to fail/) as string });
+});
+
+test('a snapshot whose run somebody terminates or cancels fails the time of the schedule by its type', async () => {
+  for (const [end, type] of [['terminate', 'Terminated'], ['cancel', 'Cancelled']] as const) {
+    const chunk = holding('snapshotChunk');
+    harness = await startHarness({ around: chunk.around });
+    makeRepository(harness, ['a']);
+    await create({ action: { check: {} } });
+    const run = await trigger();
+    await chunk.reached;
+    const { snapshotRun } = await harness.client.describe(run.workflowId);
+    await harness.temporal.workflow.getHandle(snapshotRun ?? '')[end]();
+    chunk.release();
+    expect(await failureOf(run)).toMatchObject({ type, details: [{ prune: null, check: null }] });
+    await harness.client.schedules.delete(name);
+    await harness.remove();
+  }
+});
+
+describe.each(['without keys', 'with keys'])('a run of a schedule is one like any other, %s', (which) => {
+  const keys = which === 'with keys' ? payloadKeys([randomBytes(32)]) : undefined;
+
+  test('listed and described, with its end', async () => {
+    harness = await startHarness({ payloadKeys: keys });
+    makeRepository(harness, ['a']);
+    await create();
+    const handle = await trigger();
+    const { workflowId } = handle;
+    await handle.result();
+    const run = { kind: 'schedule', workflowId, state: 'committed', sourcePath: harness.path('source'), backupPath: repositoryOf(harness) };
+    expect(await harness.client.describe(workflowId)).toMatchObject({ ...run, reason: null });
+    await until('it is listed', async () => (await harness.client.runs(1000)).some((each) => each.workflowId === workflowId && each.state === 'committed'));
+    expect((await harness.client.runs(1000)).find((each) => each.workflowId === workflowId)).toMatchObject(run);
+    expect(await found()).toMatchObject({ lastResult: 'committed', isServed: true, taskQueue: harness.taskQueue });
+  });
+
+  test('paused, resumed and cancelled by its own id', async () => {
+    const chunk = holding('snapshotChunk');
+    harness = await startHarness({ around: chunk.around, payloadKeys: keys });
+    makeRepository(harness, ['a']);
+    await create();
+    const handle = await trigger();
+    const { workflowId } = handle;
+    await chunk.reached;
+    expect(await harness.client.pause(workflowId)).toMatchObject({ state: 'paused' });
+    expect(await harness.client.resume(workflowId)).toMatchObject({ state: 'running' });
+    expect(await found()).toMatchObject({ lastResult: 'active' });
+    await harness.client.cancel(workflowId);
+    chunk.release();
+    await expect(handle.result()).rejects.toThrow(WorkflowFailedError);
+    expect(await harness.client.describe(workflowId)).toMatchObject({ kind: 'schedule', state: 'cancelled', status: 'CANCELLED' });
+    await expect(harness.client.pause(workflowId)).rejects.toThrow('takes no snapshot now');
+  });
+});
+
+test('a schedule whose queue nobody polls says so', async () => {
+  harness = await startHarness();
+  makeRepository(harness, ['a']);
+  const elsewhere = new BackupClient({ connection: harness.temporal.connection, namespace: 'default', taskQueue: `nobody-${randomUUID()}` });
+  const request = { name, timing: { cron: ['0 3 1 1 *'] }, action: { snapshot: requestOf(harness) } };
+  expect(await elsewhere.schedules.create(request)).toMatchObject({ isServed: false, lastResult: null });
+  await elsewhere.schedules.trigger(name);
+  await until('it has acted', async () => (await elsewhere.schedules.describe(name)).taken === 1);
+  expect(await elsewhere.schedules.describe(name)).toMatchObject({ isServed: false, lastResult: 'interrupted' });
+  const [run] = (await elsewhere.schedules.describe(name)).recentRuns;
+  await harness.temporal.workflow.getHandle(run?.workflowId ?? '').terminate();
 });
 
 test('a run of a schedule that is cancelled takes its snapshot along', async () => {

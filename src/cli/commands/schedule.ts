@@ -9,6 +9,7 @@ import { durationMs } from '../duration';
 import { UsageError } from '../exit-codes';
 import { addKeepOptions, keepRulesOf } from '../keep-options';
 import { repeated, serverCommand } from '../options';
+import type { Output } from '../output';
 import { fieldNames, snapshotOptions, snapshotRequestOf } from '../snapshot-options';
 import { tableLines } from '../table';
 
@@ -46,6 +47,7 @@ const createCommand = snapshotOptions(backupCommand('create'))
       const schedule = await client.schedules.create(input);
       output.result('schedule', { ...schedule, taskQueue }, `Created schedule ${name}: ${schedule.timing}${schedule.nextTimes[0] === undefined ? '' : `, next at ${schedule.nextTimes[0]}`}`);
       if (!output.isJson) output.note(`It acts while ${server.isEmbedded ? 'a server runs (file-backup server) and ' : ''}a worker serves the queue ${taskQueue} (file-backup worker).`);
+      noteUnserved([schedule], output);
     }, taskQueue);
   });
 
@@ -56,14 +58,29 @@ const listCommand = serverCommand('list')
   .action((options) =>
     withClient(options, async (client, output) => {
       const schedules = await client.schedules.list();
-      const head = ['Name', 'When', 'Next (UTC)', 'Last (UTC)', 'Runs', 'Skipped', 'Missed', 'Sources', 'Repository'];
+      const head = ['Name', 'When', 'Next (UTC)', 'Last (UTC)', 'Result', 'Runs', 'Skipped', 'Missed', 'Sources', 'Repository'];
       output.result('schedules', { schedules }, schedules.length === 0 ? 'No schedules yet.' : tableLines(head, schedules.map(rowOf)));
+      noteUnserved(schedules, output);
     }),
   );
 
-function rowOf({ name, timing, paused, nextTimes, recentRuns, taken, skippedOverlaps, missed, sources, repository }: BackupSchedule): string[] {
+/** Says whose times would come to nothing. */
+function noteUnserved(schedules: readonly BackupSchedule[], output: Output): void {
+  if (output.isJson) return;
+  for (const { name, taskQueue } of schedules.filter(({ isServed, paused }) => !isServed && !paused)) {
+    output.note(`No worker polls the queue ${taskQueue} of schedule ${name}: nothing is done until one comes (file-backup worker --task-queue ${taskQueue}).`);
+  }
+}
+
+function rowOf({ name, timing, paused, nextTimes, recentRuns, lastResult, lastReason, taken, skippedOverlaps, missed, sources, repository }: BackupSchedule): string[] {
   const shortTime = (time: string | undefined): string => time?.slice(0, 19).replace('T', ' ') ?? '';
-  return [name, timing, paused ? 'paused' : shortTime(nextTimes[0]), shortTime(recentRuns.at(-1)?.startedAt), String(taken), String(skippedOverlaps), String(missed), sources, repository];
+  return [name, timing, paused ? 'paused' : shortTime(nextTimes[0]), shortTime(recentRuns.at(-1)?.startedAt), resultText(lastResult, lastReason), String(taken), String(skippedOverlaps), String(missed), sources, repository];
+}
+
+/** The state, and of a failure its type. */
+function resultText(state: BackupSchedule['lastResult'], reason: string | null): string {
+  const [type] = reason?.split(':') ?? [];
+  return [state ?? '', ...(type === undefined ? [] : [`(${type})`])].join(' ');
 }
 
 const changes = {
@@ -82,6 +99,7 @@ function changeCommand(change: keyof typeof changes) {
       withClient(options, async (client, output) => {
         await client.schedules[change](name);
         output.result(change, { name }, `${done} schedule ${name}`);
+        if (change === 'trigger' || change === 'resume') noteUnserved([await client.schedules.describe(name)], output);
       }),
     );
 }

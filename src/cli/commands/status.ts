@@ -35,7 +35,7 @@ function describe(run: BackupDescription, webUi: string | undefined, progress: L
     ['Source', run.sourcePath],
     ['Target', run.backupPath],
     ['Size', run.sizeBytes > 0 ? formatBytes(run.sizeBytes) : undefined],
-    ['Waiting', run.kind === 'file' ? (run.waitingFor ?? undefined) : undefined],
+    ['Waiting', progress === undefined ? (run.waitingFor ?? undefined) : undefined],
     ...(progress === undefined || view === undefined ? [] : batchLines(run, progress, view)),
     ['Snapshot', run.snapshotRun ?? undefined],
     ['Started', run.startedAt],
