@@ -8,11 +8,13 @@ import { printable } from './core/printable';
  * what files, records, servers and errors say can neither steer the terminal nor begin a line of its own, whoever prints it.
  */
 export function printLines(lines: readonly string[]): void {
+  eraseDrawing();
   write(blockOf(lines), (error) => void (error && note(error)));
 }
 
 /** The same on standard error. Nothing depends on its being read: see `guardStreams`. */
 export function printNotes(lines: readonly string[]): void {
+  eraseDrawing();
   process.stderr.write(blockOf(lines));
 }
 
@@ -38,7 +40,37 @@ export class UnwritableOutputError extends Error {
 export function guardStreams(): void {
   process.stdout.on('error', note);
   process.stderr.on('error', () => undefined);
+  process.on('exit', eraseDrawing);
   if (!(process.stdout instanceof Socket)) write = writeToFile;
+}
+
+/** Takes off the terminal what is drawn there in place; undefined while nothing is. */
+let erase: (() => void) | undefined;
+
+const waysOut: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGTSTP'];
+
+/**
+ * To be called by whatever draws in place, with hidden cursor and all, each time that it begins to. It is taken off before
+ * anything else is printed and on every way out, Ctrl-Z included; who wants it back begins again.
+ */
+export function beginDrawing(eraseIt: () => void): void {
+  if (erase === undefined) for (const signal of waysOut) process.on(signal, leave);
+  erase = eraseIt;
+}
+
+/** Takes off what is drawn. */
+export function eraseDrawing(): void {
+  const eraseIt = erase;
+  if (eraseIt === undefined) return;
+  erase = undefined;
+  for (const signal of waysOut) process.off(signal, leave);
+  eraseIt();
+}
+
+/** Where nobody else has something to do first, a signal does what it does by itself. */
+function leave(signal: NodeJS.Signals): void {
+  eraseDrawing();
+  if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
 }
 
 type Write = (text: string, done: (error?: Error | null) => void) => void;

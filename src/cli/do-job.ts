@@ -20,13 +20,13 @@ export interface CommandJob<Result> extends Pick<Job<Result>, 'operationId' | 'r
  * Does the job of a command, with a worker inside this process unless a queue is named, and reports how it ended.
  * @returns true when it came to its end, false when it was interrupted
  */
-export async function doJob<Result extends object>(job: CommandJob<Result>, options: ServerOptions & { readonly taskQueue?: string; readonly replace: boolean }, output: Output): Promise<boolean> {
-  const { taskQueue, logLevel, replace } = options;
+export async function doJob<Result extends object>(job: CommandJob<Result>, options: ServerOptions & { readonly taskQueue?: string; readonly replace: boolean; readonly serverPatience: number }, output: Output): Promise<boolean> {
+  const { taskQueue, logLevel, replace, serverPatience: serverPatienceMs } = options;
   if (taskQueue !== undefined && job.roots.trustDestinations) throw new UsageError('--trust-destination is for the operator of the workers to say: start them with it');
   const interrupted = new Promise<void>((resolve) => void onStopSignal(() => resolve()));
   const server = await openServer(options, output, preloadWorker);
   try {
-    const running: Job<Result> = { ...job, server, output, logLevel, replace, interrupted };
+    const running: Job<Result> = { ...job, server, output, logLevel, replace, serverPatienceMs, interrupted };
     const { handle, result } = await (taskQueue === undefined ? runHere(running) : runThere(running, taskQueue));
     if (result === undefined) {
       reportInterrupted(handle, server, output, taskQueue);

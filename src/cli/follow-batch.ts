@@ -1,13 +1,10 @@
-import { MultiBar, type SingleBar } from 'cli-progress';
-import type { BackupClient, RunHandle } from '../client/backup-client';
 import { formatBytes, formatDuration } from '../core/format';
 import { RateMeter } from '../core/rate-meter';
+import { Bars } from './bars';
 import { batchView, type BatchView } from './batch-view';
-import { lineFormat } from './line-format';
+import { followRun, type Display, type Following } from './following';
 import type { Output } from './output';
-import { isOver } from './wait';
-
-const POLL_INTERVAL_MS = 500;
+import { ProgressLines } from './progress-lines';
 
 /** Long enough to smooth chunks, short enough to follow a disk that slows down. */
 const RATE_WINDOW_MS = 15_000;
@@ -15,31 +12,20 @@ const RATE_WINDOW_MS = 15_000;
 /** Files under way that are named on a terminal. */
 const SHOWN_FILES = 4;
 
-/** Without a terminal a line each time that so much more is done, and at least once in so long. */
-const LINE_EVERY_FRACTION = 0.1;
-const LINE_EVERY_MS = 60_000;
-
 /** Shows a run of many files while it lasts and answers its record: a bar on a terminal, objects with `--json`, a few lines otherwise. */
-export async function followBatch<Result>(client: BackupClient, handle: RunHandle<Result>, output: Output): Promise<Result> {
-  const show = output.isJson ? createObjects(output) : process.stderr.isTTY ? createBars() : createLines(output);
+export async function followBatch<Result>(following: Following<Result>): Promise<Result> {
+  const { client, handle, output, isDrawn } = following;
+  const show = output.isJson ? createObjects(output) : isDrawn ? createBars() : createLines(output);
   const meter = new RateMeter(RATE_WINDOW_MS);
-  const result = handle.result();
-  result.catch(() => undefined);
-  try {
-    while (!(await isOver(result, POLL_INTERVAL_MS))) {
-      const progress = await client.batchProgress(handle);
-      // Reset, it is followed by another execution.
-      if (progress.isRunning) show.update(batchView(progress, meter, performance.now()));
-    }
-    return await result;
-  } finally {
-    show.stop();
-  }
+  return followRun(following, show, async () => {
+    const progress = await client.batchProgress(handle);
+    const view = batchView(progress, meter, performance.now());
+    return progress.isRunning ? () => show.update(view) : undefined;
+  });
 }
 
-interface Display {
+interface BatchDisplay extends Display {
   update(view: BatchView): void;
-  stop(): void;
 }
 
 /** One line of what a batch has done. */
@@ -52,29 +38,19 @@ export function describeView(view: BatchView): string {
   return `${view.doneFiles} of ${view.totalFiles} files, ${formatBytes(view.doneBytes)} of ${formatBytes(view.totalBytes)}${speed}${remaining}${failed}${state}`;
 }
 
-function createBars(): Display {
-  const bars = new MultiBar({ stream: process.stderr, clearOnComplete: true, hideCursor: true, linewrap: false, forceRedraw: true });
-  const total = bars.create(1000, 0, { text: 'starting' }, { format: lineFormat('{percentage}% |{bar}| {text}'), barsize: 24 });
-  let lines: SingleBar[] = [];
-  const setLines = (texts: readonly string[]): void => {
-    while (lines.length > texts.length) bars.remove(lines.pop() as SingleBar);
-    lines = texts.map((text, index) => {
-      const line = lines[index] ?? bars.create(1, 0, { text }, { format: lineFormat('{text}') });
-      line.update(0, { text });
-      return line;
-    });
-  };
+function createBars(): BatchDisplay {
+  const bars = new Bars('{percentage}% |{bar}| {text}');
+  bars.update(0, { text: 'starting' });
   return {
     update: (view) => {
-      total.update(Math.floor(view.fraction * 1000), { text: describeView(view) });
       const waiting = view.waitingFor === null ? [] : [`  ${view.waitingFor}`];
-      setLines([...waiting, ...view.currentFiles.slice(0, SHOWN_FILES).map((path) => `  ${path}`)]);
+      bars.update(view.fraction, { text: describeView(view) }, [...waiting, ...view.currentFiles.slice(0, SHOWN_FILES).map((path) => `  ${path}`)]);
     },
     stop: () => bars.stop(),
   };
 }
 
-function createObjects(output: Output): Display {
+function createObjects(output: Output): BatchDisplay {
   let last = '';
   return {
     update: (view) => {
@@ -87,15 +63,12 @@ function createObjects(output: Output): Display {
   };
 }
 
-function createLines(output: Output): Display {
-  let last = { fraction: 0, atMs: performance.now(), state: '', waitingFor: null as string | null };
+function createLines(output: Output): BatchDisplay {
+  const lines = new ProgressLines();
   return {
     update: (view) => {
-      const atMs = performance.now();
-      const isNews = view.state !== last.state || view.waitingFor !== last.waitingFor || view.fraction >= last.fraction + LINE_EVERY_FRACTION || atMs > last.atMs + LINE_EVERY_MS;
-      if (!isNews) return;
-      last = { fraction: view.fraction, atMs, state: view.state, waitingFor: view.waitingFor };
-      output.note(`${describeView(view)}${view.waitingFor === null ? '' : `: ${view.waitingFor}`}`);
+      const line = lines.next({ ...view, text: describeView(view) }, performance.now());
+      if (line !== undefined) output.note(line);
     },
     stop: () => undefined,
   };

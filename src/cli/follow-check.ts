@@ -1,19 +1,15 @@
-import { SingleBar } from 'cli-progress';
 import { formatBytes } from '../core/format';
 import { RateMeter, workOf } from '../core/rate-meter';
 import type { CheckProgress, CheckSample } from '../repository/check-progress';
-import { lineFormat } from './line-format';
+import { Bars } from './bars';
 import type { Output } from './output';
+import { ProgressLines } from './progress-lines';
 import { isOver } from './wait';
 
 const POLL_INTERVAL_MS = 250;
 
 /** Long enough to smooth small files, short enough to follow a disk that slows down. */
 const RATE_WINDOW_MS = 15_000;
-
-/** Without a terminal a line each so much of the whole, and at least once in so long. */
-const LINE_EVERY_FRACTION = 0.1;
-const LINE_EVERY_MS = 60_000;
 
 /** Shows a check while it lasts: a bar on a terminal, objects with `--json`, a few lines otherwise. */
 export async function followCheck<T>(check: Promise<T>, progress: CheckProgress, output: Output): Promise<T> {
@@ -61,14 +57,14 @@ function describeView({ phase, done, total, doneBytes, totalBytes, bytesPerSecon
 }
 
 function createBar(): Display {
-  const bar = new SingleBar({ stream: process.stderr, format: lineFormat('{percentage}% |{bar}| {text}'), barsize: 24, clearOnComplete: true, hideCursor: true, linewrap: false, forceRedraw: true });
-  bar.start(1000, 0, { text: 'starting' });
+  const bars = new Bars('{percentage}% |{bar}| {text}');
+  bars.update(0, { text: 'starting' });
   return {
     update: (view) => {
       const [path = ''] = view.currentFiles;
-      bar.update(Math.floor(view.fraction * 1000), { text: `${describeView(view)}  ${path}` });
+      bars.update(view.fraction, { text: `${describeView(view)}  ${path}` });
     },
-    stop: () => bar.stop(),
+    stop: () => bars.stop(),
   };
 }
 
@@ -86,14 +82,15 @@ function createObjects(output: Output): Display {
 }
 
 function createLines(output: Output): Display {
-  let last = { fraction: 0, atMs: performance.now(), phase: 'records' };
+  let lines = new ProgressLines();
+  let { phase }: { phase: CheckView['phase'] } = { phase: 'records' };
   return {
     update: (view) => {
-      const atMs = performance.now();
-      const before = view.phase === last.phase ? last : { ...last, fraction: 0 };
-      if (view.fraction < before.fraction + LINE_EVERY_FRACTION && atMs < before.atMs + LINE_EVERY_MS) return;
-      last = { fraction: view.fraction, atMs, phase: view.phase };
-      output.note(`${(view.fraction * 100).toFixed(0)}%  ${describeView(view)}`);
+      // Each phase is a whole of its own.
+      if (view.phase !== phase) lines = new ProgressLines();
+      phase = view.phase;
+      const line = lines.next({ state: phase, fraction: view.fraction, text: `${(view.fraction * 100).toFixed(0)}%  ${describeView(view)}`, waitingFor: null }, performance.now());
+      if (line !== undefined) output.note(line);
     },
     stop: () => undefined,
   };

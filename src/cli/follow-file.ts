@@ -1,12 +1,9 @@
-import { SingleBar } from 'cli-progress';
-import type { BackupClient, FileBackupHandle } from '../client/backup-client';
 import { formatBytes } from '../core/format';
 import type { FileBackupOutput } from '../models';
-import { lineFormat } from './line-format';
+import { Bars } from './bars';
+import { followRun, type Display, type Following } from './following';
 import type { Output } from './output';
-import { isOver } from './wait';
-
-const POLL_INTERVAL_MS = 500;
+import { ProgressLines } from './progress-lines';
 
 /** What the steps are called on the screen. */
 const labels: Readonly<Record<string, string>> = {
@@ -22,52 +19,75 @@ const labels: Readonly<Record<string, string>> = {
   discardStaging: 'undoing',
 };
 
-/** Shows a run while it lasts and answers its record: a bar on a terminal, an event for each step, retry and wait otherwise. */
-export async function followFile(client: BackupClient, handle: FileBackupHandle, sizeBytes: number, output: Output): Promise<FileBackupOutput> {
-  const show = process.stderr.isTTY && !output.isJson ? createBar(sizeBytes) : createEvents(output, sizeBytes);
-  let ended = false;
-  const result = handle.result().finally(() => (ended = true));
-  result.catch(() => undefined);
-  try {
-    while (!(await isOver(result, POLL_INTERVAL_MS))) {
-      const progress = await client.progress(handle);
-      if (ended) break;
-      // Reset, it is followed by another execution.
-      if (!progress.isRunning) continue;
-      const waiting = progress.step === undefined ? await client.waitingFor(handle).catch(() => null) : (progress.lastFailure ?? null);
-      show.update(progress.step, progress.movedBytes, waiting === null ? null : `attempt ${progress.attempt}: ${waiting}`);
-    }
-    return await result;
-  } finally {
-    show.stop();
-  }
+/** Shows a run while it lasts and answers its record: a bar on a terminal, an event for each step, retry and wait with `--json`, a line now and then otherwise. */
+export async function followFile(following: Following<FileBackupOutput>, sizeBytes: number): Promise<FileBackupOutput> {
+  const { client, handle, output, isDrawn } = following;
+  const show = isDrawn ? createBar(sizeBytes) : output.isJson ? createEvents(output, sizeBytes) : createLines(output, sizeBytes);
+  return followRun(following, show, async () => {
+    const { isRunning, step, attempt, movedBytes, lastFailure } = await client.progress(handle);
+    if (!isRunning) return undefined;
+    const waitingFor = step === undefined ? await client.waitingFor(handle).catch(() => null) : (lastFailure ?? null);
+    return () => show.update({ step, attempt, movedBytes, waitingFor });
+  });
 }
 
-interface Display {
-  update(step: string | undefined, movedBytes: number, waiting: string | null): void;
-  stop(): void;
+interface FileView {
+  readonly step: string | undefined;
+  readonly attempt: number;
+  readonly movedBytes: number;
+  readonly waitingFor: string | null;
 }
 
-function createBar(sizeBytes: number): Display {
-  const bar = new SingleBar({ format: lineFormat('{label} |{bar}| {percentage}% {moved} of {size} {waiting}'), stream: process.stderr, clearOnComplete: true, hideCursor: true });
-  bar.start(Math.max(1, sizeBytes), 0, { label: 'starting', moved: '0 B', size: formatBytes(sizeBytes), waiting: '' });
+interface FileDisplay extends Display {
+  update(view: FileView): void;
+}
+
+function labelOf(step: string | undefined): string {
+  return labels[step ?? ''] ?? step ?? 'waiting';
+}
+
+function withAttempt({ attempt, waitingFor }: FileView): string {
+  return waitingFor === null ? '' : `attempt ${attempt}: ${waitingFor}`;
+}
+
+function fractionOf({ movedBytes }: FileView, sizeBytes: number): number {
+  return sizeBytes === 0 ? 0 : Math.min(1, movedBytes / sizeBytes);
+}
+
+function createBar(sizeBytes: number): FileDisplay {
+  const bars = new Bars('{label} |{bar}| {percentage}% {moved} of {size} {waiting}');
+  bars.update(0, { label: 'starting', moved: formatBytes(0), size: formatBytes(sizeBytes), waiting: '' });
   return {
-    update: (step, movedBytes, waiting) =>
-      bar.update(Math.min(movedBytes, sizeBytes), { label: labels[step ?? ''] ?? step ?? 'waiting', moved: formatBytes(movedBytes), waiting: waiting ?? '' }),
-    stop: () => bar.stop(),
+    update: (view) => bars.update(fractionOf(view, sizeBytes), { label: labelOf(view.step), moved: formatBytes(view.movedBytes), size: formatBytes(sizeBytes), waiting: withAttempt(view) }),
+    stop: () => bars.stop(),
   };
 }
 
-function createEvents(output: Output, sizeBytes: number): Display {
+function createEvents(output: Output, sizeBytes: number): FileDisplay {
   let last = '';
   return {
-    update: (step, movedBytes, waiting) => {
-      const label = labels[step ?? ''] ?? 'waiting';
-      const percent = sizeBytes === 0 ? 0 : Math.floor((movedBytes / sizeBytes) * 10) * 10;
-      const line = [label, percent > 0 ? `${percent} %` : '', waiting ?? ''].filter((part) => part !== '').join(' ');
-      if (line === last) return;
-      last = line;
-      output.event('status', { step, movedBytes, sizeBytes, waitingFor: waiting }, line);
+    update: (view) => {
+      const { step, movedBytes } = view;
+      const waitingFor = view.waitingFor === null ? null : withAttempt(view);
+      const key = JSON.stringify([step, Math.floor(fractionOf(view, sizeBytes) * 10), waitingFor]);
+      if (key === last) return;
+      last = key;
+      output.event('status', { step, movedBytes, sizeBytes, waitingFor }, '');
+    },
+    stop: () => undefined,
+  };
+}
+
+function createLines(output: Output, sizeBytes: number): FileDisplay {
+  const lines = new ProgressLines();
+  return {
+    update: (view) => {
+      const state = labelOf(view.step);
+      const fraction = fractionOf(view, sizeBytes);
+      const percent = Math.floor(fraction * 10) * 10;
+      const text = [state, percent > 0 ? `${percent} %` : '', view.waitingFor === null ? '' : `attempt ${view.attempt}`].filter((part) => part !== '').join(' ');
+      const line = lines.next({ state, fraction, text, waitingFor: view.waitingFor }, performance.now());
+      if (line !== undefined) output.note(line);
     },
     stop: () => undefined,
   };

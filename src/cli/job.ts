@@ -3,9 +3,12 @@ import type { AllowedRoots } from '../activities';
 import type { BackupClient, RunHandle } from '../client/backup-client';
 import { TargetBusyError } from '../client/errors';
 import type { RequestContext } from '../client/run-requests';
+import { ServerPatience } from '../client/server-patience';
 import type { RunRequest } from '../client/start-run';
+import { localTime } from '../core/local-time';
 import { hostTaskQueue, operationTaskQueue } from '../core/names';
 import { connectTo } from './connect';
+import type { Following } from './following';
 import { startOrReplace } from './replace-run';
 import { errorText } from './error-lines';
 import { LostRunError } from './exit-codes';
@@ -24,12 +27,14 @@ export interface Job<Result> {
   /** What the run is asked for, as the client sends it. */
   readonly request: (context: RequestContext) => RunRequest;
   readonly start: (client: BackupClient) => Promise<RunHandle<Result>>;
-  readonly follow: (client: BackupClient, handle: RunHandle<Result>) => Promise<Result>;
+  readonly follow: (following: Following<Result>) => Promise<Result>;
   readonly server: ServerSession;
   readonly output: Output;
   readonly logLevel: ServerOptions['logLevel'];
   /** Whether what else is under way at the same target is to be ended first. */
   readonly replace: boolean;
+  /** How long a server that goes away is waited for. */
+  readonly serverPatienceMs: number;
   /** Resolves when the person wants to stop. */
   readonly interrupted: Promise<void>;
 }
@@ -64,7 +69,7 @@ export async function runHere<Result>(job: Job<Result>): Promise<JobEnd<Result>>
     const handle = started.value;
     // An attached run belongs to an earlier command, whose worker may be gone.
     if (handle.taskQueue !== taskQueue && handle.taskQueue.startsWith(storage)) workers.push(await serve(handle.taskQueue, handle.operationId));
-    const result = await followed(client, handle, job, workers);
+    const result = await followed({ client, connection: side.connection, handle }, job, workers);
     isOver = result !== undefined;
     return { handle, result };
   } finally {
@@ -86,20 +91,47 @@ export async function runThere<Result>(job: Job<Result>, taskQueue: string): Pro
   };
   const handle = await startOrReplace(job, { client, server, workerSide, trustDestination: false });
   // The connection is left to the end of the process: closed amid a call, this client crashes on its own retry.
-  return { handle, result: await followed(client, handle, job, [], taskQueue) };
+  return { handle, result: await followed({ client, connection, handle }, job, [], taskQueue) };
 }
 
-async function followed<Result>(client: BackupClient, handle: RunHandle<Result>, { output, follow, interrupted }: Job<Result>, workers: readonly OwnWorker[], taskQueue?: string): Promise<Result | undefined> {
+type Followed<Result> = Pick<Following<Result>, 'client' | 'connection' | 'handle'>;
+
+async function followed<Result>({ client, connection, handle }: Followed<Result>, job: Job<Result>, workers: readonly OwnWorker[], taskQueue?: string): Promise<Result | undefined> {
+  const { output, follow, interrupted, logLevel } = job;
   const { workflowId, runId, operationId, attached, isOutdated } = handle;
   if (output.isJson || attached) output.event('started', { workflowId, runId, operationId, attached }, `Continuing operation ${operationId}, which is under way already`);
   if (isOutdated) output.note(`Operation ${operationId} was reset, and may go by what was done before: it is waited for, and then everything is looked at anew`);
   const attributes = await client.searchAttributes();
   if (!attributes.registered) output.note(`Search attributes could not be registered, so searches and byte totals miss this run: ${attributes.reason}`);
-  const result = follow(client, handle).catch((error: unknown) => {
+  const left = new AbortController();
+  const following: Following<Result> = {
+    ...{ client, connection, handle, output, signal: left.signal },
+    // Logs on the same terminal would be drawn over.
+    isDrawn: process.stderr.isTTY && !output.isJson && logLevel === 'silent',
+    patience: patienceOf(job, left.signal),
+    foreignQueue: workers.some((worker) => worker.taskQueue === handle.taskQueue) ? undefined : handle.taskQueue,
+  };
+  const result = follow(following).catch((error: unknown) => {
     if (error instanceof TargetBusyError) throw error;
     throw new LostRunError(`Operation ${operationId} could not be followed: ${errorText(error)}. It is not finished: ${whoContinues(taskQueue)}.`, { cause: error });
   });
   result.catch(() => undefined);
   const stopped = [interrupted, ...workers.map((worker) => worker.ended)].map((end) => end.then(() => undefined));
-  return Promise.race([result, ...stopped]);
+  try {
+    return await Promise.race([result, ...stopped]);
+  } finally {
+    // Whatever is said next is not drawn over.
+    left.abort();
+  }
+}
+
+function patienceOf({ server, output, serverPatienceMs }: Pick<Job<unknown>, 'server' | 'output' | 'serverPatienceMs'>, signal: AbortSignal): ServerPatience {
+  const address = server.connectionOptions.address ?? '';
+  return new ServerPatience({
+    limitMs: serverPatienceMs,
+    mayComeBack: () => server.mayComeBack(),
+    onAway: (untilMs) => output.event('serverAway', { address, waitingUntil: new Date(untilMs).toISOString() }, `The Temporal server at ${address} does not answer; waiting until ${localTime(new Date(untilMs))}`),
+    onBack: () => output.event('serverBack', { address }, `The Temporal server at ${address} answers again`),
+    signal,
+  });
 }

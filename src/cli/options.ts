@@ -1,5 +1,6 @@
 import { Command, Option } from '@commander-js/extra-typings';
 import { logLevels, type LogLevel } from '../log-levels';
+import { durationMs } from './duration';
 import { UsageError } from './exit-codes';
 
 /** Options that every command with a server has. */
@@ -31,6 +32,9 @@ export const trustDestinationOption = ['--trust-destination', 'write also where 
 
 /** Of every command that starts a run. */
 export const replaceOption = ['--replace', 'undo another run that is under way at the same target first, instead of refusing', false] as const;
+
+/** Of every command that follows a run. */
+export const serverPatienceOption = ['--server-patience <duration>', 'how long a server that goes away during the run is waited for, such as 90s or 1h', durationMs('--server-patience'), 300_000] as const;
 
 /** Reads a whole number within bounds. */
 export function wholeNumber(name: string, least: number, most: number): (text: string) => number {

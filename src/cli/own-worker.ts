@@ -6,6 +6,7 @@ import type { ServerSession } from './server-session';
 
 /** A running worker in this process and the way to end it. */
 export interface OwnWorker {
+  readonly taskQueue: string;
   /** Rejects when the worker broke. */
   readonly ended: Promise<void>;
   stop(): Promise<void>;
@@ -43,6 +44,7 @@ export async function startOwnWorker({ server, connection, taskQueue, roots, onl
   const ended = worker.run();
   ended.catch(() => undefined);
   return {
+    taskQueue,
     ended,
     stop: () => {
       if (worker.worker.getState() === 'RUNNING') worker.shutdown();

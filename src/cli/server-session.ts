@@ -20,6 +20,8 @@ export interface ServerSession extends ServerAddress {
   readonly webUiAddress: string | undefined;
   /** Address of a run's page in the Web UI; undefined for a named server whose Web UI is not known. */
   webUi(run: { workflowId: string; runId: string }): string | undefined;
+  /** Whether a server that does not answer may do so again: an embedded one whose process has ended stays away. */
+  mayComeBack(): boolean;
   /** Gives the embedded server up; it ends when nobody else uses it. */
   release(): Promise<void>;
 }
@@ -45,7 +47,7 @@ export async function openEmbeddedServer(options: ServerOptions, output: Output,
   const binary = async (): Promise<string> => (await resolveTemporalBinary({ cacheDirectory: cacheDirectory(), env: process.env, log })).path;
   const server = await acquireEmbeddedServer({ ...embedded, stateDirectory: stateDirectoryOf(options), binary, searchAttributes: SEARCH_ATTRIBUTES, log });
   const address = { namespace: options.namespace ?? server.namespace, connectionOptions: { address: server.address } };
-  return { ...sessionOf(address, options, server.uiAddress), isEmbedded: true, release: () => server.release({ wait: false }) };
+  return { ...sessionOf(address, options, server.uiAddress), isEmbedded: true, mayComeBack: () => server.isRunning(), release: () => server.release({ wait: false }) };
 }
 
 function sessionOf(address: ServerAddress, options: ServerOptions, webUiAddress: string | undefined): ServerSession {
@@ -54,6 +56,7 @@ function sessionOf(address: ServerAddress, options: ServerOptions, webUiAddress:
     stateDirectory: stateDirectoryOf(options),
     payloadKeys: payloadKeysOf(options),
     isEmbedded: false,
+    mayComeBack: () => true,
     webUiAddress,
     webUi: (run) => webUiAddress && runPage(webUiAddress, address.namespace, run),
     release: () => Promise.resolve(),

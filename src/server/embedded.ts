@@ -1,6 +1,7 @@
 import { setRetention } from './api';
 import { NoTemporalServerError, reasonOf } from './errors';
 import { withLock } from './lock';
+import { isAlive } from './process-identity';
 import { removeRecord, readRecord, writeRecord, type ServerRecord } from './record';
 import type { ReadyServer } from './ready';
 import { findRunningServer, freeDatabase } from './running';
@@ -39,6 +40,8 @@ export interface EmbeddedServer {
   readonly clusterId?: string;
   /** Whether this call started it; false when it was found running. */
   readonly startedByUs: boolean;
+  /** Whether its process still runs, whether it answers or not. */
+  isRunning(): boolean;
   /**
    * Gives the server up, and stops it when this was its last user. With `wait: false` it is only asked to stop: it
    * ends by itself within about a second, and a command that comes meanwhile starts the next one without waiting.
@@ -64,6 +67,7 @@ export async function acquireEmbeddedServer(options: EmbeddedServerOptions): Pro
     namespace: 'default',
     clusterId: record.clusterId,
     startedByUs,
+    isRunning: () => isAlive(record.process),
     release: ({ wait = true } = {}) => (released ??= settled.then(() => leave(files, registration, record, wait, options.log))),
   };
 }

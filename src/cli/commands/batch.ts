@@ -8,7 +8,7 @@ import { batchExitCode, batchText, failureLines } from '../batch-report';
 import { doJob } from '../do-job';
 import { batchExitCodeHelp, UsageError } from '../exit-codes';
 import { followBatch } from '../follow-batch';
-import { replaceOption, trustDestinationOption, wholeNumber } from '../options';
+import { replaceOption, serverPatienceOption, trustDestinationOption, wholeNumber } from '../options';
 import { createOutput } from '../output';
 import { canonicalDirectory } from '../paths';
 import { batchRoots } from '../run-roots';
@@ -29,6 +29,7 @@ export const batchCommand = backupCommand('batch')
   .option('--lanes <number>', 'chunks of files at a time, 1 to 64', wholeNumber('--lanes', 1, 64))
   .option(...trustDestinationOption)
   .option(...replaceOption)
+  .option(...serverPatienceOption)
   .addHelpText('after', batchExitCodeHelp)
   .action(async (files, options) => {
     const output = createOutput(options.json);
@@ -50,7 +51,7 @@ export const batchCommand = backupCommand('batch')
         roots: { ...batchRoots(input, list.roots), trustDestinations: options.trustDestination },
         request: (context) => batchRequest(input, context),
         start: (client) => client.startBackupBatch(input),
-        follow: (client, handle) => followBatch(client, handle, output),
+        follow: followBatch,
         ...{ exitCode: batchExitCode, text: batchText, notes: failureLines },
       },
       options,

@@ -6,7 +6,7 @@ import { backupCommand, backupRequest, parseRequest } from '../backup-options';
 import { doJob } from '../do-job';
 import { exitCodeHelp, exitCodes } from '../exit-codes';
 import { followFile } from '../follow-file';
-import { replaceOption, trustDestinationOption } from '../options';
+import { replaceOption, serverPatienceOption, trustDestinationOption } from '../options';
 import { createOutput } from '../output';
 import { canonicalFile } from '../paths';
 import { fileRoots } from '../run-roots';
@@ -20,6 +20,7 @@ export const fileCommand = backupCommand('file')
   .option('--no-atomic', 'write the target in place: no undo, and readers may see half a file')
   .option(...trustDestinationOption)
   .option(...replaceOption)
+  .option(...serverPatienceOption)
   .addHelpText('after', exitCodeHelp)
   .action(async (source, target, options) => {
     const output = createOutput(options.json);
@@ -31,7 +32,7 @@ export const fileCommand = backupCommand('file')
         roots: { ...fileRoots(input), trustDestinations: options.trustDestination },
         request: (context) => fileRequest(input, context),
         start: (client) => client.startBackupFile(input),
-        follow: (client, handle) => followFile(client, handle, sizeOf(input.sourcePath), output),
+        follow: (following) => followFile(following, sizeOf(input.sourcePath)),
         exitCode: ({ success }) => (success ? exitCodes.done : exitCodes.failed),
         text: (result) => (result.success ? successLines(result) : null),
         notes: fileNotes,

@@ -12,7 +12,7 @@ import { parseRequest, runOptions, runRequest } from '../backup-options';
 import { doJob } from '../do-job';
 import { exitCodes, restoreExitCodeHelp, UsageError } from '../exit-codes';
 import { followBatch } from '../follow-batch';
-import { replaceOption, serverCommand, trustDestinationOption, wholeNumber } from '../options';
+import { replaceOption, serverCommand, serverPatienceOption, trustDestinationOption, wholeNumber } from '../options';
 import { createOutput, type Output } from '../output';
 import { canonicalDirectory, nearestDirectory } from '../paths';
 import { restoreRoots } from '../run-roots';
@@ -33,6 +33,7 @@ export const restoreCommand = runOptions(serverCommand('restore'))
   .option('--lanes <number>', 'chunks of files at a time, 1 to 64', wholeNumber('--lanes', 1, 64))
   .option(...trustDestinationOption)
   .option(...replaceOption)
+  .option(...serverPatienceOption)
   .addHelpText('after', restoreExitCodeHelp)
   .action(async (repository, snapshot, paths, options) => {
     const output = createOutput(options.json);
@@ -59,7 +60,7 @@ export const restoreCommand = runOptions(serverCommand('restore'))
         roots: { ...restoreRoots(input), trustDestinations: options.trustDestination },
         request: (context) => restoreRequest(input, context),
         start: (client) => client.startRestoreSnapshot(input),
-        follow: (client, handle) => followBatch(client, handle, output),
+        follow: followBatch,
         ...{ exitCode: restoreExitCode, text: restoreText, notes: restoreNotes },
       },
       options,

@@ -8,7 +8,7 @@ import { backupCommand, backupRequest, parseRequest } from '../backup-options';
 import { doJob } from '../do-job';
 import { exitCodes, snapshotExitCodeHelp } from '../exit-codes';
 import { followBatch } from '../follow-batch';
-import { replaceOption, trustDestinationOption } from '../options';
+import { replaceOption, serverPatienceOption, trustDestinationOption } from '../options';
 import { createOutput, type Output } from '../output';
 import { snapshotRoots } from '../run-roots';
 import { stateDirectoryOf } from '../server-session';
@@ -22,6 +22,7 @@ export const snapshotCommand = snapshotOptions(backupCommand('snapshot'))
   .option('-v, --verbose', 'with --dry-run: name every file that would be copied', false)
   .option(...trustDestinationOption)
   .option(...replaceOption)
+  .option(...serverPatienceOption)
   .addHelpText('after', snapshotExitCodeHelp)
   .action(async (sources, options) => {
     const output = createOutput(options.json);
@@ -37,7 +38,7 @@ export const snapshotCommand = snapshotOptions(backupCommand('snapshot'))
         roots: { ...snapshotRoots(input), trustDestinations: options.trustDestination },
         request: (context) => snapshotRequest(input, context),
         start: (client) => client.startBackupSnapshot(input),
-        follow: (client, handle) => followBatch(client, handle, output),
+        follow: followBatch,
         ...{ exitCode: snapshotExitCode, text: snapshotText, notes: (result) => snapshotNotes({ ...result, idleExcludes: idleOf(result) }) },
       },
       options,
