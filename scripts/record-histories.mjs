@@ -1,11 +1,13 @@
 // node scripts/record-histories.mjs [name…]: records test/histories/*.json anew from real runs, on a server of its own.
 // Do so when a change of the workflows is meant to change their histories; test/workflows/replay.test.ts replays them.
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { setInterval } from 'node:timers';
 import { aroundBatch, batchScenarios, runBatchScenario, startBatchServer } from './batch-histories.mjs';
 import { ensureBuilt, ensureInstalled, root } from './setup.mjs';
+import { aroundSigned, HISTORIES_SECRET, signedScenarios } from './signed-histories.mjs';
 import { aroundSnapshot, runSnapshotScenario, snapshotScenarios } from './snapshot-histories.mjs';
 
 ensureInstalled();
@@ -25,6 +27,8 @@ const { createLogger, installRuntime } = built('log.js');
 const { resolveTemporalBinary } = built('server/binary.js');
 const { acquireEmbeddedServer } = built('server/embedded.js');
 const { freePort } = built('server/ports.js');
+const { signingConverter } = built('keys/data-converter.js');
+const { payloadKeys } = built('keys/payload-keys.js');
 const { initRepository } = built('storage/snapshot/repository.js');
 const { createBackupWorker } = built('worker.js');
 
@@ -80,13 +84,15 @@ const asked = process.argv.slice(2);
 const wanted = (all) => Object.keys(all).filter((name) => asked.length === 0 || asked.includes(name));
 const names = wanted(scenarios);
 const arounds = new Map();
+let aroundOthers = (_step, _attempt, run) => run();
 
 // Not `recursive`: a folder that is there may be in use.
 mkdirSync(FOLDER, { mode: 0o700 });
 try {
   if (names.length > 0) await record();
   const runs = [...wanted(batches), ...wanted(snapshots)];
-  if (runs.length > 0) await recordRuns(runs);
+  const signed = wanted(signedScenarios);
+  if (runs.length > 0 || signed.length > 0) await onBatchServer((connection, log) => recordRuns(runs, connection, log).then(() => recordSigned(signed, connection, log)));
 } finally {
   rmSync(FOLDER, { recursive: true, force: true });
 }
@@ -110,7 +116,7 @@ async function record() {
 }
 
 /** A worker that may use a folder for each run. */
-async function startWorker(connection, runs, log) {
+async function startWorker(connection, runs, log, keys) {
   const folders = runs.map((name) => join(FOLDER, name));
   folders.forEach((folder) => mkdirSync(folder));
   const worker = await createBackupWorker({
@@ -120,6 +126,7 @@ async function startWorker(connection, runs, log) {
     roots: { sources: folders, destinations: folders },
     stateDirectory: join(FOLDER, 'worker'),
     log,
+    payloadKeys: keys,
     breaker: { failureThreshold: 2, recoveryTimeoutMs: 2000 },
     interceptors: [({ info }) => ({ inbound: { execute: (input, next) => around(info)(info.activityType, info.attempt, () => next(input)) } })],
   });
@@ -132,14 +139,23 @@ async function startWorker(connection, runs, log) {
   };
 }
 
-/** Of many files. */
-async function recordRuns(runs) {
+/** A server of their own for runs of many files. */
+async function onBatchServer(record) {
   const log = createLogger('silent');
   if (names.length === 0) installRuntime({ log });
   const { path } = await resolveTemporalBinary({ cacheDirectory: cacheDirectory(), env: process.env });
   const [port, apiPort] = await Promise.all([freePort(), freePort()]);
   const server = await startBatchServer(path, port, apiPort);
   const connection = await connectWhenUp(server.address);
+  try {
+    await record(connection, log);
+  } finally {
+    await connection.close();
+    await server.stop();
+  }
+}
+
+async function recordRuns(runs, connection, log) {
   const worker = await startWorker(connection, runs, log);
   try {
     for (const [position, name] of runs.entries()) {
@@ -153,8 +169,31 @@ async function recordRuns(runs) {
     }
   } finally {
     await worker.stop();
-    await connection.close();
-    await server.stop();
+  }
+}
+
+/** With a worker that has a key. */
+async function recordSigned(runs, connection, log) {
+  const keys = payloadKeys([HISTORIES_SECRET]);
+  const worker = await startWorker(connection, runs, log, keys);
+  const temporal = new Client({ connection, dataConverter: signingConverter({ keys }) });
+  const client = new BackupClient({ connection, namespace: 'default', taskQueue: 'histories', payloadKeys: keys });
+  const historyOf = ({ workflowId, runId }) => temporal.workflow.getHandle(workflowId, runId).fetchHistory();
+  /** To one of its workflow tasks, and waits for the end of the new execution. */
+  const reset = async ({ workflowId, runId }, task) => {
+    const completed = (await historyOf({ workflowId, runId })).events.filter((event) => event.workflowTaskCompletedEventAttributes);
+    const next = await temporal.workflowService.resetWorkflowExecution({ namespace: 'default', workflowExecution: { workflowId, runId }, workflowTaskFinishEventId: completed[task].eventId, requestId: randomUUID(), reason: 'recorded' });
+    await temporal.workflow.getHandle(workflowId, next.runId).result();
+    return { workflowId, runId: next.runId };
+  };
+  try {
+    for (const name of runs) {
+      const folder = join(FOLDER, name);
+      aroundOthers = aroundSigned(folder);
+      for (const [run, history] of Object.entries(await signedScenarios[name]({ client, folder, historyOf, reset }))) write(run, history);
+    }
+  } finally {
+    await worker.stop();
   }
 }
 
@@ -208,7 +247,7 @@ function operationIdOf(name) {
 }
 
 function around({ workflowExecution }) {
-  return arounds.get(workflowExecution.workflowId) ?? ((_step, _attempt, run) => run());
+  return arounds.get(workflowExecution.workflowId) ?? aroundOthers;
 }
 
 /** Without what says on which machine it was recorded. */
