@@ -24,9 +24,9 @@ export async function followFile(following: Following<FileBackupOutput>, sizeByt
   const { client, handle, output, isDrawn } = following;
   const show = isDrawn ? createBar(sizeBytes) : output.isJson ? createEvents(output, sizeBytes) : createLines(output, sizeBytes);
   return followRun(following, show, async () => {
-    const { isRunning, step, attempt, movedBytes, lastFailure } = await client.progress(handle);
+    const { isRunning, step, attempt, movedBytes, lastFailure, paused } = await client.progress(handle);
     if (!isRunning) return undefined;
-    const waitingFor = step === undefined ? await client.waitingFor(handle).catch(() => null) : (lastFailure ?? null);
+    const waitingFor = paused ?? (step === undefined ? await client.waitingFor(handle).catch(() => null) : (lastFailure ?? null));
     return () => show.update({ step, attempt, movedBytes, waitingFor });
   });
 }

@@ -2,6 +2,7 @@ import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import type { BatchProgress } from '../core/batch-progress';
 import { CHUNK_STEPS, PROGRESS_QUERY } from '../core/names';
 import { progressFromHistory } from './batch-history';
+import { pausedText } from './pauses';
 import { pendingActivities } from './pending-steps';
 import { askQuery } from './query';
 import { firstRunIdOf } from './describe-execution';
@@ -38,13 +39,15 @@ export async function batchProgress(client: Client, { workflowId, runId, firstRu
   const latest = await client.workflow.getHandle(workflowId).describe();
   // The id may have been used again since.
   const description = firstRunIdOf(latest) === firstRunId ? latest : await client.workflow.getHandle(workflowId, runId).describe();
-  const isRunning = description.status.name === 'RUNNING' || description.status.name === 'CONTINUED_AS_NEW';
+  const isRunning = ['RUNNING', 'PAUSED', 'CONTINUED_AS_NEW'].includes(description.status.name);
   const underWay = await stepsOf(client, description);
-  const fromHistory = async (): Promise<LiveBatchProgress> => ({ ...(await progressFromHistory(client, workflowId, description.runId)), isRunning, workerAnswers: false, underWay });
+  const paused = pausedText(description);
+  const shown = (progress: BatchProgress): BatchProgress => ({ ...progress, ...(description.status.name === 'PAUSED' ? { state: 'paused' as const } : {}), waitingFor: paused ?? progress.waitingFor });
+  const fromHistory = async (): Promise<LiveBatchProgress> => ({ ...shown(await progressFromHistory(client, workflowId, description.runId)), isRunning, workerAnswers: false, underWay });
   if (answerWithinMs === 0) return fromHistory();
   try {
     const progress = await client.withDeadline(Date.now() + answerWithinMs, () => askQuery<BatchProgress>(client, { workflowId, runId: description.runId }, PROGRESS_QUERY));
-    return { ...progress, isRunning, workerAnswers: true, underWay };
+    return { ...shown(progress), isRunning, workerAnswers: true, underWay };
   } catch {
     // No worker, or one that is busy: whatever is wrong with the server shows in the next call.
     return fromHistory();

@@ -3,12 +3,13 @@ import { BACKUP_SNAPSHOT_WORKFLOW, OPERATION_ATTRIBUTE } from '../core/names';
 import { describeIfPresent, firstRunIdOf } from './describe-execution';
 import { AmbiguousIdError, RunNotFoundError } from './errors';
 import { endOf } from './output-of';
-import { pausesOf, type Pause } from './pauses';
+import { pausedText, pausesOf, type Pause } from './pauses';
 import { pendingActivities } from './pending-steps';
 import { isPolled } from './pollers';
 import { allRuns, kindOf } from './run-kinds';
 import { memoOf } from './run-memo';
 import { liveState } from './run-state';
+import { lastTaskFailure } from './task-failure';
 import { newestRuns, runOf, type BackupRun } from './runs';
 
 /** A step that is under way or waits for its next attempt. */
@@ -23,6 +24,8 @@ export interface BackupDescription extends BackupRun {
   /** The same through every continue-as-new. */
   readonly firstRunId: string;
   readonly pendingSteps: readonly PendingStep[];
+  /** What the worker of a live run said when it could not go on with it, as one of an incompatible version cannot. */
+  readonly taskFailure: string | null;
   /** What of it somebody has paused by Temporal's own means. */
   readonly pauses: readonly Pause[];
   readonly historyLength: number;
@@ -54,9 +57,11 @@ export async function describeExecution(client: Client, workflowId: string, runI
   const isRunning = description.status.name === 'RUNNING';
   return {
     ...runOf(client, description),
+    ...(description.status.name === 'PAUSED' ? { waitingFor: pausedText(description) } : {}),
     ...(isRunning ? await liveState(client, description, (taskQueue) => isPolled(client, taskQueue)) : {}),
     firstRunId: firstRunIdOf(description),
     pendingSteps: (await pendingActivities(client, description)).map(({ step, attempt, lastFailure }) => ({ step, attempt, lastFailure })),
+    taskFailure: isRunning ? await lastTaskFailure(client, description) : null,
     pauses: pausesOf(description),
     historyLength: description.historyLength,
     snapshotRun: description.raw.pendingChildren?.find(({ workflowTypeName }) => workflowTypeName === BACKUP_SNAPSHOT_WORKFLOW)?.workflowId ?? null,

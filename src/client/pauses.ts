@@ -26,6 +26,18 @@ export function pausesOf({ raw: { workflowExtendedInfo, pendingActivities } }: P
   ];
 }
 
+/** One pause in words: what is paused, by whom, since when and why. */
+export function pauseText({ step, by, reason, since }: Pause): string {
+  const facts = [step ?? 'the whole run', by === '' ? '' : `by ${by}`, since === undefined ? '' : `since ${since}`].filter((part) => part !== '').join(' ');
+  return reason === '' ? facts : `${facts}: ${reason}`;
+}
+
+/** What a display says of the first pause of a run; null for none. */
+export function pausedText(description: Pick<WorkflowExecutionDescription, 'raw'>): string | null {
+  const [first] = pausesOf(description);
+  return first === undefined ? null : `paused: ${pauseText(first)}`;
+}
+
 function wordsOf(words: { readonly identity?: string | null; readonly reason?: string | null } | null | undefined): Pick<Pause, 'by' | 'reason'> {
   return { by: boundedText(words?.identity ?? '', MAX_TEXT_BYTES), reason: boundedText(words?.reason ?? '', MAX_TEXT_BYTES) };
 }

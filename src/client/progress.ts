@@ -1,4 +1,5 @@
 import type { Client } from '@temporalio/client';
+import { pausedText } from './pauses';
 import { pendingActivities } from './pending-steps';
 
 /** What a live run is doing right now. */
@@ -11,6 +12,8 @@ export interface FileProgress {
   readonly movedBytes: number;
   /** Why the last attempt failed, while the next one is due. */
   readonly lastFailure: string | undefined;
+  /** That somebody has paused it by Temporal's own means, in words. */
+  readonly paused: string | null;
 }
 
 /** Asks the server alone: what a step has done comes from its heartbeats. */
@@ -19,10 +22,11 @@ export async function fileProgress(client: Client, workflowId: string, runId: st
   const [pending] = await pendingActivities(client, description);
   const movedBytes = pending?.heartbeat.movedBytes;
   return {
-    isRunning: description.status.name === 'RUNNING',
+    isRunning: description.status.name === 'RUNNING' || description.status.name === 'PAUSED',
     step: pending?.step,
     attempt: pending?.attempt ?? 1,
     movedBytes: typeof movedBytes === 'number' ? movedBytes : 0,
     lastFailure: pending?.lastFailure,
+    paused: pausedText(description),
   };
 }

@@ -4,6 +4,7 @@ import type { BatchProgress } from '../core/batch-progress';
 import { Bound, NotProven, type Purpose } from '../proof/bound';
 import { openedFailure } from '../proof/failures';
 import { BatchUpdateError, NotAuthenticError } from './errors';
+import { pauseText } from './pauses';
 import { hasKeys, opened } from './proof';
 import type { BackupDescription } from './describe-run';
 import { isOfManyFiles } from './run-kinds';
@@ -12,8 +13,9 @@ import { isOfManyFiles } from './run-kinds';
 const ANSWER_WITHIN_MS = 10_000;
 
 /** Asks a live batch to change what it does. @throws BatchUpdateError that says why not, NotAuthenticError */
-export async function updateBatch(client: Client, { workflowId, firstRunId, kind, status }: BackupDescription, update: string, lanes?: number): Promise<BatchProgress> {
+export async function updateBatch(client: Client, { workflowId, firstRunId, kind, status, pauses }: BackupDescription, update: string, lanes?: number): Promise<BatchProgress> {
   if (!isOfManyFiles(kind)) throw new BatchUpdateError(`Run ${workflowId} ${kind === 'file' ? 'is the backup of a single file' : 'of a schedule takes no snapshot now'}; only runs of many files can be told to ${update}.`);
+  if (status === 'PAUSED') throw new BatchUpdateError(`Run ${workflowId} is paused by Temporal's own means (${pauses.map(pauseText).join('; ')}): let it go on first with: temporal workflow unpause --workflow-id ${workflowId}`);
   if (status !== 'RUNNING') throw new BatchUpdateError(`Run ${workflowId} has ended already (${status}).`);
   const updateId = randomUUID();
   const purpose = { kind: 'update' as const, name: update, updateId, firstRunId };

@@ -1,6 +1,6 @@
 import type { LiveBatchProgress } from '../../client/batch-progress';
 import type { BackupDescription } from '../../client/describe-run';
-import type { Pause } from '../../client/pauses';
+import { pauseText } from '../../client/pauses';
 import { isOfManyFiles } from '../../client/run-kinds';
 import { formatBytes } from '../../core/format';
 import { CHUNK_STEPS } from '../../core/names';
@@ -44,14 +44,10 @@ function describe(run: BackupDescription, webUi: string | undefined, progress: L
     ['Queue', run.taskQueue],
     ['Worker', workerText(run, progress)],
     ...run.pendingSteps.map(({ step, attempt, lastFailure }): Line => ['Step', `${step}, attempt ${attempt}${lastFailure === undefined ? '' : `, last failure: ${lastFailure}`}`]),
-    ...run.pauses.map((pause): Line => ['Paused', describePause(pause)]),
+    ...run.pauses.map((pause): Line => ['Paused', pauseText(pause)]),
     ['Web UI', webUi],
   ];
   return lines.flatMap(([name, value]) => (value === undefined ? [] : [`${`${name}:`.padEnd(11)}${value}`]));
-}
-
-function describePause({ step, by, reason, since }: Pause): string {
-  return [step ?? 'the whole run', by === '' ? '' : `by ${by}`, since === undefined ? '' : `since ${since}`].filter((part) => part !== '').join(' ') + (reason === '' ? '' : `: ${reason}`);
 }
 
 function batchLines({ totals }: BackupDescription, progress: LiveBatchProgress, view: BatchView): Line[] {
@@ -65,9 +61,10 @@ function batchLines({ totals }: BackupDescription, progress: LiveBatchProgress, 
 }
 
 /** Whom a live run waits for, when nobody is there. */
-function workerText({ status, state, taskQueue }: BackupDescription, progress: LiveBatchProgress | undefined): string | undefined {
+function workerText({ status, state, taskQueue, taskFailure }: BackupDescription, progress: LiveBatchProgress | undefined): string | undefined {
   if (status !== 'RUNNING') return undefined;
   const goesOn = 'the same command, or a worker of the queue, continues the run';
   if (state === 'interrupted') return `none polls the queue ${taskQueue}: ${goesOn}`;
+  if (taskFailure !== null) return `one is there, but cannot go on with the run: ${taskFailure}`;
   return progress?.workerAnswers === false ? `none answers: the figures are those of the history; ${goesOn}` : undefined;
 }
