@@ -14,7 +14,7 @@ export const SnapshotInput = z.strictObject({
   sources: z.array(absoluteDirectory).min(1).refine((sources) => jsonBytes(sources) <= MAX_INLINE_LIST_BYTES, `must be at most ${MAX_INLINE_LIST_BYTES} bytes as JSON`),
   /** Directory of the repository. */
   repository: absolutePath,
-  /** Whose files they are: snapshots of one host and the same sources follow each other. */
+  /** Whose files they are: another host's snapshots are parents only where this one has none. */
   host: z.string().min(1).max(255).default(hostname),
   tags: z.array(z.string().min(1).max(100)).max(20).default([]),
   /** Patterns as in a .gitignore at the top of each source. */
@@ -31,6 +31,11 @@ export const SnapshotInput = z.strictObject({
   allowEmpty: z.boolean().default(false),
   /** Read every file, whatever the parent snapshot knows of it. */
   rehash: z.boolean().default(false),
+  /**
+   * Snapshot that files are known from, by name, id or as `latest`; `none` reads every file and takes its bytes anew. By
+   * itself it is found source by source.
+   */
+  parent: z.string().regex(/^[\w-]{1,100}$/, 'must be the name or id of a snapshot, "latest", "none" or "auto"').default('auto'),
   onSourceChanged: z.enum(['fail', 'accept']).default('fail'),
   ...runFields,
 });
@@ -48,7 +53,7 @@ export const SnapshotOutput = z.strictObject({
   snapshot: z.string().nullable(),
   /** `partial`: something failed; null when nothing was published. */
   status: z.enum(['complete', 'partial']).nullable(),
-  /** Name of the snapshot that unchanged files were taken from. */
+  /** Name of the snapshot that most of what was known was known from. */
   parent: z.string().nullable(),
   files: z.int().min(0),
   newFiles: z.int().min(0),

@@ -71,7 +71,7 @@ export function createSnapshotSteps(dependencies: ActivityDependencies) {
           ...{ location, owner, sources: walked },
           excludes: { patterns: excludes, caches: input.excludeCaches, maxSizeBytes: input.maxFileSizeBytes },
           leaveOut: [input.repository, registry.stateDirectory],
-          ...{ oneFileSystem, host, rehash, allowMissing, allowEmpty },
+          ...{ oneFileSystem, host, rehash, parent: input.parent, allowMissing, allowEmpty },
           syncEach: !canSyncFileSystem(location.destination),
         };
         const planned = await run('planSnapshot', request, syncs.since(location.destination));

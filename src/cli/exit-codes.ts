@@ -18,7 +18,7 @@ export const exitCodeHelp = helpOf('all done', ['1    the backup failed; nothing
 
 export const batchExitCodeHelp = helpOf('every file is backed up', ['1    the batch as a whole failed or was cancelled; the message says what was undone', '3    done, but some files failed or were skipped']);
 
-export const snapshotExitCodeHelp = helpOf('the snapshot is complete', ['1    the snapshot could not be made or was cancelled; nothing of it was left behind', '3    the snapshot is partial: some entries failed', '10   there is no such repository']);
+export const snapshotExitCodeHelp = helpOf('the snapshot is complete', ['1    the snapshot could not be made or was cancelled; nothing of it was left behind', '3    the snapshot is partial: some entries failed', '10   there is no such repository, or no such parent snapshot']);
 
 export const restoreExitCodeHelp = helpOf('everything is restored', ['1    the restore as a whole failed or was cancelled; what is restored stays', '3    done, but some entries failed', '10   there is no such repository or snapshot']);
 

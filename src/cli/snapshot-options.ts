@@ -6,7 +6,7 @@ import { canonicalDirectory } from './paths';
 import { sizeInBytes } from './size';
 
 /** What fields of a snapshot's input are called on the command line. */
-export const fieldNames = { sources: 'sources', repository: '--to', host: '--host', tags: '--tag', excludes: '--exclude', operationId: '--operation-id', metadata: '--metadata' };
+export const fieldNames = { sources: 'sources', repository: '--to', host: '--host', tags: '--tag', parent: '--parent', excludes: '--exclude', operationId: '--operation-id', metadata: '--metadata' };
 
 /** Adds the options that say what a snapshot is of, and where it goes. */
 export function snapshotOptions(command: ReturnType<typeof backupCommand>) {

@@ -8,7 +8,7 @@ import { futureNotes } from './snapshot-table';
 export function snapshotExitCode({ success, status, errorCode }: SnapshotOutput): ExitCode {
   if (success) return exitCodes.done;
   if (status === 'partial') return exitCodes.partly;
-  return errorCode === 'RepositoryNotFound' ? exitCodes.notFound : exitCodes.failed;
+  return errorCode === 'RepositoryNotFound' || errorCode === 'SnapshotNotFound' ? exitCodes.notFound : exitCodes.failed;
 }
 
 /** The summary at the end, in the shape that restic's users know. */

@@ -4,7 +4,7 @@ export interface SnapshotOrigin {
   readonly sources: readonly string[];
 }
 
-/** The same text for all snapshots of the same sources of one host: parents, retention and `--latest` go by it. */
+/** The same text for all snapshots of the same sources of one host: retention and `--latest` go by it. */
 export function snapshotGroup({ host, sources }: SnapshotOrigin): string {
   return JSON.stringify([host, ...[...sources].sort()]);
 }

@@ -73,6 +73,15 @@ test.each<[string, string[], (keyof typeof names)[]]>([
   expect((result?.snapshots as { name: string }[]).map(({ name }) => name)).toEqual(expected.map((which) => names[which]));
 });
 
+test('a dry run goes by the parent that is named, which has to be there', async () => {
+  const preview = (...options: string[]): Promise<CommandEnd> => run('snapshot', 'source', '--to', 'repository', '--dry-run', '--json', ...options);
+  const parentOf = ({ stdout }: CommandEnd): unknown => jsonLines(stdout).at(-1)?.parent;
+  expect(parentOf(await preview('--parent', idOf(names.first)))).toBe(names.first);
+  expect(parentOf(await preview('--host', 'alpha'))).toBe(names.second);
+  expect(parentOf(await preview('--parent', 'none'))).toBeNull();
+  expect((await preview('--parent', 'nosuch')).code).toBe(10);
+});
+
 test('an empty repository has no snapshots', async () => {
   initRepository(place.path('empty'));
   expect(await run('snapshots', 'empty')).toMatchObject({ code: 0, stdout: 'No snapshots.\n' });

@@ -18,6 +18,7 @@ import { idleNotes, previewText, snapshotExitCode, snapshotNotes, snapshotText }
 export const snapshotCommand = snapshotOptions(backupCommand('snapshot'))
   .description('take a snapshot of directory trees: complete, browsable, at the cost of what changed since the last one')
   .argument('<sources...>', 'directories or files')
+  .option('--parent <snapshot>', 'take what is unchanged from this snapshot: a name, an id, latest, or none; found source by source unless given')
   .option('-n, --dry-run', 'say what would be copied, and write nothing', false)
   .option('-v, --verbose', 'with --dry-run: name every file that would be copied', false)
   .option(...trustDestinationOption)
@@ -26,7 +27,7 @@ export const snapshotCommand = snapshotOptions(backupCommand('snapshot'))
   .addHelpText('after', snapshotExitCodeHelp)
   .action(async (sources, options) => {
     const output = createOutput(options.json);
-    const input = parseRequest(SnapshotInput, { ...snapshotRequestOf(sources, options), ...backupRequest(options) }, fieldNames);
+    const input = parseRequest(SnapshotInput, { ...snapshotRequestOf(sources, options), ...backupRequest(options), ...(options.parent === undefined ? {} : { parent: options.parent }) }, fieldNames);
     if (options.taskQueue === undefined) readRepository(input.repository);
     // Files of patterns serve many places: what some of them find nothing in is not worth a word.
     const typed = typedExcludes(sources, options);
@@ -47,9 +48,9 @@ export const snapshotCommand = snapshotOptions(backupCommand('snapshot'))
   });
 
 function preview(input: SnapshotInput, stateDirectory: string, output: Output, isVerbose: boolean, idleOf: (preview: Pick<SnapshotPreview, 'idleExcludes'>) => string[]): void {
-  const { repository, host, rehash, oneFileSystem, excludes, excludeCaches, maxFileSizeBytes, allowMissing, allowEmpty } = input;
+  const { repository, host, rehash, parent, oneFileSystem, excludes, excludeCaches, maxFileSizeBytes, allowMissing, allowEmpty } = input;
   const request = {
-    ...{ repository, host, rehash, oneFileSystem, allowMissing, allowEmpty },
+    ...{ repository, host, rehash, parent, oneFileSystem, allowMissing, allowEmpty },
     sources: input.sources.map((path) => ({ path, root: path })),
     excludes: { patterns: excludes, caches: excludeCaches, maxSizeBytes: maxFileSizeBytes },
     leaveOut: [repository, resolve(stateDirectory)],

@@ -9,6 +9,7 @@ import { readBack } from '../read-back';
 import { addDamaged, type DamagedCopies } from './damaged-copies';
 import { PERMISSION_BITS, type FileEntry } from './entry';
 import { dataPath } from './incoming-data';
+import type { KnownFile } from './parent';
 import { snapshotEntries } from './snapshot-record';
 
 /** What it takes to use copies of the parent. */
@@ -16,11 +17,11 @@ export interface ParentStage {
   readonly task: ChunkTask;
   /** Directory of this snapshot's copies. */
   readonly data: string;
-  /** Name of the parent; null without one. */
-  readonly parent: string | null;
-  readonly parents: OpenDirectories;
+  /** Snapshots that files are known from. */
+  readonly parents: readonly string[];
+  readonly parentDirectories: OpenDirectories;
   readonly control: TransferControl;
-  /** Copies of the parent that are not as it says. */
+  /** Copies of the parents that are not as it says. */
   damaged: DamagedCopies;
 }
 
@@ -30,18 +31,19 @@ export interface ParentStage {
  * @param isRead read the copy back first: its bytes count, and not only its attributes
  * @throws StorageError `Cancelled`
  */
-export function linkParentsCopy(stage: ParentStage, path: PathBytes, known: FileEntry, isRead: boolean): boolean {
-  const { data, parent, parents, task } = stage;
+export function linkParentsCopy(stage: ParentStage, path: PathBytes, { entry: known, from }: KnownFile, isRead: boolean): boolean {
+  const { data, parents, parentDirectories, task } = stage;
   const { location } = task.settings;
-  if (parent === null) return false;
+  const parent = parents[from];
+  if (parent === undefined) return false;
   const { directory, name } = splitPath(path);
   const parentData = `${location.destination}/${parent}/${snapshotEntries.data}`;
   try {
-    const copy = parents.get(location.root, dataPath(parentData, directory)).entry(name);
+    const copy = parentDirectories.get(location.root, dataPath(parentData, directory)).entry(name);
     const stats = lstatIfPresent(copy);
-    if (stats === undefined) return noteUnless(lstatIfPresent(parentData) === undefined, stage, path);
-    if (!isCopyOf(known, stats)) return noteUnless(false, stage, path);
-    if (isRead && !isIntact(stage, copy, known)) return noteUnless(false, stage, path);
+    if (stats === undefined) return noteUnless(lstatIfPresent(parentData) === undefined, stage, parent, path);
+    if (!isCopyOf(known, stats)) return noteUnless(false, stage, parent, path);
+    if (isRead && !isIntact(stage, copy, known)) return noteUnless(false, stage, parent, path);
     // By a path through the run's directory, which is the fence: once it is published or given up, this leads nowhere.
     return link(copy, stats, dataPath(data, path));
   } catch (error) {
@@ -52,8 +54,8 @@ export function linkParentsCopy(stage: ParentStage, path: PathBytes, known: File
 }
 
 /** A snapshot that was removed meanwhile is not damaged. */
-function noteUnless(isRemoved: boolean, stage: ParentStage, path: PathBytes): false {
-  if (!isRemoved) stage.damaged = addDamaged(stage.damaged, { count: 1, sample: [pathText(dataPath(`${stage.parent}/${snapshotEntries.data}`, path))] });
+function noteUnless(isRemoved: boolean, stage: ParentStage, parent: string, path: PathBytes): false {
+  if (!isRemoved) stage.damaged = addDamaged(stage.damaged, { count: 1, sample: [pathText(dataPath(`${parent}/${snapshotEntries.data}`, path))] });
   return false;
 }
 

@@ -1,67 +1,180 @@
-import type { FileEntry } from './entry';
-import type { Found } from './found';
-import { openSnapshot, type ReadEntry } from './metadata';
+import * as fs from 'node:fs';
+import { join } from 'node:path';
 import { isErrno } from '../errors';
-import { futureFirst, readRecord, snapshotNames } from './snapshot-record';
+import type { FileEntry } from './entry';
+import { isBelowKey, orderKey } from './entry-order';
+import { findParents } from './find-parents';
+import type { Found } from './found';
+import { openSnapshot, type OpenSnapshot, type ReadEntry } from './metadata';
+import { findSnapshot, snapshotEntries } from './snapshot-record';
 
-/** Whose snapshots belong together: the parent of a snapshot is one of the same host and sources. */
-export interface SnapshotGroup {
+/** Which snapshots files may be known from: found source by source, none, or the one that a person means. */
+export type ParentChoice = 'auto' | 'none' | (string & {});
+
+export interface ParentsRequest {
+  readonly repository: string;
   readonly host: string;
+  /** As they are walked through. */
   readonly sources: readonly string[];
+  readonly parent?: ParentChoice | undefined;
+}
+
+/** What a snapshot says of a file. */
+export interface KnownFile {
+  readonly entry: FileEntry;
+  /** Place of the snapshot among the `names` of the parents. */
+  readonly from: number;
 }
 
 /**
- * The entries of the snapshot before, for a walk that comes by in the same order. A partial one may be it as well: what
- * failed in it has no digest, and so cannot pass for unchanged.
+ * The snapshots before, for a walk that comes by in the order of their entries. Partial ones may be among them: what failed
+ * in one has no digest, and so cannot pass for unchanged.
  */
-export class Parent {
-  private readonly entries: Generator<ReadEntry, undefined>;
-  private current: ReadEntry | undefined;
+export class Parents {
+  /** Those that files are known from, as they were first met. */
+  readonly names: string[] = [];
+  private readonly counts = new Map<Parent, number>();
+  private current: SourceParents | undefined;
 
-  private constructor(
-    readonly name: string,
-    repository: string,
-  ) {
-    this.entries = openSnapshot(repository, name).entries();
-    this.advance();
+  private constructor(private readonly sources: readonly SourceParents[]) {}
+
+  /** @throws StorageError for a named one: `SnapshotNotFound`, `SnapshotDamaged`, errno names */
+  static find({ repository, host, sources, parent = 'auto' }: ParentsRequest): Parents {
+    if (parent === 'none') return new Parents([]);
+    if (parent !== 'auto') return new Parents(assigned(sources, [new Parent(repository, openSnapshot(repository, findSnapshot(repository, parent)))]));
+    const opened = new Map<string, Parent>();
+    const asked = (name: string): Parent => {
+      const known = opened.get(name) ?? new Parent(repository, name);
+      opened.set(name, known);
+      return known;
+    };
+    const names = findParents(repository, { host, sources });
+    return new Parents(sources.map((source, index) => ({ key: orderKey(source), parents: (names[index] ?? []).map(asked) })));
   }
 
-  /** The newest readable snapshot of a group, one that is dated in the future only where there is no other; undefined when there is none. */
-  static find(repository: string, group: SnapshotGroup): Parent | undefined {
-    for (const name of futureFirst(snapshotNames(repository), Date.now()).reverse()) {
-      try {
-        const { host, sources } = readRecord(repository, name);
-        if (host === group.host && JSON.stringify(sources) === JSON.stringify(group.sources)) return new Parent(name, repository);
-      } catch (error) {
-        if (!isNoHelp(error)) throw error;
-      }
+  /** Name of the one that most files are known from, or would be asked first; null without any. */
+  get main(): string | null {
+    const [most] = [...this.counts].sort(([, a], [, b]) => b - a)[0] ?? [];
+    return (most ?? this.sources.flatMap(({ parents }) => parents).find((parent) => parent.isUsable))?.name ?? null;
+  }
+
+  /**
+   * What is known of a file. Older snapshots are asked only for what was there, as it is now, when the newer one was
+   * written, or failed in it: not for what is new since. Asked in the order of the entries.
+   */
+  knownFile(found: Found): KnownFile | undefined {
+    const key = orderKey(found.path);
+    for (const parent of this.parentsOf(key)) {
+      if (!parent.isUsable) continue;
+      const { entry, isFailed } = parent.ask(key);
+      if (entry !== undefined) return { entry, from: this.note(parent) };
+      if (!isFailed && found.stats.ctimeNs > parent.writtenNs) return undefined;
     }
     return undefined;
   }
 
-  /** What is known of a file. Asked in the order of the entries. */
-  knownFile(key: string): FileEntry | undefined {
+  close(): void {
+    for (const { parents } of this.sources) parents.forEach((parent) => parent.close());
+  }
+
+  private parentsOf(key: string): readonly Parent[] {
+    if (this.current === undefined || !isAtOrBelowKey(this.current.key, key)) this.current = this.sources.find((source) => isAtOrBelowKey(source.key, key));
+    return this.current?.parents ?? [];
+  }
+
+  private note(parent: Parent): number {
+    const count = this.counts.get(parent) ?? 0;
+    this.counts.set(parent, count + 1);
+    if (count === 0) this.names.push(parent.name);
+    return this.names.indexOf(parent.name);
+  }
+}
+
+interface SourceParents {
+  readonly key: string;
+  readonly parents: readonly Parent[];
+}
+
+function assigned(sources: readonly string[], parents: readonly Parent[]): SourceParents[] {
+  return sources.map((source) => ({ key: orderKey(source), parents }));
+}
+
+function isAtOrBelowKey(directory: string, key: string): boolean {
+  return key === directory || isBelowKey(directory, key);
+}
+
+/** One snapshot before, opened when it is first asked. */
+class Parent {
+  readonly name: string;
+  private snapshot: OpenSnapshot | undefined;
+  private entries: Generator<ReadEntry, undefined> | undefined;
+  private current: ReadEntry | undefined;
+  /** The last entry that failed: nothing is known of what is below it. */
+  private failed: string | undefined;
+  private isDamaged = false;
+  private writtenAtNs: bigint | undefined;
+
+  /** @param snapshot its name, or the snapshot itself where it has to be there */
+  constructor(
+    private readonly repository: string,
+    snapshot: string | OpenSnapshot,
+  ) {
+    this.name = typeof snapshot === 'string' ? snapshot : snapshot.name;
+    if (typeof snapshot !== 'string') this.snapshot = snapshot;
+  }
+
+  /** Opens it. One that is damaged, or was removed since the names were read, is no harm: there are others, and the sources. */
+  get isUsable(): boolean {
+    if (this.entries === undefined && !this.isDamaged) this.open();
+    return this.entries !== undefined;
+  }
+
+  /** When its metadata was written, by the clock that stamps files. */
+  get writtenNs(): bigint {
+    return this.writtenAtNs ?? 0n;
+  }
+
+  /** The file's entry, or that it failed here, itself or a directory above it. */
+  ask(key: string): { readonly entry?: FileEntry; readonly isFailed: boolean } {
     while (this.current !== undefined && this.current.key < key) this.advance();
-    if (this.current?.key !== key) return undefined;
-    const { entry } = this.current;
-    return entry.type === 'file' && entry.state !== 'failed' ? entry : undefined;
+    const entry = this.current?.key === key ? this.current.entry : undefined;
+    if (entry?.type === 'file' && entry.state !== 'failed') return { entry, isFailed: false };
+    return { isFailed: entry?.state === 'failed' || (this.failed !== undefined && isBelowKey(this.failed, key)) };
   }
 
   close(): void {
-    this.entries.return(undefined);
+    this.entries?.return(undefined);
+  }
+
+  private open(): void {
+    this.unlessNoHelp(() => {
+      this.snapshot ??= openSnapshot(this.repository, this.name);
+      this.writtenAtNs = fs.lstatSync(join(this.snapshot.directory, snapshotEntries.metadata), { bigint: true }).ctimeNs;
+      this.entries = this.snapshot.entries();
+      this.advance();
+    });
   }
 
   private advance(): void {
+    if (this.current?.entry.state === 'failed') this.failed = this.current.key;
+    this.unlessNoHelp(() => {
+      this.current = this.entries?.next().value;
+    });
+  }
+
+  private unlessNoHelp(calls: () => void): void {
     try {
-      this.current = this.entries.next().value;
+      calls();
     } catch (error) {
       if (!isNoHelp(error)) throw error;
+      this.isDamaged = true;
       this.current = undefined;
+      this.entries = undefined;
     }
   }
 }
 
-/** One that is damaged says nothing of the files to come, and its removal since the names were read is no harm: the sources are there. */
+/** One that is damaged says nothing of the files to come, and its removal since the names were read is no harm: there are others, and the sources. */
 export function isNoHelp(error: unknown): boolean {
   return isErrno(error, 'SnapshotDamaged', 'SnapshotNotFound', 'RepositoryUnsupported', 'SourceNotCanonical', 'ENOENT');
 }

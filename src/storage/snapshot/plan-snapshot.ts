@@ -8,10 +8,9 @@ import { StorageError } from '../errors';
 import { pathText, toJsonPath, type PathBytes } from '../path-bytes';
 import { noteWorker } from '../worker-note';
 import { modeText } from './entry';
-import { orderKey } from './entry-order';
 import { FailureTally } from './failure-tally';
 import { makeDataDirectories } from './incoming-data';
-import { isUnchanged, type Parent } from './parent';
+import { isUnchanged, type Parents } from './parent';
 import { plannedSnapshot, type PlannedSnapshot } from './planned-snapshot';
 import { fileLine, type TreeEntry } from './snapshot-plan';
 import type { WalkedSource } from './sources';
@@ -33,10 +32,10 @@ const MOST_LEFT_OUT = 20;
 const MOST_IDLE = 20;
 
 /**
- * Walks through the sources and writes the plan of a snapshot: files in chunks, each with what the parent snapshot says of
+ * Walks through the sources and writes the plan of a snapshot: files in chunks, each with what a snapshot before says of
  * it, and everything else in a list of its own; then makes the directories for the copies. All of it is durable when this
  * answers: history knows then that it is there. The first plan counts.
- * @throws StorageError `SourceNotFound` when a source is not there, what is wrong with the first one when none can be read, `StagingRevoked`, `Cancelled`, errno names
+ * @throws StorageError `SnapshotNotFound` and `SnapshotDamaged` of a parent that was named, `SourceNotFound` when a source is not there, what is wrong with the first one when none can be read, `StagingRevoked`, `Cancelled`, errno names
  */
 export function planSnapshot(request: SnapshotPlanRequest, control: TransferControl): ProvedPlan<PlannedSnapshot> {
   const { location } = request;
@@ -48,16 +47,16 @@ export function planSnapshot(request: SnapshotPlanRequest, control: TransferCont
 
 function writePlan(request: SnapshotPlanRequest, draft: string, control: TransferControl): WrittenPlan<PlannedSnapshot> {
   const writer = new SnapshotPlanWriter(draft, request.rehash);
-  const add = (found: Found | NotFound, parent: Parent | undefined): void => {
-    writer.add(found, parent);
+  const add = (found: Found | NotFound, parents: Parents): void => {
+    writer.add(found, parents);
     control.finishFile();
   };
   try {
-    const { names, parent, leftOut, sources, emptied, idleExcludes } = walkSources(request.location.destination, request, add, control);
+    const { names, parent, parents, leftOut, sources, emptied, idleExcludes } = walkSources(request.location.destination, request, add, control);
     writer.requireAny(names);
     const { parts, ...counts } = writer.close();
     const sums = { vanished: sumOf(sources, 'vanished'), excluded: sumOf(sources, 'excluded') };
-    return { planned: { ...counts, ...sums, leftOut: leftOut.slice(0, MOST_LEFT_OUT), parent, sources: names, walked: sources, emptied, idleExcludes: [...idleExcludes].slice(0, MOST_IDLE) }, parts };
+    return { planned: { ...counts, ...sums, leftOut: leftOut.slice(0, MOST_LEFT_OUT), parent, parents, sources: names, walked: sources, emptied, idleExcludes: [...idleExcludes].slice(0, MOST_IDLE) }, parts };
   } finally {
     writer.abandon();
   }
@@ -87,9 +86,9 @@ class SnapshotPlanWriter {
     throw new StorageError(first?.failure.code ?? 'ENOENT', first?.failure.side ?? 'source', sources.join(', '), `There is nothing to back up: none of ${sources.map(pathText).join(', ')} can be read${why}`);
   }
 
-  add(found: Found | NotFound, parent: Parent | undefined): void {
+  add(found: Found | NotFound, parents: Parents): void {
     if (found.stats === undefined) this.addFailure(found);
-    else if (found.stats.isFile()) this.addFile(found, parent);
+    else if (found.stats.isFile()) this.addFile(found, parents);
     else this.addOther(found);
   }
 
@@ -104,12 +103,12 @@ class SnapshotPlanWriter {
     this.tree.abandon();
   }
 
-  private addFile(found: Found, parent: Parent | undefined): void {
+  private addFile(found: Found, parents: Parents): void {
     const { path, stats, directory } = found;
     const first = this.firstName(found);
     if (first !== undefined) return this.addLine({ name: toJsonPath(path), first: toJsonPath(first.path), firstFile: first.file, id: identityOf(stats), d: directory });
-    const known = parent?.knownFile(orderKey(path));
-    const unchanged = known !== undefined && !this.rehash && isUnchanged(known, found);
+    const known = parents.knownFile(found);
+    const unchanged = known !== undefined && !this.rehash && isUnchanged(known.entry, found);
     const sizeBytes = Number(stats.size);
     this.files.add(fileLine({ path, known, isUnchanged: unchanged, directory }), unchanged ? 0 : sizeBytes, unchanged ? UNCHANGED_WEIGHT : 1);
     this.counts.files += 1;

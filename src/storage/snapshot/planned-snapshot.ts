@@ -32,7 +32,10 @@ export interface PlannedSnapshot {
   readonly vanished: number;
   readonly excluded: number;
   readonly leftOut: readonly string[];
+  /** The snapshot that most files are known from. */
   readonly parent: string | null;
+  /** Those that files are known from, as lines of the plan count them. Absent in plans of earlier programs: the one parent. */
+  readonly parents?: readonly string[];
   /** None below another. */
   readonly sources: readonly string[];
   /** All that were named, as the walk found them; not in plans of earlier versions. */
@@ -44,6 +47,7 @@ export interface PlannedSnapshot {
 }
 
 const count = wholeNumber();
+const snapshotName = text(40, /^[\w-]+$/);
 
 export const failureCount: Shape<FailureCount> = objectOf<FailureCount>({ code: text(64, /^\w+$/), side, count });
 
@@ -62,7 +66,8 @@ export const plannedSnapshot: Shape<PlannedSnapshot> = objectOf<PlannedSnapshot>
   vanished: count,
   excluded: count,
   leftOut: sampleOf(someText),
-  parent: nullable(text(40, /^[\w-]+$/)),
+  parent: nullable(snapshotName),
+  parents: optional(arrayOf(snapshotName, MOST_SOURCES)),
   sources: arrayOf(absoluteText, MOST_SOURCES),
   walked: optional(arrayOf(objectOf<WalkedSource>({ path: absoluteText, identity: nullable(identity), files: count, vanished: count, excluded: count }), MOST_SOURCES)),
   emptied: optional(arrayOf(planFailure, MOST_SOURCES)),

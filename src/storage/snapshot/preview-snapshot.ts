@@ -1,7 +1,6 @@
 import type { TransferControl } from '../control';
 import { pathText } from '../path-bytes';
-import { orderKey } from './entry-order';
-import { isUnchanged, type Parent } from './parent';
+import { isUnchanged, type Parents } from './parent';
 import type { PlanFailure } from './planned-snapshot';
 import type { Found, NotFound } from './found';
 import { walkSources, type SourcesRequest } from './walk-sources';
@@ -52,22 +51,22 @@ export function previewSnapshot(request: PreviewRequest, onFile: (file: Previewe
     counts.failed += 1;
     if (failures.length < MOST_FAILURES) failures.push(failure);
   };
-  const add = (found: Found | NotFound, parent: Parent | undefined): void => {
+  const add = (found: Found | NotFound, parents: Parents): void => {
     if (found.stats === undefined) fail({ path: pathText(found.path), failure: found.failure });
     else if (found.stats.isDirectory()) counts.directories += 1;
     else if (!found.stats.isFile()) counts.others += 1;
-    else addFile(found, parent, request.rehash, counts, onFile);
+    else addFile(found, parents, request.rehash, counts, onFile);
   };
   const { parent, leftOut, sources, emptied, idleExcludes } = walkSources(request.repository, request, add, control);
   emptied.forEach(fail);
   return { parent, ...counts, excluded: sources.reduce((sum, { excluded }) => sum + excluded, 0), leftOut, idleExcludes: [...idleExcludes], failures };
 }
 
-function addFile(found: Found, parent: Parent | undefined, rehash: boolean, counts: { newFiles: number; changedFiles: number; unchangedFiles: number; totalBytes: number; copiedBytes: number }, onFile: (file: PreviewedFile) => void): void {
-  const known = parent?.knownFile(orderKey(found.path));
+function addFile(found: Found, parents: Parents, rehash: boolean, counts: { newFiles: number; changedFiles: number; unchangedFiles: number; totalBytes: number; copiedBytes: number }, onFile: (file: PreviewedFile) => void): void {
+  const known = parents.knownFile(found);
   const sizeBytes = Number(found.stats.size);
   counts.totalBytes += sizeBytes;
-  if (known !== undefined && !rehash && isUnchanged(known, found)) return void (counts.unchangedFiles += 1);
+  if (known !== undefined && !rehash && isUnchanged(known.entry, found)) return void (counts.unchangedFiles += 1);
   counts.copiedBytes += sizeBytes;
   if (known === undefined) counts.newFiles += 1;
   else counts.changedFiles += 1;

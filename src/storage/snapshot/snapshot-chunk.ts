@@ -85,24 +85,28 @@ function stageAll(task: ChunkTask, files: readonly SnapshotFile[], before: Snaps
  */
 export function openStage(task: ChunkTask, planned: PlannedSnapshot | undefined, before: Pick<SnapshotOutcome, 'notKept' | 'damaged'> | undefined, control: TransferControl): SnapshotStage {
   const { location } = task.settings;
-  const { parent = null, walked = [] } = planned ?? {};
   return {
     task,
     data: dataDirectory(location),
-    parent,
+    parents: planned === undefined ? [] : parentsOf(planned),
     sources: new OpenDirectories('source'),
-    parents: new OpenDirectories('source'),
+    parentDirectories: new OpenDirectories('source'),
     directory: makeAttemptDirectory(task),
     isScarce: isScarce(location.destination, 0),
     control,
     notKept: new Set(before?.notKept),
     damaged: before?.damaged ?? noDamagedCopies,
-    walked,
+    walked: planned?.walked ?? [],
   };
 }
 
-export function closeStage({ sources, parents }: SnapshotStage): void {
-  [sources, parents].forEach((directories) => directories.close());
+export function closeStage({ sources, parentDirectories }: SnapshotStage): void {
+  [sources, parentDirectories].forEach((directories) => directories.close());
+}
+
+/** Plans of earlier programs know one parent. */
+function parentsOf({ parent, parents = parent === null ? [] : [parent] }: PlannedSnapshot): readonly string[] {
+  return parents;
 }
 
 /** Reads every new copy back; answers where from, `cache` as soon as one was. */

@@ -7,6 +7,7 @@ import { parseOwn } from '../records/own-file';
 import { objectOf, oneOf, optional, wholeNumber, type Shape } from '../records/shape';
 import type { FailedEntry, FileEntry, PresentEntry } from './entry';
 import { orderKey } from './entry-order';
+import type { KnownFile } from './parent';
 import { fileEntry, otherEntry } from './entry-shape';
 import { SoundOrder } from './sound-order';
 import { identity } from './walked';
@@ -14,9 +15,9 @@ import { identity } from './walked';
 /** A file of a snapshot's plan. */
 export interface PlannedFile {
   readonly path: PathBytes;
-  /** What the parent snapshot says of it. */
-  readonly known: FileEntry | undefined;
-  /** It is unchanged since: its copy in the parent need only be linked. */
+  /** What a snapshot before says of it. */
+  readonly known: KnownFile | undefined;
+  /** It is unchanged since: its copy there need only be linked. */
   readonly isUnchanged: boolean;
   /** Identity of the directory that the walk met it in; undefined for what is a source itself. */
   readonly directory: string | undefined;
@@ -26,22 +27,24 @@ interface FileLine {
   readonly p: JsonPath;
   readonly d?: string;
   readonly k?: FileEntry;
+  /** Of which of the plan's parents; the first one when left out. */
+  readonly f?: number;
   readonly u?: true;
 }
 
 export function fileLine({ path, known, isUnchanged, directory }: PlannedFile): string {
-  const line: FileLine = { p: toJsonPath(path), d: directory, ...(known === undefined ? {} : { k: known }), ...(isUnchanged ? { u: true } : {}) };
+  const line: FileLine = { p: toJsonPath(path), d: directory, ...(known === undefined ? {} : { k: known.entry }), ...(known === undefined || known.from === 0 ? {} : { f: known.from }), ...(isUnchanged ? { u: true } : {}) };
   return JSON.stringify(line);
 }
 
-const fileLineShape = objectOf<FileLine>({ p: absoluteBelowRoot, d: optional(identity), k: optional(fileEntry), u: optional(oneOf(true)) });
+const fileLineShape = objectOf<FileLine>({ p: absoluteBelowRoot, d: optional(identity), k: optional(fileEntry), f: optional(wholeNumber()), u: optional(oneOf(true)) });
 
 /** The files of one chunk. @throws StorageError `RunAltered`, errno names */
 export function readPlannedFiles(location: RunLocation, chunk: number): PlannedFile[] {
   const { lines, path } = readChunkLines(location, chunk);
   return lines.map((line) => {
-    const { p, d, k, u } = parseOwn(line, fileLineShape, (why) => alteredRun(path, `${why} in a line`));
-    return { path: fromJsonPath(p), known: k, isUnchanged: u === true, directory: d };
+    const { p, d, k, f = 0, u } = parseOwn(line, fileLineShape, (why) => alteredRun(path, `${why} in a line`));
+    return { path: fromJsonPath(p), known: k && { entry: k, from: f }, isUnchanged: u === true, directory: d };
   });
 }
 

@@ -50,7 +50,7 @@ export interface SnapshotRecord {
   readonly endedAt: string;
   /** `partial`: something failed. */
   readonly status: 'complete' | 'partial';
-  /** Name of the snapshot that unchanged files were taken from. */
+  /** Name of the snapshot that most of what was known was known from. */
   readonly parent: string | null;
   /** Sources of which nothing, or little of what was there, could be found: the snapshot is partial then. */
   readonly emptied?: readonly PlanFailure[];

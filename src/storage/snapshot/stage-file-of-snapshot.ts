@@ -35,7 +35,7 @@ export function stageFileOfSnapshot(stage: SnapshotStage, file: SnapshotFile, na
   try {
     const { known, isUnchanged } = file.planned;
     if (known === undefined || !isUnchanged || !linkParentsCopy(stage, file.path, known, false)) readSource(stage, file, name);
-    else file.entry = { ...withoutLink(known), state: 'unchanged' };
+    else file.entry = { ...withoutLink(known.entry), state: 'unchanged' };
   } catch (error) {
     if (error instanceof StorageError && error.code === 'Cancelled') throw error;
     file.fail(isGone(error) ? (whyFileIsGone(stage, file) ?? error) : error);
@@ -69,7 +69,7 @@ function readSource(stage: SnapshotStage, file: SnapshotFile, name: string): voi
   withSourceIn(parent, sourceName, text, (source) => {
     const { stats } = source;
     const isRecent = stats.ctimeNs > startedNs - clockMarginNs(stats.dev, parent.entry('.'));
-    if (isSameContent(stage, file, source)) file.entry = entryOf(file, source, { state: 'unchanged', sha256: file.planned.known?.sha256 ?? '', sizeBytes: Number(stats.size), isRecent });
+    if (isSameContent(stage, file, source)) file.entry = entryOf(file, source, { state: 'unchanged', sha256: file.planned.known?.entry.sha256 ?? '', sizeBytes: Number(stats.size), isRecent });
     else copy(stage, file, source, name, isRecent);
   });
 }
@@ -85,10 +85,10 @@ export function sourceRootOf(roots: readonly string[], path: PathBytes): string 
 /** The bytes are the same although its times do not prove it: then the parent's copy will do, if it holds them still. */
 function isSameContent(stage: SnapshotStage, { path, planned: { known, isUnchanged } }: SnapshotFile, { descriptor, stats }: OpenSource): boolean {
   // Of an unchanged one the copy has been tried already.
-  if (known === undefined || isUnchanged || Number(stats.size) !== known.sizeBytes || !isSameAttributes(known, stats)) return false;
-  const found = blaming('source', pathText(path), () => digest(descriptor, 'cache', stage.control, known.sizeBytes));
+  if (known === undefined || isUnchanged || Number(stats.size) !== known.entry.sizeBytes || !isSameAttributes(known.entry, stats)) return false;
+  const found = blaming('source', pathText(path), () => digest(descriptor, 'cache', stage.control, known.entry.sizeBytes));
   const now = blaming('source', pathText(path), () => fs.fstatSync(descriptor, { bigint: true }));
-  return found.sha256 === known.sha256 && isSameState(stats, now) && linkParentsCopy(stage, path, known, true);
+  return found.sha256 === known.entry.sha256 && isSameState(stats, now) && linkParentsCopy(stage, path, known, true);
 }
 
 function isSameAttributes({ mode, uid, gid, mtimeNs }: FileEntry, stats: fs.BigIntStats): boolean {

@@ -23,6 +23,7 @@ export interface SnapshotRunOptions {
   readonly excludes?: Partial<ExcludeRules>;
   readonly oneFileSystem?: boolean;
   readonly rehash?: boolean;
+  readonly parent?: string;
   readonly allowMissing?: boolean;
   readonly allowEmpty?: boolean;
   readonly leaveOut?: readonly string[];
@@ -79,8 +80,8 @@ export class SnapshotRun {
     openRun({ location, owner, ground: inspectRun(location), needsHardLinks: false });
     const excludes = { patterns: [], caches: false, maxSizeBytes: null, ...options.excludes };
     const sources = this.sources.map((path) => ({ path, root }));
-    const { host = 'test-host', oneFileSystem = false, rehash = false, allowMissing = false, allowEmpty = false, leaveOut = [repository] } = options;
-    return planSnapshot({ location, sources, excludes, host, oneFileSystem, rehash, allowMissing, allowEmpty, leaveOut, syncEach: this.syncEach }, this.control);
+    const { host = 'test-host', oneFileSystem = false, rehash = false, parent = 'auto', allowMissing = false, allowEmpty = false, leaveOut = [repository] } = options;
+    return planSnapshot({ location, sources, excludes, host, oneFileSystem, rehash, parent, allowMissing, allowEmpty, leaveOut, syncEach: this.syncEach }, this.control);
   }
 
   attempt(chunk = 0, pass = 0, only: readonly number[] = []): ChunkTask {

@@ -260,15 +260,6 @@ describe('an unchanged file', () => {
     });
   });
 
-  test('is known only to snapshots of the same host and sources', () => {
-    writeOld('sub/a', 'a');
-    settle();
-    snapshot().take();
-    expect(snapshot({ host: 'another' }).take().parent).toBeNull();
-    expect(snapshot({}, [source('sub')]).take().parent).toBeNull();
-    expect(snapshot().take().parent).not.toBeNull();
-  });
-
   test('with changed mode or owner is copied: a link would change the copy before as well', () => {
     writeOld('a', 'a');
     settle();
