@@ -61,7 +61,7 @@ export function copyContent(target: number, { descriptor, stats }: OpenSource, o
 }
 
 /** Makes a copy durable. A sync may be silent for long, and that is no stall. */
-export function syncCopy(target: number, { control, targetPath }: CopyOptions): void {
+export function syncCopy(target: number, { control, targetPath }: Pick<CopyOptions, 'control' | 'targetPath'>): void {
   control.enter('sync');
   blaming('destination', targetPath, () => fs.fsyncSync(target));
   control.enter('idle');

@@ -2,15 +2,19 @@ import * as fs from 'node:fs';
 import type { OpenDirectories } from '../batch/open-directories';
 import type { ChunkTask } from '../batch/chunk';
 import type { TransferControl } from '../control';
+import { unlinkIfPresent } from '../entries';
 import { errnoName, isErrno } from '../errors';
 import { isSameInode, lstatIfPresent } from '../file-stat';
 import { pathText, splitPath, type PathBytes } from '../path-bytes';
 import { readBack } from '../read-back';
+import { hasDescriptorPaths } from '../way';
 import { addDamaged, type DamagedCopies } from './damaged-copies';
 import { PERMISSION_BITS, type FileEntry } from './entry';
 import { dataPath } from './incoming-data';
 import type { KnownFile } from './parent';
 import { snapshotEntries } from './snapshot-record';
+
+const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, COPYFILE_EXCL, COPYFILE_FICLONE_FORCE } = fs.constants;
 
 /** What it takes to use copies of the parent. */
 export interface ParentStage {
@@ -21,42 +25,94 @@ export interface ParentStage {
   readonly parents: readonly string[];
   readonly parentDirectories: OpenDirectories;
   readonly control: TransferControl;
+  /** Until the file system has refused it. */
+  canClone: boolean;
   /** Copies of the parents that are not as it says. */
   damaged: DamagedCopies;
 }
 
 /**
- * Gives the parent's copy of a file a further name in this snapshot. False when it is not what the parent says, which is
- * noted, or cannot be linked: then the source is copied.
+ * Gives the copy of a file in a snapshot before a further name in this one. False when it is not what that snapshot says,
+ * which is noted, or cannot be linked: then the source is copied.
  * @param isRead read the copy back first: its bytes count, and not only its attributes
  * @throws StorageError `Cancelled`
  */
-export function linkParentsCopy(stage: ParentStage, path: PathBytes, { entry: known, from }: KnownFile, isRead: boolean): boolean {
-  const { data, parents, parentDirectories, task } = stage;
+export function linkParentsCopy(stage: ParentStage, path: PathBytes, known: KnownFile, isRead: boolean): boolean {
+  return withCopyOf(stage, path, known, (copy, stats) => {
+    if (isRead && !isIntact(stage, copy, known.entry)) return noteDamage(stage, path, known);
+    // By a path through the run's directory, which is the fence: once it is published or given up, this leads nowhere.
+    return link(copy, stats, dataPath(stage.data, path));
+  });
+}
+
+/**
+ * Makes a file that shares its blocks with the copy of a file in a snapshot before, and is read back. False when that
+ * copy is not what the snapshot says, which is noted, when the file system shares no blocks, or when it is not wanted.
+ * @param isWanted asked once it is known that the file system can do it
+ * @param finish completes the open file
+ * @throws StorageError `Cancelled`, and what the calls throw
+ */
+export function cloneParentsCopy(stage: ParentStage, path: PathBytes, known: KnownFile, target: string, isWanted: () => boolean, finish: (clone: number) => void): boolean {
+  if (!stage.canClone || !withCopyOf(stage, path, known, (copy) => clone(stage, copy, target))) return false;
+  let isComplete = false;
+  try {
+    if (!isWanted()) return false;
+    if (!isIntact(stage, target, known.entry)) return noteDamage(stage, path, known);
+    withOpen(target, finish);
+    isComplete = true;
+    return true;
+  } finally {
+    if (!isComplete) unlinkIfPresent(target);
+  }
+}
+
+/** Hands the copy over if it is there as its snapshot says. Whatever is wrong with it: the source is there. */
+function withCopyOf(stage: ParentStage, path: PathBytes, known: KnownFile, calls: (copy: PathBytes, stats: fs.BigIntStats) => boolean): boolean {
+  const { parents, parentDirectories, task } = stage;
   const { location } = task.settings;
-  const parent = parents[from];
+  const parent = parents[known.from];
   if (parent === undefined) return false;
   const { directory, name } = splitPath(path);
-  const parentData = `${location.destination}/${parent}/${snapshotEntries.data}`;
+  const data = `${location.destination}/${parent}/${snapshotEntries.data}`;
   try {
-    const copy = parentDirectories.get(location.root, dataPath(parentData, directory)).entry(name);
+    const copy = parentDirectories.get(location.root, dataPath(data, directory)).entry(name);
     const stats = lstatIfPresent(copy);
-    if (stats === undefined) return noteUnless(lstatIfPresent(parentData) === undefined, stage, parent, path);
-    if (!isCopyOf(known, stats)) return noteUnless(false, stage, parent, path);
-    if (isRead && !isIntact(stage, copy, known)) return noteUnless(false, stage, parent, path);
-    // By a path through the run's directory, which is the fence: once it is published or given up, this leads nowhere.
-    return link(copy, stats, dataPath(data, path));
+    if (stats !== undefined) return isCopyOf(known.entry, stats) ? calls(copy, stats) : noteDamage(stage, path, known);
   } catch (error) {
-    // Whatever is wrong with the parent: the source is there.
     if (errnoName(error) === undefined || isErrno(error, 'Cancelled')) throw error;
+    if (!isErrno(error, 'ENOENT')) return false;
+  }
+  // A snapshot that was removed meanwhile is not damaged.
+  return lstatIfPresent(data) !== undefined && noteDamage(stage, path, known);
+}
+
+function noteDamage(stage: ParentStage, path: PathBytes, { from }: KnownFile): false {
+  stage.damaged = addDamaged(stage.damaged, { count: 1, sample: [pathText(dataPath(`${stage.parents[from]}/${snapshotEntries.data}`, path))] });
+  return false;
+}
+
+/** What a file system says that shares no blocks, or not between these files. */
+const noClones = ['EOPNOTSUPP', 'ENOTSUP', 'EXDEV', 'EINVAL', 'ENOTTY', 'ENOSYS'];
+
+function clone(stage: ParentStage, copy: PathBytes, target: string): boolean {
+  try {
+    // By its descriptor: what is opened by a path could be a link by now.
+    withOpen(copy, (descriptor) => fs.copyFileSync(hasDescriptorPaths ? `/proc/self/fd/${descriptor}` : copy, target, COPYFILE_EXCL | COPYFILE_FICLONE_FORCE));
+    return true;
+  } catch (error) {
+    if (!isErrno(error, ...noClones)) throw error;
+    stage.canClone = false;
     return false;
   }
 }
 
-/** A snapshot that was removed meanwhile is not damaged. */
-function noteUnless(isRemoved: boolean, stage: ParentStage, parent: string, path: PathBytes): false {
-  if (!isRemoved) stage.damaged = addDamaged(stage.damaged, { count: 1, sample: [pathText(dataPath(`${parent}/${snapshotEntries.data}`, path))] });
-  return false;
+function withOpen(path: PathBytes, calls: (descriptor: number) => void): void {
+  const descriptor = fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    calls(descriptor);
+  } finally {
+    fs.closeSync(descriptor);
+  }
 }
 
 function isCopyOf({ sizeBytes, mtimeNs, mode }: FileEntry, stats: fs.BigIntStats): boolean {

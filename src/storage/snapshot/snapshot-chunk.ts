@@ -94,6 +94,7 @@ export function openStage(task: ChunkTask, planned: PlannedSnapshot | undefined,
     directory: makeAttemptDirectory(task),
     isScarce: isScarce(location.destination, 0),
     control,
+    canClone: true,
     notKept: new Set(before?.notKept),
     damaged: before?.damaged ?? noDamagedCopies,
     walked: planned?.walked ?? [],
@@ -117,8 +118,8 @@ export function verifyAll(task: ChunkTask, files: readonly SnapshotFile[], contr
   const where = whereToRead(directory, verify);
   let readFrom = where;
   for (const file of files) {
-    const { staged, entry } = file;
-    if (staged === undefined || entry === undefined) continue;
+    const { staged, entry, isClone } = file;
+    if (staged === undefined || entry === undefined || isClone) continue;
     const text = pathText(file.path);
     control.startFile(text);
     const found = blaming('destination', text, () => readBackFrom(`${directory}/${staged}`, where, control, entry.sizeBytes));
@@ -144,7 +145,8 @@ function outcomeOf(task: ChunkTask, files: readonly SnapshotFile[], entries: rea
     else counts[entry.state === 'copied' ? 'backedUp' : entry.state] += 1;
     if (entry.state === 'unchanged') sums.unchangedBytes += entry.sizeBytes;
     if (entry.state !== 'copied') continue;
-    sums.sizeBytes += entry.sizeBytes;
+    // A clone takes no space, as a link does not.
+    sums[files[index]?.isClone === true ? 'unchangedBytes' : 'sizeBytes'] += entry.sizeBytes;
     if (entry.changed === true) sums.changed += 1;
     if (files[index]?.planned.known === undefined) sums.newFiles += 1;
   }

@@ -13,6 +13,8 @@ export class SnapshotFile {
   isGone = false;
   /** Name in the attempt's staging directory; absent when there is no new copy. */
   staged: string | undefined;
+  /** It shares its blocks with a copy of an earlier snapshot, and was read back already. */
+  isClone = false;
   /** What an earlier pass has done with. */
   settled: SnapshotJournalEntry | undefined;
 
@@ -26,6 +28,7 @@ export class SnapshotFile {
   fail(error: unknown): void {
     this.entry = undefined;
     this.staged = undefined;
+    this.isClone = false;
     if (error instanceof StorageError && error.side === 'source' && error.code === 'ENOENT') this.isGone = true;
     else this.failure = failureOf(error);
   }

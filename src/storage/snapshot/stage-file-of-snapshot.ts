@@ -10,8 +10,8 @@ import { hasExtendedAttributes } from '../posix';
 import { digest } from '../read-back';
 import { withSourceIn, type OpenSource } from '../source';
 import { writing } from '../stage-file';
-import { modeText, type FileEntry } from './entry';
-import { linkParentsCopy, type ParentStage } from './parent-copy';
+import { modeText, PERMISSION_BITS, type FileEntry } from './entry';
+import { cloneParentsCopy, linkParentsCopy, type ParentStage } from './parent-copy';
 import type { SnapshotFile } from './snapshot-file';
 import { sourceOf, type WalkedSource } from './sources';
 import { whyGone } from './walked';
@@ -29,7 +29,7 @@ export interface SnapshotStage extends ParentStage {
   readonly walked: readonly WalkedSource[];
 }
 
-/** Links the parent's copy of a file that is unchanged, or copies the source aside. What is wrong with it is written down. */
+/** Links the copy of a file that is unchanged, or copies the source aside. What is wrong with it is written down. */
 export function stageFileOfSnapshot(stage: SnapshotStage, file: SnapshotFile, name: string): void {
   stage.control.startFile(pathText(file.path));
   try {
@@ -69,8 +69,7 @@ function readSource(stage: SnapshotStage, file: SnapshotFile, name: string): voi
   withSourceIn(parent, sourceName, text, (source) => {
     const { stats } = source;
     const isRecent = stats.ctimeNs > startedNs - clockMarginNs(stats.dev, parent.entry('.'));
-    if (isSameContent(stage, file, source)) file.entry = entryOf(file, source, { state: 'unchanged', sha256: file.planned.known?.entry.sha256 ?? '', sizeBytes: Number(stats.size), isRecent });
-    else copy(stage, file, source, name, isRecent);
+    if (!takeKnownContent(stage, file, source, name, isRecent)) copy(stage, file, source, name, isRecent);
   });
 }
 
@@ -82,17 +81,43 @@ export function sourceRootOf(roots: readonly string[], path: PathBytes): string 
   throw new StorageError('SourceNotAllowed', 'source', pathText(path), `The worker may not read ${pathText(path)}: --source-root allows ${roots.join(', ') || 'nothing'}`);
 }
 
-/** The bytes are the same although its times do not prove it: then the parent's copy will do, if it holds them still. */
-function isSameContent(stage: SnapshotStage, { path, planned: { known, isUnchanged } }: SnapshotFile, { descriptor, stats }: OpenSource): boolean {
+/**
+ * The bytes may be the same although its times do not prove it: then the copy before will do, if it holds them still. Where
+ * mode, owner or time are others, it is not the same file: one that shares its blocks is made, where the file system can.
+ */
+function takeKnownContent(stage: SnapshotStage, file: SnapshotFile, source: OpenSource, name: string, isRecent: boolean): boolean {
+  const { path, planned: { known, isUnchanged } } = file;
   // Of an unchanged one the copy has been tried already.
-  if (known === undefined || isUnchanged || Number(stats.size) !== known.entry.sizeBytes || !isSameAttributes(known.entry, stats)) return false;
-  const found = blaming('source', pathText(path), () => digest(descriptor, 'cache', stage.control, known.entry.sizeBytes));
-  const now = blaming('source', pathText(path), () => fs.fstatSync(descriptor, { bigint: true }));
-  return found.sha256 === known.entry.sha256 && isSameState(stats, now) && linkParentsCopy(stage, path, known, true);
+  if (known === undefined || isUnchanged || Number(source.stats.size) !== known.entry.sizeBytes) return false;
+  const content = { sha256: known.entry.sha256, sizeBytes: known.entry.sizeBytes, isRecent };
+  if (isSameOnCopy(known.entry, source.stats)) {
+    if (!isSameContent(stage, path, known.entry, source) || !linkParentsCopy(stage, path, known, true)) return false;
+    file.entry = entryOf(file, source, { state: 'unchanged', ...content });
+    return true;
+  }
+  const isWanted = (): boolean => isSameContent(stage, path, known.entry, source);
+  if (!cloneParentsCopy(stage, path, known, `${stage.directory}/${name}`, isWanted, (clone) => finishClone(stage, path, source, clone))) return false;
+  file.entry = entryOf(file, source, { state: 'copied', ...content });
+  file.staged = name;
+  file.isClone = true;
+  return true;
 }
 
-function isSameAttributes({ mode, uid, gid, mtimeNs }: FileEntry, stats: fs.BigIntStats): boolean {
-  return mode === modeText(stats.mode) && uid === Number(stats.uid) && gid === Number(stats.gid) && mtimeNs === String(stats.mtimeNs);
+/** What a copy has of its source; set-user-id, set-group-id and sticky bits are recorded only. */
+function isSameOnCopy({ mode, uid, gid, mtimeNs }: FileEntry, stats: fs.BigIntStats): boolean {
+  return (Number.parseInt(mode, 8) & PERMISSION_BITS) === (Number(stats.mode) & PERMISSION_BITS) && uid === Number(stats.uid) && gid === Number(stats.gid) && mtimeNs === String(stats.mtimeNs);
+}
+
+function isSameContent(stage: SnapshotStage, path: PathBytes, known: FileEntry, { descriptor, stats }: OpenSource): boolean {
+  const found = blaming('source', pathText(path), () => digest(descriptor, 'cache', stage.control, known.sizeBytes));
+  const now = blaming('source', pathText(path), () => fs.fstatSync(descriptor, { bigint: true }));
+  return found.sha256 === known.sha256 && isSameState(stats, now);
+}
+
+function finishClone(stage: SnapshotStage, path: PathBytes, source: OpenSource, clone: number): void {
+  const text = pathText(path);
+  blaming('destination', text, () => copyMetadata(clone, source.stats));
+  if (stage.task.settings.syncEach) syncCopy(clone, { control: stage.control, targetPath: text });
 }
 
 function copy(stage: SnapshotStage, file: SnapshotFile, source: OpenSource, name: string, isRecent: boolean): void {
