@@ -2,8 +2,8 @@ import { createHash, hash as hashAtOnce, type Hash } from 'node:crypto';
 import * as fs from 'node:fs';
 import type { TransferControl } from './control';
 import { blaming, StorageError } from './errors';
-import { fileStat, isSameState, type FileStat } from './file-stat';
-import { setTimes } from './posix';
+import { fileStat, isSameState, isSparse, type FileStat } from './file-stat';
+import { nextData, nextHole, setTimes } from './posix';
 import type { OpenSource } from './source';
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -40,7 +40,7 @@ export interface CopiedInto {
 }
 
 /**
- * Copies an open source into an open, empty target: bytes with their SHA-256, then owner, mode and times, then a sync.
+ * Copies an open source into an open, empty target: bytes with their SHA-256, holes as holes, then owner, mode and times, then a sync.
  * The source is looked at before and after, so a copy of a moving target is never taken for good.
  * @throws StorageError `SourceChanged`, `Cancelled`, errno names
  */
@@ -52,10 +52,11 @@ export function copyInto(target: number, source: OpenSource, options: CopyOption
 }
 
 /** The first half of `copyInto`, for callers that copy the metadata themselves. */
-export function copyContent(target: number, { descriptor, stats }: OpenSource, options: CopyOptions): Pick<Copied, 'sha256' | 'sizeBytes' | 'changed'> {
+export function copyContent(target: number, source: OpenSource, options: CopyOptions): Pick<Copied, 'sha256' | 'sizeBytes' | 'changed'> {
+  const { descriptor, stats } = source;
   const expectedBytes = Number(stats.size);
   const limitBytes = options.onSourceChanged === 'accept' && expectedBytes > 0 ? expectedBytes : Infinity;
-  const { sha256, sizeBytes } = copyBytes(descriptor, target, expectedBytes, limitBytes, options);
+  const { sha256, sizeBytes } = copyBytes(source, target, limitBytes, options);
   options.control.enter('idle');
   return { sha256, sizeBytes, changed: judgeChange(descriptor, stats, sizeBytes, options) };
 }
@@ -70,18 +71,23 @@ export function syncCopy(target: number, { control, targetPath }: Pick<CopyOptio
 /** One per thread: threads run one step at a time. */
 let buffer: Buffer | undefined;
 
-function copyBytes(source: number, target: number, expectedBytes: number, limitBytes: number, options: CopyOptions): { sha256: string; sizeBytes: number } {
+function copyBytes({ descriptor, stats }: OpenSource, target: number, limitBytes: number, options: CopyOptions): { sha256: string; sizeBytes: number } {
   const { control, sourcePath, targetPath, onSourceChanged } = options;
+  const expectedBytes = Number(stats.size);
+  const holes = isSparse(stats) ? new Holes(descriptor, expectedBytes) : undefined;
   const bytes = (buffer ??= Buffer.allocUnsafeSlow(CHUNK_BYTES));
   let hash: Hash | undefined;
   let sizeBytes = 0;
   control.enter('transfer');
   while (sizeBytes < limitBytes) {
     control.throwIfCancelled();
-    const wanted = Math.min(bytes.length, limitBytes - sizeBytes);
-    const count = blaming('source', sourcePath, () => fs.readSync(source, bytes, 0, wanted, sizeBytes));
+    const holeBytes = holes?.bytesAt(sizeBytes) ?? 0;
+    const isHole = holeBytes > 0;
+    const wanted = Math.min(bytes.length, limitBytes - sizeBytes, isHole ? holeBytes : (holes?.dataBytesAt(sizeBytes) ?? Infinity));
+    if (isHole) bytes.fill(0, 0, wanted);
+    const count = isHole ? wanted : blaming('source', sourcePath, () => fs.readSync(descriptor, bytes, 0, wanted, sizeBytes));
     if (count === 0) break;
-    blaming('destination', targetPath, () => writeFully(target, bytes, count));
+    if (!isHole) blaming('destination', targetPath, () => writeFully(target, bytes, count, sizeBytes));
     sizeBytes += count;
     control.moved(count);
     // All that was there at first, and the read came back short: whether there is more by now, the second look says.
@@ -93,12 +99,39 @@ function copyBytes(source: number, target: number, expectedBytes: number, limitB
     // A file that grows as fast as it is read would never end. Files of size 0 may still hold data (/proc).
     if (onSourceChanged === 'fail' && expectedBytes > 0 && sizeBytes > expectedBytes) throw sourceChanged(sourcePath, 'it grew');
   }
+  // A hole at the end is nothing that was written.
+  if (holes !== undefined) blaming('destination', targetPath, () => fs.ftruncateSync(target, sizeBytes));
   return { sha256: (hash ?? createHash('sha256')).digest('hex'), sizeBytes };
 }
 
-function writeFully(target: number, buffer: Buffer, count: number): void {
+/** The holes of an open file, which are read as zeros: digested as such, and not written. */
+class Holes {
+  private data = { start: 0, end: 0 };
+
+  constructor(
+    private readonly descriptor: number,
+    private readonly sizeBytes: number,
+  ) {}
+
+  /** How far the hole at an offset goes on; 0 where data is. Beyond the size nothing is a hole: there the file may grow. */
+  bytesAt(offset: number): number {
+    if (offset >= this.sizeBytes) return 0;
+    if (offset >= this.data.end) {
+      const start = Math.min(this.sizeBytes, nextData(this.descriptor, offset));
+      this.data = { start, end: Math.max(start, nextHole(this.descriptor, start)) };
+    }
+    return Math.max(0, this.data.start - offset);
+  }
+
+  /** How far the data at an offset goes on. */
+  dataBytesAt(offset: number): number {
+    return offset < this.sizeBytes && this.data.end > offset ? this.data.end - offset : Infinity;
+  }
+}
+
+function writeFully(target: number, buffer: Buffer, count: number, position: number): void {
   for (let written = 0; written < count; ) {
-    written += fs.writeSync(target, buffer, written, count - written);
+    written += fs.writeSync(target, buffer, written, count - written, position + written);
   }
 }
 

@@ -31,6 +31,19 @@ export function lstatIfPresent(path: PathBytes): fs.BigIntStats | undefined {
   return fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
 }
 
+/** What a copy of a file takes on a disk that can have holes: no more than the file itself does. */
+export function spaceBytes({ size, blocks }: fs.BigIntStats): number {
+  return Number(isSparse({ size, blocks }) ? blocks * BLOCK_BYTES : size);
+}
+
+/** It takes less than its size: it has holes, or its file system compresses. */
+export function isSparse({ size, blocks }: Pick<fs.BigIntStats, 'size' | 'blocks'>): boolean {
+  return blocks * BLOCK_BYTES < size;
+}
+
+/** What `st_blocks` counts, whatever the file system. */
+const BLOCK_BYTES = 512n;
+
 /** One inode? Only live inodes compare this way: device numbers may change over a reboot. */
 export function isSameInode(a: fs.BigIntStats, b: fs.BigIntStats): boolean {
   return a.dev === b.dev && a.ino === b.ino;

@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { OpenDirectory } from './directory';
 import { blaming, isErrno, StorageError } from './errors';
-import { fileStat, isSameInode, kindOf, lstatIfPresent, type FileStat } from './file-stat';
+import { fileStat, isSameInode, kindOf, lstatIfPresent, spaceBytes, type FileStat } from './file-stat';
 import { refuseInsideRepository } from './inside-repository';
 import { missingParents } from './parents';
 import { withSource } from './source';
@@ -34,14 +34,14 @@ export function inspectFile(pair: FilePair): Inspected {
   refuseSameFile(pair);
   refuseLongNames(pair.targetPath);
   refuseInsideRepository(dirname(pair.targetPath));
-  const source = withSource(pair.sourceRoot, pair.sourcePath, ({ stats }) => fileStat(stats));
+  const stats = withSource(pair.sourceRoot, pair.sourcePath, (source) => source.stats);
   requireRoot(pair.targetRoot);
   const missingDirectories = missingParents(pair.targetRoot, pair.targetPath);
   const existing = dirname(missingDirectories[0] ?? pair.targetPath);
   const destination = inspectDestination(pair.targetRoot, existing);
   if (missingDirectories.length === 0) inspectTarget(pair.targetPath);
-  refuseFullDisk(existing, pair.targetPath, source.sizeBytes);
-  return { source, destination, missingDirectories };
+  refuseFullDisk(existing, pair.targetPath, spaceBytes(stats));
+  return { source: fileStat(stats), destination, missingDirectories };
 }
 
 /** Same inode, by name or through links of any kind. */

@@ -11,6 +11,7 @@ interface Calls {
   readonly futimens: (descriptor: number, times: BigInt64Array) => number;
   readonly utimensat: (directory: number, path: Buffer, times: BigInt64Array, flags: number) => number;
   readonly mkfifo: (path: Buffer, mode: number) => number;
+  readonly lseek?: (descriptor: number, offset: number, whence: number) => number | bigint;
   readonly flistxattr?: (descriptor: number, names: Buffer, sizeBytes: number) => number;
   readonly getxattr?: (path: string, name: string, value: Buffer, sizeBytes: number) => number;
 }
@@ -36,12 +37,13 @@ function load(): Calls {
     futimens: library.func('int futimens(int descriptor, const int64_t *times)') as Calls['futimens'],
     utimensat: library.func('int utimensat(int directory, const char *path, const int64_t *times, int flags)') as Calls['utimensat'],
     mkfifo: library.func('int mkfifo(const char *path, unsigned int mode)') as Calls['mkfifo'],
-    ...(process.platform === 'linux' ? extendedAttributeCalls(library) : {}),
+    ...(process.platform === 'linux' ? linuxCalls(library) : {}),
   };
 }
 
-function extendedAttributeCalls(library: LibraryHandle): Pick<Calls, 'flistxattr' | 'getxattr'> {
+function linuxCalls(library: LibraryHandle): Pick<Calls, 'lseek' | 'flistxattr' | 'getxattr'> {
   return {
+    lseek: library.func('int64_t lseek(int descriptor, int64_t offset, int whence)') as Calls['lseek'],
     flistxattr: library.func('int64_t flistxattr(int descriptor, _Out_ uint8_t *names, size_t size)') as Calls['flistxattr'],
     getxattr: library.func('int64_t getxattr(const char *path, const char *name, _Out_ uint8_t *value, size_t size)') as Calls['getxattr'],
   };
@@ -62,6 +64,28 @@ export function makeFifo(path: PathBytes, mode: number): void {
   check('mkfifo', calls().mkfifo(terminated(path), mode));
   // Past the umask.
   fs.chmodSync(path, mode);
+}
+
+/** Of Linux. */
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+
+/**
+ * Where the next byte of data is in an open file, from an offset on; Infinity when only a hole follows. The offset itself where
+ * holes cannot be told.
+ */
+export function nextData(descriptor: number, offset: number): number {
+  return seek(descriptor, offset, SEEK_DATA) ?? (koffi.errno() === constants.errno.ENXIO ? Infinity : offset);
+}
+
+/** Where the next hole begins, from an offset on; Infinity where holes cannot be told. */
+export function nextHole(descriptor: number, offset: number): number {
+  return seek(descriptor, offset, SEEK_HOLE) ?? Infinity;
+}
+
+function seek(descriptor: number, offset: number, whence: number): number | undefined {
+  const found = Number(calls().lseek?.(descriptor, offset, whence) ?? offset);
+  return found < 0 ? undefined : found;
 }
 
 /** Labels that a system puts on every file by itself. */

@@ -5,7 +5,7 @@ import { copyContent, copyMetadata, syncCopy, type CopyOptions } from '../copy';
 import { writing } from '../stage-file';
 import type { OpenDirectory } from '../directory';
 import { blaming, StorageError } from '../errors';
-import { isSameInode, lstatIfPresent } from '../file-stat';
+import { isSameInode, lstatIfPresent, spaceBytes } from '../file-stat';
 import { requireReplaceable } from '../inspect-file';
 import { bytewise, joinPath, pathText, splitPath, type PathBytes } from '../path-bytes';
 import { withSourceIn, type OpenSource } from '../source';
@@ -92,7 +92,7 @@ function takeKnown(file: ChunkFile<PlanEntry>): void {
 }
 
 function writeStaged({ task, directory, isScarce: mayBeFull, control }: Stage<ChunkSettings>, source: OpenSource, file: ChunkFile, name: string, sourcePath: string, targetPath: string): void {
-  if (mayBeFull) requireSpace(task.settings.location.destination, targetPath, Number(source.stats.size));
+  if (mayBeFull) requireSpace(task.settings.location.destination, targetPath, spaceBytes(source.stats));
   const { onSourceChanged, syncEach } = task.settings;
   const options: CopyOptions = { sourcePath, targetPath, onSourceChanged, control, sync: syncEach };
   writing(`${directory}/${name}`, targetPath, (descriptor) => {

@@ -4,7 +4,7 @@ import { requireSpace } from '../batch/free-space';
 import type { OpenDirectories } from '../batch/open-directories';
 import { copyContent, copyMetadata, syncCopy, type CopyOptions } from '../copy';
 import { blaming, isErrno, StorageError } from '../errors';
-import { isSameState } from '../file-stat';
+import { isSameState, isSparse, spaceBytes } from '../file-stat';
 import { bytewise, pathText, splitPath, toJsonPath, type PathBytes } from '../path-bytes';
 import { hasExtendedAttributes } from '../posix';
 import { digest } from '../read-back';
@@ -125,13 +125,13 @@ function copy(stage: SnapshotStage, file: SnapshotFile, source: OpenSource, name
   const { location, onSourceChanged, syncEach } = task.settings;
   const { stats } = source;
   const sourcePath = pathText(file.path);
-  if (stage.isScarce) requireSpace(location.destination, sourcePath, Number(stats.size));
+  if (stage.isScarce) requireSpace(location.destination, sourcePath, spaceBytes(stats));
   if (hasExtendedAttributes(source.descriptor)) stage.notKept.add('xattrs');
-  if (stats.blocks * 512n < stats.size) stage.notKept.add('holes');
   const options: CopyOptions = { sourcePath, targetPath: sourcePath, onSourceChanged, control, sync: syncEach };
   writing(`${directory}/${name}`, sourcePath, (descriptor) => {
     const { sha256, sizeBytes, changed } = copyContent(descriptor, source, options);
-    blaming('destination', sourcePath, () => copyMetadata(descriptor, stats));
+    const { stats: written } = blaming('destination', sourcePath, () => copyMetadata(descriptor, stats));
+    if (isSparse(stats) && !isSparse(written)) stage.notKept.add('holes');
     if (syncEach) syncCopy(descriptor, options);
     file.entry = entryOf(file, source, { state: 'copied', sha256, sizeBytes, isRecent, changed });
   });

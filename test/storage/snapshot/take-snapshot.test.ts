@@ -56,7 +56,7 @@ describe('a snapshot', () => {
     makeHostileTree(source());
     const run = snapshot();
     const record = run.take();
-    expect(record).toMatchObject({ status: 'complete', counts: { failed: 0, vanished: 0, specials: 1 }, notKept: expect.arrayContaining(['holes']) as string[] });
+    expect(record).toMatchObject({ status: 'complete', counts: { failed: 0, vanished: 0, specials: 1 }, notKept: expect.not.arrayContaining(['holes']) as string[] });
     expect(exactTree(join(run.data, source()), { ofCopies: true, withTop: true })).toEqual(exactTree(source(), { ofCopies: true, withTop: true }));
     execFileSync('cp', ['-a', join(run.data, source()), path('back')]);
     expect(exactTree(path('back'), { ofCopies: true, withTop: true })).toEqual(exactTree(source(), { ofCopies: true, withTop: true }));

@@ -7,7 +7,7 @@ import type { ChunkReport } from '../../batch/journal';
 import { openOrCreate, stageFiles, type Stage, type StagedChunk } from '../../batch/stage-files';
 import type { TransferControl } from '../../control';
 import { blaming, isErrno, StorageError } from '../../errors';
-import { isSameInode, lstatIfPresent } from '../../file-stat';
+import { isSameInode, lstatIfPresent, spaceBytes } from '../../file-stat';
 import { bytewise, pathText, splitPath, type PathBytes } from '../../path-bytes';
 import { copyItem } from './copy-item';
 import { decide, type Decision, type Found } from './decide';
@@ -64,7 +64,7 @@ function restoreOne(stage: Stage<RestoreSettings>, file: ChunkFile<RestoreFile>,
     const text = pathText(targetPath);
     if (found !== undefined && isSameInode(copy.stats, found.stats)) throw new StorageError('SameFile', 'destination', text, `Target ${text} is the snapshot's own copy`);
     const parent = openOrCreate(stage, splitPath(targetPath).directory);
-    if (stage.isScarce) requireSpace(parent.path, text, item.sizeBytes);
+    if (stage.isScarce) requireSpace(parent.path, text, spaceBytes(copy.stats));
     if (found !== undefined) requireReplaceable(parent, found.stats);
     file.place = chunk.places.placeFor(parent);
     copyItem(`${attemptDirectory(stage.task, file.place)}/${name}`, copy, item, text, stage.control, settings.syncEach);
