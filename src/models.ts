@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { boundedText } from './core/bounded-text';
+import { deepFreeze } from './core/deep-freeze';
 import { printable } from './core/printable';
 
 /** Longest path that Linux takes (PATH_MAX less its closing NUL), in bytes. */
@@ -162,10 +163,3 @@ function nameOf(name: PropertyKey): string {
   return boundedText(printable(String(name)), MAX_NAME_BYTES);
 }
 
-function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
-    Object.values(value).forEach(deepFreeze);
-    Object.freeze(value);
-  }
-  return value;
-}

@@ -14,6 +14,11 @@ export function errorText(error: unknown): string {
   return isServiceError ? `${messageOf(error)}: ${messageOf(error.cause)}` : messageOf(error);
 }
 
+/** Whether the server could not be asked: both of Temporal's clients have an error of their own for that. */
+export function isTransportError(error: unknown): boolean {
+  return error instanceof Error && ['ServiceError', 'TransportError'].includes(error.name);
+}
+
 function hasLines(error: unknown): error is Error & { readonly lines: readonly string[] } {
   return error instanceof Error && 'lines' in error && Array.isArray(error.lines);
 }

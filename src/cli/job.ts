@@ -1,7 +1,6 @@
 import { hostname } from 'node:os';
 import type { AllowedRoots } from '../activities';
 import type { BackupClient, RunHandle } from '../client/backup-client';
-import { TargetBusyError } from '../client/errors';
 import type { RequestContext } from '../client/run-requests';
 import { ServerPatience } from '../client/server-patience';
 import type { RunRequest } from '../client/start-run';
@@ -10,7 +9,7 @@ import { hostTaskQueue, operationTaskQueue } from '../core/names';
 import { connectTo } from './connect';
 import type { Following } from './following';
 import { startOrReplace } from './replace-run';
-import { errorText } from './error-lines';
+import { errorText, isTransportError } from './error-lines';
 import { LostRunError } from './exit-codes';
 import type { ServerOptions } from './options';
 import type { Output } from './output';
@@ -112,7 +111,8 @@ async function followed<Result>({ client, connection, handle }: Followed<Result>
     foreignQueue: workers.some((worker) => worker.taskQueue === handle.taskQueue) ? undefined : handle.taskQueue,
   };
   const result = follow(following).catch((error: unknown) => {
-    if (error instanceof TargetBusyError) throw error;
+    // Anything else says what it is: the run need not be unfinished.
+    if (!isTransportError(error)) throw error;
     throw new LostRunError(`Operation ${operationId} could not be followed: ${errorText(error)}. It is not finished: ${whoContinues(taskQueue)}.`, { cause: error });
   });
   result.catch(() => undefined);

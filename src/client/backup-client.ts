@@ -18,6 +18,7 @@ import { TargetBusyError } from './errors';
 import { failedBatchOutput, failedOutput, failedRestoreOutput, failedSnapshotOutput } from './failed-outputs';
 import { OtherRuns } from './other-runs';
 import { fileProgress, type FileProgress } from './progress';
+import type { RecordSchema } from './read-output';
 import { askQuery } from './query';
 import { handleOf } from './run-handle';
 import { batchRequest, fileRequest, restoreRequest, snapshotRequest } from './run-requests';
@@ -214,7 +215,7 @@ export class BackupClient {
     return this.follow(restoreRequest(input, { storage: this.storage, mayBeRepeated }), RestoreOutput, (operationId, errorCode, message) => failedRestoreOutput({ ...input, operationId }, errorCode, message));
   }
 
-  private follow<Schema extends z.ZodType>(request: RunRequest, schema: Schema, withoutRecord: (operationId: string, errorCode: FailureType, message: string) => z.output<Schema>): Promise<RunHandle<z.output<Schema>>> {
+  private follow<Schema extends RecordSchema>(request: RunRequest, schema: Schema, withoutRecord: (operationId: string, errorCode: FailureType, message: string) => z.output<Schema>): Promise<RunHandle<z.output<Schema>>> {
     return handleOf(this.client, () => this.start(request), schema, withoutRecord);
   }
 

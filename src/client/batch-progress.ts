@@ -6,6 +6,7 @@ import { pausedText } from './pauses';
 import { pendingActivities } from './pending-steps';
 import { askQuery } from './query';
 import { firstRunIdOf } from './describe-execution';
+import { readProgress } from './read-progress';
 import type { StartedRun } from './start-run';
 
 /** A step of a batch that is under way, or waits for its next attempt. */
@@ -46,8 +47,8 @@ export async function batchProgress(client: Client, { workflowId, runId, firstRu
   const fromHistory = async (): Promise<LiveBatchProgress> => ({ ...shown(await progressFromHistory(client, workflowId, description.runId)), isRunning, workerAnswers: false, underWay });
   if (answerWithinMs === 0) return fromHistory();
   try {
-    const progress = await client.withDeadline(Date.now() + answerWithinMs, () => askQuery<BatchProgress>(client, { workflowId, runId: description.runId }, PROGRESS_QUERY));
-    return { ...shown(progress), isRunning, workerAnswers: true, underWay };
+    const progress = await client.withDeadline(Date.now() + answerWithinMs, () => askQuery<unknown>(client, { workflowId, runId: description.runId }, PROGRESS_QUERY));
+    return { ...shown(readProgress(progress)), isRunning, workerAnswers: true, underWay };
   } catch {
     // No worker, or one that is busy: whatever is wrong with the server shows in the next call.
     return fromHistory();

@@ -1,11 +1,11 @@
-import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure, WorkflowContinuedAsNewError, WorkflowFailedError, type Client } from '@temporalio/client';
+import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure, WorkflowContinuedAsNewError, WorkflowFailedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { z } from 'zod';
 import { failureKinds, isFailureType, type FailureType } from '../failures';
-import { parseModel } from '../models';
 import { NotProven } from '../proof/bound';
 import { openedFailure } from '../proof/failures';
 import { describeIfPresent, firstRunIdOf } from './describe-execution';
 import { hasKeys, opened } from './proof';
+import { readOutput, type RecordSchema } from './read-output';
 import { memoOf } from './run-memo';
 import type { StartedRun } from './start-run';
 
@@ -26,12 +26,14 @@ export interface FollowedRun extends Pick<StartedRun, 'workflowId' | 'firstRunId
 /**
  * The record of a run at its end, however it ended: of the execution that is the run's last one when it has ended, through
  * every continue-as-new and reset. With keys it is that of this very run, or none: whoever reaches the server can end a run
- * in the name of its worker. Only trouble in asking for it is thrown.
+ * in the name of its worker. A record of another version is read as far as it goes. Only trouble in asking for it is thrown.
  * @param run changes with the execution that is followed
  */
-export async function outputOf<Schema extends z.ZodType>(client: Client, run: FollowedRun, schema: Schema, withoutRecord: WithoutRecord<z.output<Schema>>): Promise<z.output<Schema>> {
+export async function outputOf<Schema extends RecordSchema>(client: Client, run: FollowedRun, schema: Schema, withoutRecord: WithoutRecord<z.output<Schema>>): Promise<z.output<Schema>> {
   const left = await leftBy(client, run);
-  return 'record' in left ? parseModel(schema, left.record) : withoutRecord(left.errorCode, left.message);
+  if (!('record' in left)) return withoutRecord(left.errorCode, left.message);
+  const neutral = { ...withoutRecord('UnexpectedError', ''), errorCode: null, errorMessage: null };
+  return readOutput(schema, left.record, neutral) ?? withoutRecord('UnexpectedError', 'The run has ended, but its record is none that this version of the client can read. Look at it in the Web UI.');
 }
 
 /** Why an execution that has ended is not done; a null type for one that is. */
@@ -62,9 +64,12 @@ async function leftByExecution(client: Client, { workflowId, runId }: Pick<Follo
     if (error instanceof NotProven) return notAuthentic('Its result', error);
     if (error instanceof WorkflowFailedError) return leftByFailed(client, { workflowId, runId }, error);
     if (error instanceof WorkflowContinuedAsNewError) return { continuedBy: error.newExecutionRunId };
+    if (error instanceof WorkflowNotFoundError) return { errorCode: 'Terminated', message: DELETED };
     throw error;
   }
 }
+
+const DELETED = 'The server does not know the run any more: somebody has deleted it. Nobody undoes it; what it left beside its targets stays until somebody looks at it.';
 
 /** The execution that a reset has put in the place of one that has ended, or was ended by it. */
 async function takenUpBy(client: Client, { workflowId, runId, firstRunId }: FollowedRun): Promise<string | undefined> {

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { FailureType } from '../failures';
 import type { RunHandle } from './client-types';
 import { outputOf } from './output-of';
+import type { RecordSchema } from './read-output';
 import type { StartedRun } from './start-run';
 
 /**
@@ -11,7 +12,7 @@ import type { StartedRun } from './start-run';
  * @param start starts or attaches
  * @param withoutRecord builds the record of a run of which no more is known than that it failed
  */
-export async function handleOf<Schema extends z.ZodType>(client: Client, start: () => Promise<StartedRun>, schema: Schema, withoutRecord: (operationId: string, errorCode: FailureType, message: string) => z.output<Schema>): Promise<RunHandle<z.output<Schema>>> {
+export async function handleOf<Schema extends RecordSchema>(client: Client, start: () => Promise<StartedRun>, schema: Schema, withoutRecord: (operationId: string, errorCode: FailureType, message: string) => z.output<Schema>): Promise<RunHandle<z.output<Schema>>> {
   const run = await start();
   const output = () => outputOf(client, handle, schema, (errorCode, message) => withoutRecord(handle.operationId, errorCode, message));
   const handle = {
