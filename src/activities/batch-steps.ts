@@ -1,3 +1,4 @@
+import { Context } from '@temporalio/activity';
 import { existsSync, realpathSync } from 'node:fs';
 import { listDirectory } from '../config';
 import { isBelow } from '../core/roots';
@@ -7,6 +8,7 @@ import type { ChunkSettings, ChunkTask } from '../storage/batch/chunk';
 import type { Amendment } from '../storage/batch/write-journal';
 import type { RunGround } from '../storage/batch/open-run';
 import type { RunLocation } from '../storage/batch/run-directory';
+import type { RunSummary } from '../storage/batch/seal-run';
 import type { StagingRegistry } from '../storage/staging-registry';
 import { attemptNameOf } from './attempt-name';
 import { attemptsSoFar } from './attempts';
@@ -14,7 +16,7 @@ import { fullOf, illnessRule, passingOf, resultOf, type ChunkResult } from './ch
 import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
 import { attempt, type ActivityDependencies, type Attempted } from './operation';
 import { sourceRoot, type AllowedRoots } from './roots';
-import { notedProof, ownRun, provedLocation } from './run-location';
+import { isFirstExecution, notedProof, ownRun, provedLocation } from './run-location';
 import { runStep, runSteps } from './run-step';
 
 /** A planned batch as history keeps it: references and numbers. */
@@ -54,12 +56,15 @@ export function createBatchSteps(dependencies: ActivityDependencies) {
       const list = sourceList === undefined ? { sources: sources ?? [] } : { ...sourceList, ...placeOf(dependencies, sourceList.path) };
       const { layout, rehash } = input;
       return runSteps(pool, async (run) => {
+        const isAgain = !isFirstExecution(owner);
+        const ended = isAgain ? undefined : await run('endedRun', { location, owner });
+        if (ended !== undefined) return planOfEnded(input, location, ended);
         const ground = groundOf(registry, location) ?? (await run('inspectRun', { location }));
         const createdDirectories = createdFor(location, ground);
         const earlier = notedProof(dependencies, location);
         const entry = { kind: 'run' as const, owner, location, ground, rollBack: input.onFailure === 'rollBack', chunks: null, facts: factsOf(input, owner.workflowId) };
         registry.add(entry);
-        await run('openRun', { location, owner, ground, needsHardLinks: entry.rollBack });
+        await run('openRun', { location, owner, ground, needsHardLinks: entry.rollBack, isAgain });
         const { planSha256, ...planned } = await run('planBatch', { location, owner, list, layout, rehash });
         const proved = provedLocation(location, { planSha256 }, earlier);
         registry.add({ ...entry, location: proved, chunks: planned.chunks });
@@ -86,6 +91,15 @@ export function createBatchSteps(dependencies: ActivityDependencies) {
       return resultOf(await runStep(pool, 'amendJournal', { ...own, chunk, amendments, journalTag }), own.location.destination, storage);
     },
   };
+}
+
+/**
+ * The plan of a run that has ended already, which a server asks for whose database was put back to an earlier copy: there is
+ * nothing left to do but to say what it came to.
+ */
+function planOfEnded(input: Batch['input'], location: RunLocation, { files, sizeBytes }: RunSummary): Batch & Attempted {
+  Context.current().log.info('This run has ended already: its record is adopted', { destination: location.destination, runId: location.runId });
+  return { input, location, files, sizeBytes, chunks: 0, duplicates: 0, createdDirectories: [], attempt: attempt() };
 }
 
 /** A list may lie where sources lie, or where a command on this host has put it: links in the way to that are the worker's own. */

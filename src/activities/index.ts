@@ -21,7 +21,7 @@ export { proofInterceptor } from './proof-interceptor';
 export type { AllowedRoots } from './roots';
 export type { Checked, Pruned } from './repository-steps';
 export type { RestoreEnd, RestorePlan } from './restore-steps';
-export type { SealedSnapshot, SnapshotPlan } from './snapshot-steps';
+export type { DiscardedSnapshot, SealedSnapshot, SnapshotPlan } from './snapshot-steps';
 export { ThreadPool } from './thread-pool';
 
 function stepsOf(dependencies: ActivityDependencies) {

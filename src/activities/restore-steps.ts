@@ -125,7 +125,7 @@ function holdersOf({ location, places = [] }: RestoreSettings): string[] {
   return [location, ...places].map(runHolder);
 }
 
-function settingsOf({ input, snapshot, places: holders }: RestorePlan, location: RunLocation, roots: AllowedRoots): RestoreSettings {
+function settingsOf({ input, snapshot, ground, places: holders }: RestorePlan, location: RunLocation, roots: AllowedRoots): RestoreSettings {
   const { repository, verifyBackup, verifyFrom, overwrite } = input;
   const places = placesBeside(location, holders).map((place) => place.location);
   return {
@@ -135,6 +135,7 @@ function settingsOf({ input, snapshot, places: holders }: RestorePlan, location:
     repository,
     snapshot,
     overwrite,
+    ground,
     verify: verifyBackup ? verifyFrom : 'none',
     keepPrevious: false,
     syncEach: ![location, ...places].map(runHolder).every(canSyncFileSystem),

@@ -14,6 +14,15 @@ export interface OwnRun {
   readonly owner: RunOwner;
 }
 
+/**
+ * Whether the execution that asks is the one that the run began with. If it is, and work is there that it does not know of,
+ * then the server has forgotten that, as when its database was put back to an earlier copy; another one may be a reset, by
+ * which somebody wants the work to be done again.
+ */
+export function isFirstExecution({ clusterId, runId }: RunOwner): boolean {
+  return currentOwner(clusterId).runId === runId;
+}
+
 type Asked = Pick<RunLocation, 'destination' | 'runId' | 'proof'>;
 
 /**

@@ -1,12 +1,14 @@
+import { Context } from '@temporalio/activity';
 import { boundedText } from '../core/bounded-text';
 import { snapshotName } from '../core/snapshot-name';
 import type { SnapshotInput } from '../snapshot-models';
 import type { ChunkSettings, ChunkTask } from '../storage/batch/chunk';
 import type { JournalSums } from '../core/journal-sums';
+import type { RunOwner } from '../storage/batch/open-run';
 import type { RunLocation } from '../storage/batch/run-directory';
 import type { DamagedCopies } from '../storage/snapshot/damaged-copies';
 import type { SnapshotFacts } from '../storage/snapshot/seal-snapshot';
-import type { SnapshotCounts } from '../storage/snapshot/snapshot-record';
+import type { SnapshotCounts, SnapshotRecord } from '../storage/snapshot/snapshot-record';
 import { version } from '../version';
 import { attemptNameOf } from './attempt-name';
 import { failuresOf, fullOf, illnessRule, passingOf, plannedFailures, resultOf, type ChunkResult, type PlannedFailures } from './chunk-result';
@@ -14,7 +16,7 @@ import { canSyncFileSystem, FileSystemSync } from './file-system-sync';
 import { attempt, type ActivityDependencies, type Attempted } from './operation';
 import { sourceRoot, type AllowedRoots } from './roots';
 import { groundOf } from './batch-steps';
-import { notedProof, ownSnapshotRun, provedLocation } from './run-location';
+import { isFirstExecution, notedProof, ownSnapshotRun, provedLocation } from './run-location';
 import { runStep, runSteps } from './run-step';
 
 /** A planned snapshot as history keeps it: references and numbers. */
@@ -49,6 +51,11 @@ export interface SealedSnapshot extends Attempted {
   readonly futureSnapshots?: readonly string[];
 }
 
+/** What undo came to. Earlier workers answer nothing. */
+export interface DiscardedSnapshot {
+  readonly published: SealedSnapshot | null;
+}
+
 /** The steps of a snapshot. Each is safe to repeat and to overlap with an earlier attempt of itself. */
 export function createSnapshotSteps(dependencies: ActivityDependencies) {
   const { roots, pool, registry } = dependencies;
@@ -62,6 +69,8 @@ export function createSnapshotSteps(dependencies: ActivityDependencies) {
       const walked = sources.map((path) => ({ path, root: sourceRoot(roots, path) }));
       return runSteps(pool, async (run) => {
         await run('openRepository', { root: location.root, repository: input.repository });
+        const published = isFirstExecution(owner) ? await run('publishedSnapshot', { location, owner }) : undefined;
+        if (published !== undefined) return planOfPublished(input, location, published);
         const ground = groundOf(registry, location) ?? (await run('inspectRun', { location }));
         const earlier = notedProof(dependencies, location);
         const entry = { kind: 'run' as const, owner, location, ground, rollBack: true, chunks: null, facts: {} };
@@ -100,23 +109,41 @@ export function createSnapshotSteps(dependencies: ActivityDependencies) {
     /** Completes the snapshot and publishes it. */
     async sealSnapshot({ snapshot, startedAt, endedAt, known }: { snapshot: SnapshotPlan; startedAt: string; endedAt: string; known?: JournalSums }): Promise<SealedSnapshot> {
       const { location, owner } = await ownSnapshotRun(dependencies, snapshot.location);
-      const settings = settingsOf(snapshot, location, roots);
-      const { operationId, host, tags, metadata } = snapshot.input;
-      const name = snapshotName(Date.parse(startedAt), operationId);
-      const facts: SnapshotFacts = { name, id: operationId.slice(0, 8), host, tags, startedAt, endedAt, operationId, metadata, workflowId: owner.workflowId, runId: owner.runId, programVersion: version };
-      const sealed = await runSteps(pool, (run) => run('sealSnapshot', { location, owner, facts, known, settings }, syncs.since(location.destination)));
+      const facts = factsOf(snapshot, owner, { startedAt, endedAt });
+      const { late, idleExcludes, ...sealed } = await runSteps(pool, (run) => run('sealSnapshot', { location, owner, facts, known, settings: settingsOf(snapshot, location, roots) }, syncs.since(location.destination)));
       registry.remove(location.runId);
       const futureSnapshots = await runStep(pool, 'futureSnapshots', { root: location.root, repository: location.destination, limit: MOST_FUTURE });
-      const { status, parent, counts, verifiedFrom, leftOut, notKept, damagedCopies, emptied = [], late, idleExcludes } = sealed;
-      return { snapshot: name, status, parent, counts, verifiedFrom, emptied: failuresOf(emptied), late: plannedFailures(late), idleExcludes: idleExcludes.map((pattern) => boundedText(pattern, MAX_PATTERN_BYTES)), leftOut: leftOut.slice(0, MOST_LEFT_OUT), notKept, damagedCopies: damagedCopies && { ...damagedCopies, sample: damagedCopies.sample.slice(0, MOST_DAMAGED) }, futureSnapshots, attempt: attempt() };
+      return { ...sealedOf(sealed), late: plannedFailures(late), idleExcludes: idleExcludes.map((pattern) => boundedText(pattern, MAX_PATTERN_BYTES)), futureSnapshots, attempt: attempt() };
     },
 
-    /** Undo: nothing of the run stays. */
-    async discardSnapshot({ repository, runId }: { repository: string; runId: string }): Promise<void> {
-      await runStep(pool, 'discardSnapshot', await ownSnapshotRun(dependencies, { destination: repository, runId }));
+    /** Undo: nothing of the run stays, unless it has published its snapshot, as history need not know: then answers that. */
+    async discardSnapshot({ repository, runId, startedAt }: { repository: string; runId: string; startedAt?: string }): Promise<DiscardedSnapshot> {
+      const own = await ownSnapshotRun(dependencies, { destination: repository, runId });
+      const published = await runStep(pool, 'discardSnapshot', { ...own, startedAt: isFirstExecution(own.owner) ? undefined : startedAt });
       registry.remove(runId);
+      return { published: published === undefined ? null : { ...sealedOf(published), attempt: attempt() } };
     },
   };
+}
+
+/**
+ * The plan of a run that has published its snapshot already, which a server asks for whose database was put back to an
+ * earlier copy: there is nothing left to do but to say so.
+ */
+function planOfPublished(input: SnapshotPlan['input'], location: RunLocation, { name, counts: { files, sizeBytes } }: SnapshotRecord): SnapshotPlan & Attempted {
+  Context.current().log.info('This run has published its snapshot already: it is adopted', { snapshot: name, repository: location.destination });
+  return { input, location, files, sizeBytes, chunks: 0, failures: failuresOf([]), attempt: attempt() };
+}
+
+/** What the record says of the run. */
+function factsOf({ input: { operationId, host, tags, metadata } }: SnapshotPlan, { workflowId, runId }: RunOwner, times: Pick<SnapshotFacts, 'startedAt' | 'endedAt'>): SnapshotFacts {
+  const name = snapshotName(Date.parse(times.startedAt), operationId);
+  return { name, id: operationId.slice(0, 8), host, tags, ...times, operationId, metadata, workflowId, runId, programVersion: version };
+}
+
+/** A record as history keeps it. */
+function sealedOf({ name, status, parent, counts, verifiedFrom, leftOut, notKept, damagedCopies, emptied = [] }: SnapshotRecord): Omit<SealedSnapshot, 'attempt'> {
+  return { snapshot: name, status, parent, counts, verifiedFrom, emptied: failuresOf(emptied), leftOut: leftOut.slice(0, MOST_LEFT_OUT), notKept, damagedCopies: damagedCopies && { ...damagedCopies, sample: damagedCopies.sample.slice(0, MOST_DAMAGED) } };
 }
 
 /** Paths of a few kilobytes each. */

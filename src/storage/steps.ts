@@ -17,16 +17,17 @@ import { discardStaging, finalizeFile, unpublishFile, type Published } from './u
 import { backUpChunk, whyFull } from './batch/backup-chunk';
 import { removeCreatedDirectories } from './batch/created-directories';
 import { discardRun, isForgotten } from './batch/discard-run';
-import { readReport } from './batch/journal';
+import { readReport, type ChunkReport } from './batch/journal';
 import { checkJournals, type ChunkRange } from './batch/journal-check';
 import type { ChunkTask, EntryFailure, RunSettings } from './batch/chunk';
 import { inspectRun, openPlace, openRun, requireOwner, type OpenRunRequest, type RunGround, type RunOwner, type RunPlace } from './batch/open-run';
 import { planBatch, type PlanRequest } from './batch/plan-batch';
 import type { RunLocation } from './batch/run-directory';
-import { isCommitted, sealRun, type SealRequest } from './batch/seal-run';
+import { endedRun, isCommitted, sealRun, type SealRequest } from './batch/seal-run';
 import { amendJournal, type Amendment } from './batch/write-journal';
 import { revokeRun, undoChunk } from './batch/undo-chunk';
 import { discardSnapshot } from './snapshot/discard-snapshot';
+import { publishedBy, unlessPublished } from './snapshot/finished-run';
 import { sweepLeftovers, type SweepLeftoversRequest } from './snapshot/leftovers';
 import { planSnapshot, type SnapshotPlanRequest } from './snapshot/plan-snapshot';
 import { pruneRepository, type PruneRequest } from './snapshot/prune-repository';
@@ -85,6 +86,11 @@ function openRepository({ root, repository }: AllowedRepository): void {
   readRepository(repository);
 }
 
+function outcomeOfSnapshot(location: RunLocation, chunk: number): ChunkReport | undefined {
+  const journal = readSnapshotJournal(location, chunk);
+  return journal && snapshotReport(journal);
+}
+
 /** The storage functions that run in threads, by name: one object in, one out, both fit for structured cloning. */
 export const steps = {
   inspectFile: (pair: FilePair) => inspectFile(pair),
@@ -131,6 +137,8 @@ export const steps = {
   inspectRun: (input: { location: RunLocation }) => inspectRun(input.location),
   openRun: (input: OpenRunRequest) => openRun(input),
   planBatch: (input: PlanRequest, control: TransferControl) => owned(input, () => planBatch(input, control)),
+  /** What the run came to, as its record says; undefined while it has none. */
+  endedRun: ({ location, owner }: Own) => endedRun(location, owner),
   readOutcome: ({ chunk, ...own }: Own & { chunk: number }) => owned(own, (location) => readReport(location, chunk)),
   backUpChunk: (input: ChunkTask, control: TransferControl) => backUpChunk(input, control),
   whyFull: ({ settings, failures, areMany }: { settings: RunSettings; failures: readonly EntryFailure[]; areMany: boolean }) => whyFull(settings, failures, areMany),
@@ -159,10 +167,9 @@ export const steps = {
   },
   planSnapshot: ({ owner, ...input }: SnapshotPlanRequest & Own, control: TransferControl) => owned({ location: input.location, owner }, () => planSnapshot(input, control)),
   readSnapshotOutcome: ({ chunk, ...own }: Own & { chunk: number }) =>
-    owned(own, (location) => {
-      const journal = readSnapshotJournal(location, chunk);
-      return journal && snapshotReport(journal);
-    }),
+    unlessPublished(own.location, () => owned(own, (location) => outcomeOfSnapshot(location, chunk)), () => undefined),
+  /** The snapshot that the run has published; undefined while it has none. */
+  publishedSnapshot: ({ location }: Own) => publishedBy(location),
   snapshotChunk: (input: ChunkTask, control: TransferControl) => snapshotChunk(input, control),
   sealSnapshot: (input: SealSnapshotRequest, control: TransferControl) => sealSnapshot(input, control),
   pruneRepository: ({ root, ...input }: PruneRequest & { root: string }, control: TransferControl) => {
@@ -173,7 +180,7 @@ export const steps = {
     openRepository({ root, repository: input.repository });
     return sweepLeftovers(input, control);
   },
-  discardSnapshot: ({ location, owner }: Own, control: TransferControl) => discardSnapshot(location, owner, control),
+  discardSnapshot: ({ location, owner, startedAt }: Own & { startedAt?: string }, control: TransferControl) => discardSnapshot(location, owner, startedAt, control),
   inspectRestore: (input: RestoreRequest) => inspectRestore(input),
   openPlace: (input: RunPlace & Own) => openPlace(input),
   planRestore: ({ owner, ...input }: RestoreRequest & Own, control: TransferControl) => owned({ location: input.location, owner }, () => planRestore(input, control)),

@@ -9,7 +9,7 @@ import type { RegisteredRun } from '../storage/staging-registry';
  */
 export async function sweepRun({ location, owner, ground, rollBack, chunks, facts, places }: RegisteredRun, status: WorkflowExecutionStatusName, pool: ThreadPool): Promise<void> {
   // Published by one rename, or not at all: what is left of the run is nobody's.
-  if (location.area === 'incoming') return pool.run('discardSnapshot', { location, owner });
+  if (location.area === 'incoming') return void (await pool.run('discardSnapshot', { location, owner }));
   if (chunks === null) return pool.run('discardRun', { location, owner, ground, places: placesBeside(location, places) });
   if (await pool.run('isForgotten', { location, ground })) return;
   const committed = await pool.run('revokeRun', { location, owner });

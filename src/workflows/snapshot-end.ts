@@ -1,4 +1,5 @@
 import { CancellationScope, log, workflowInfo } from '@temporalio/workflow';
+import type { DiscardedSnapshot } from '../activities';
 import type { FailureType } from '../failures';
 import type { SnapshotOutput } from '../snapshot-models';
 import type { SnapshotRun } from './backup-snapshot';
@@ -7,12 +8,17 @@ import { endWith } from './end-with';
 import { failureOf } from './failure-of';
 import { undoSteps } from './proxies';
 import { snapshotOutput } from './snapshot-output';
+import { DoneBefore } from './work-off';
 
-/** Ends a snapshot that was cancelled or could not be made: nothing of it stays; answers what the run ends with. */
+/**
+ * Ends a snapshot that was cancelled or could not be made: nothing of it stays; answers what the run ends with. A snapshot
+ * that was published all the same stays, and is what the run came to.
+ */
 export async function endedSnapshot(run: SnapshotRun, error: unknown): Promise<unknown> {
   const { type, message } = failureOf(error);
   run.waits.clear();
-  const rollback = await CancellationScope.nonCancellable(() => discard(run, type));
+  const { rollback, published } = await CancellationScope.nonCancellable(() => discard(run, type));
+  if (published !== null) return new DoneBefore(snapshotOutput(run, published, null));
   const ending: FailureType = rollback === 'failed' ? 'RollbackFailed' : type;
   const text = rollback === 'failed' ? `${message} What was copied could not be removed from the repository.` : message;
   const output = snapshotOutput(run, undefined, { type: ending, message: text }, rollback);
@@ -22,15 +28,15 @@ export async function endedSnapshot(run: SnapshotRun, error: unknown): Promise<u
 /** Before there is a plan, there may be nothing to remove: no repository even. */
 const beforeAnything: readonly FailureType[] = ['InvalidInput', 'NotOwnRun', 'SourceNotAllowed', 'TargetNotAllowed', 'TargetInsideRepository', 'RepositoryNotFound', 'RepositoryUnsupported'];
 
-async function discard(run: SnapshotRun, type: FailureType): Promise<SnapshotOutput['rollback']> {
-  if (run.batch === undefined && beforeAnything.includes(type)) return 'notNeeded';
+async function discard(run: SnapshotRun, type: FailureType): Promise<{ readonly rollback: SnapshotOutput['rollback'] } & DiscardedSnapshot> {
+  if (run.batch === undefined && beforeAnything.includes(type)) return { rollback: 'notNeeded', published: null };
   enterPhase(run, 'undoing');
   try {
-    const request = { repository: run.input.backupDir, runId: workflowInfo().firstExecutionRunId };
-    await undoSteps.discardSnapshot.executeWithOptions({ summary: 'undo: remove what was copied' }, [request]);
-    return 'performed';
+    const request = { repository: run.input.backupDir, runId: workflowInfo().firstExecutionRunId, startedAt: new Date(run.startedAtMs).toISOString() };
+    const discarded = (await undoSteps.discardSnapshot.executeWithOptions({ summary: 'undo: remove what was copied' }, [request])) as DiscardedSnapshot | undefined;
+    return { rollback: 'performed', published: discarded?.published ?? null };
   } catch (error) {
     log.error('Undo failed', { error: failureOf(error).message });
-    return 'failed';
+    return { rollback: 'failed', published: null };
   }
 }

@@ -9,8 +9,13 @@ export interface RunSteps<Plan, Output> {
   readonly jobOf: (plan: Plan) => ChunkJob;
   /** Everything that follows the chunks. */
   readonly finish: (plan: Plan) => Promise<Output>;
-  /** After a failure or a cancellation: cleans up, and answers what the run ends with. */
+  /** After a failure or a cancellation: cleans up, and answers what the run ends with, to be thrown, or `DoneBefore`. */
   readonly end: (error: unknown) => Promise<unknown>;
+}
+
+/** What a run ends with of which it turned out, while it was cleaned up, that it had done its work: history did not know. */
+export class DoneBefore<Output> {
+  constructor(readonly output: Output) {}
 }
 
 /**
@@ -34,7 +39,9 @@ async function outputOf<Input extends RunInput, Plan extends RunPlan, Output>(ru
     if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('Cancelled between two executions');
     return undefined;
   } catch (error) {
-    throw await end(error);
+    const ended = await end(error);
+    if (ended instanceof DoneBefore) return ended.output as Output;
+    throw ended;
   }
 }
 

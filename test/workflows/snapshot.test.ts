@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
-import type { ApplicationFailure } from '@temporalio/common';
+import { ApplicationFailure } from '@temporalio/common';
 import { TargetBusyError } from '../../src/client';
 import { noSums } from '../../src/core/batch-sums';
 import { SnapshotInput, type SnapshotOutput } from '../../src/snapshot-models';
@@ -177,6 +177,24 @@ describe('a snapshot', () => {
     expect(published(harness)).toEqual([]);
     expectNothingLeft(harness);
   });
+});
+
+test('a snapshot that was published although its run knows nothing of it is what the run came to, and is not said to be undone', async () => {
+  let forget = true;
+  const around: Around = async (step, _attempt, next) => {
+    const result = await next();
+    // As a server does whose database was put back to an earlier copy.
+    if (step === 'sealSnapshot' && forget) throw ApplicationFailure.nonRetryable('forgotten', 'StagingRevoked');
+    return result;
+  };
+  harness = await startHarness({ around });
+  makeRepository(harness, ['a']);
+  const output = await harness.client.backupSnapshot(requestOf(harness));
+  forget = false;
+  expect(output).toMatchObject({ success: true, status: 'complete', files: 1, rollback: 'notNeeded', errorCode: null });
+  expect(published(harness)).toEqual([output.snapshot]);
+  expectNothingLeft(harness);
+  await expectIntact(harness);
 });
 
 describe('a snapshot that is cancelled', () => {

@@ -36,7 +36,7 @@ export const snapshotRequests = {
   planSnapshot: z.strictObject({ input: SnapshotInput, runId }),
   snapshotChunk: z.strictObject({ snapshot, chunk: chunkNumber, pass: count, journalTag: sha256.optional() }),
   sealSnapshot: z.strictObject({ snapshot, startedAt: z.iso.datetime(), endedAt: z.iso.datetime(), known: journalSums.optional() }),
-  discardSnapshot: z.strictObject({ repository: absolutePath, runId }),
+  discardSnapshot: z.strictObject({ repository: absolutePath, runId, startedAt: z.iso.datetime().optional() }),
 };
 
 /** Requests of the steps that restore them. */

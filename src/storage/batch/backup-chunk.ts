@@ -3,8 +3,8 @@ import { StorageError } from '../errors';
 import { discardAttempt, stagingLocations, syncAttempt } from './attempt-directory';
 import type { ChunkTask, EntryFailure, RunSettings } from './chunk';
 import type { ChunkFile } from './chunk-file';
-import { readLines, reportOf, requireJournal, syncJournals, type ChunkReport } from './journal';
-import { requireOwner } from './open-run';
+import { nothingLeftToDo, readLines, reportOf, requireJournal, syncJournals, type ChunkReport } from './journal';
+import { isOver, requireOwner } from './open-run';
 import { publishChunk } from './publish-chunk';
 import { stageChunk } from './stage-chunk';
 import type { StagedChunk } from './stage-files';
@@ -33,6 +33,7 @@ type Staging<Settings extends RunSettings> = (task: ChunkTask<Settings>, control
 function workIn<Settings extends RunSettings>(task: ChunkTask<Settings>, stage: Staging<Settings>, control: TransferControl): ChunkReport {
   const { location, syncEach } = task.settings;
   requireOwner(location, task.owner);
+  if (isOver(location)) return nothingLeftToDo(task);
   const done = readLines(location, task.chunk);
   requireJournal(task, done);
   if (done !== undefined && done.outcome.pass >= task.pass) {

@@ -1,4 +1,4 @@
-import { blaming } from '../errors';
+import { blaming, StorageError } from '../errors';
 import { lstatIfPresent } from '../file-stat';
 import { removeEmptyParents } from '../parents';
 import { requireDestination } from '../staging';
@@ -14,6 +14,11 @@ export function isForgotten(location: RunLocation, ground: RunGround): boolean {
     requireDestination(ground.destination);
     return lstatIfPresent(run) === undefined;
   });
+}
+
+/** What is asked of a run of which nothing is left. */
+export function endedAlready({ destination }: RunLocation): StorageError {
+  return new StorageError('StagingRevoked', 'destination', destination, `The run in ${destination} has ended already`);
 }
 
 /**

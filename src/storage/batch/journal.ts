@@ -105,6 +105,11 @@ export interface ChunkReport extends ChunkOutcome {
   readonly journalTag: string | undefined;
 }
 
+/** Of a chunk of a run that is over: the record of the run says what became of it, and no journal does any more. */
+export function nothingLeftToDo({ pass }: Pick<ChunkTask<RunSettings>, 'pass'>): ChunkReport {
+  return { pass, counts: { backedUp: 0, unchanged: 0, failed: 0 }, sizeBytes: 0, unchangedBytes: 0, changed: 0, verifiedFrom: null, failed: [], journalTag: undefined };
+}
+
 /** What is known of a chunk that is done; undefined when it is not. @throws as `readJournal` */
 export function readReport(location: RunLocation, chunk: number): ChunkReport | undefined {
   const found = readLines(location, chunk);

@@ -3,6 +3,7 @@ import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { isBelow } from '../../core/roots';
 import { inDirectory, OpenDirectory, using } from '../directory';
+import { unlinkIfPresent } from '../entries';
 import { blaming, StorageError } from '../errors';
 import { lstatIfPresent } from '../file-stat';
 import { canLinkIn } from '../hard-links';
@@ -42,6 +43,8 @@ export interface OpenRunRequest {
   readonly ground: RunGround;
   /** All or nothing: previous targets are kept by hard links. */
   readonly needsHardLinks: boolean;
+  /** The run is done once more, since somebody has reset it: what it came to before is no record of it any more. */
+  readonly isAgain?: boolean;
 }
 
 /**
@@ -71,14 +74,14 @@ function groundOf(location: RunLocation): RunGround {
  * Makes the run's directory with its fence, the staging directory. Only this step ever makes it; repeated, it finds it.
  * @throws StorageError `NotOwnRun`, `DestinationGone`, `DestinationNotTrusted`, `StagingRevoked`, `NoHardLinks`, errno names
  */
-export function openRun({ location, owner, ground, needsHardLinks }: OpenRunRequest): void {
+export function openRun({ location, owner, ground, needsHardLinks, isAgain }: OpenRunRequest): void {
   const { root } = location;
   const holder = runHolder(location);
   blaming('destination', holder, () => {
     requireDestination(ground.destination);
     // All that were missing at the start, also those that an attempt has made which died before they were durable.
     createParents(root, ground.missingDirectories.filter((directory) => isBelow(directory, holder)));
-    inDirectory(root, holder, 'destination', (parent) => using(makeRunDirectory(parent, location), (run) => fill(run, { location, owner, needsHardLinks })));
+    inDirectory(root, holder, 'destination', (parent) => using(makeRunDirectory(parent, location), (run) => fill(run, { location, owner, needsHardLinks, isAgain })));
   });
 }
 
@@ -119,11 +122,18 @@ function mark(run: OpenDirectory, { location, owner }: Pick<OpenRunRequest, 'loc
   writeOwner(run.handle, owner);
 }
 
-function fill(run: OpenDirectory, { location, owner, needsHardLinks }: Omit<OpenRunRequest, 'ground'>): void {
+function fill(run: OpenDirectory, { location, owner, needsHardLinks, isAgain }: Omit<OpenRunRequest, 'ground'>): void {
+  if (isAgain === true) forgetEnd(run, { location, owner });
   mark(run, { location, owner }, [runEntries.journal, runEntries.staging]);
   if (needsHardLinks) requireHardLinks(run.entry(runEntries.staging), location.destination);
   setAside(run);
   run.sync();
+}
+
+/** The record of an earlier end of the run: with it there, nothing more would be done. */
+function forgetEnd(run: OpenDirectory, { location, owner }: Pick<OpenRunRequest, 'location' | 'owner'>): void {
+  refuseForeign(location, owner, run.handle);
+  unlinkIfPresent(run.entry(runEntries.summary));
 }
 
 /** @throws StorageError `NotOwnRun` unless the run is the one that asks, `DestinationGone` when its directory is not where it was */
@@ -147,6 +157,11 @@ function isSameOwner(found: RunOwner, { clusterId, namespace, workflowId, runId 
 export function requireRun(location: RunLocation): void {
   const path = join(runDirectory(location), runEntries.owner);
   if (blaming('destination', path, () => lstatIfPresent(path)) === undefined) throw gone(location);
+}
+
+/** Its record is there, with which a run ends: nothing is left to do. What it says is judged by whoever reads it. */
+export function isOver(location: RunLocation): boolean {
+  return lstatIfPresent(join(runDirectory(location), runEntries.summary)) !== undefined;
 }
 
 /** What a file of a run that is not there means: somebody took it away, unless the whole disk is away. @throws StorageError `DestinationGone` */

@@ -2,9 +2,11 @@ import * as fs from 'node:fs';
 import type { TransferControl } from '../control';
 import { inDirectory, syncDirectory, type OpenDirectory } from '../directory';
 import { blaming, isErrno } from '../errors';
+import { lstatIfPresent } from '../file-stat';
 import { isDraft, withDraft, type Draft } from './draft';
 import { parseLines, readLines } from './journal';
 import { readChunk } from './plan';
+import { refuseForeign, type RunOwner } from './open-run';
 import { removeRunIn } from './remove-run';
 import { runDirectory, runEntries, runPath, runsDirectory, type RunLocation } from './run-directory';
 import { releaseReserve } from './reserve';
@@ -86,6 +88,15 @@ function sealIn(request: SealRequest, control: TransferControl): RunSummary {
   for (const name of working) removeTree(run, name);
   syncDirectory(run);
   return summary;
+}
+
+/** What a run came to that has ended, as its own record says it; undefined while it has none, and of a run that was never opened. @throws StorageError `NotOwnRun`, `RunAltered` */
+export function endedRun(location: RunLocation, owner: RunOwner): RunSummary | undefined {
+  if (lstatIfPresent(`${runPath(location)}/${runEntries.summary}`) === undefined) return undefined;
+  return inRun(location, (opened) => {
+    refuseForeign(opened, owner);
+    return readSummary(opened);
+  });
 }
 
 /** Sealed: what was published stays, and nothing is left to undo it by. */

@@ -6,9 +6,9 @@ import { lstatIfPresent } from '../file-stat';
 import { unlinkIfPresent } from '../staging';
 import type { ChunkOutcome, JournalEntry } from './chunk';
 import { chunkOutcome } from './journal-shape';
-import { failedEntries, journalPath, journalTag, parseLines, readJournal, readLines, type ChunkReport } from './journal';
+import { failedEntries, journalPath, journalTag, nothingLeftToDo, parseLines, readJournal, readLines, type ChunkReport } from './journal';
 import { outcomeOf } from './outcome';
-import { missingInRun } from './open-run';
+import { isOver, missingInRun } from './open-run';
 import { withReserve } from './reserve';
 import { runDirectory, runEntries, type RunLocation } from './run-directory';
 import { alteredRun } from './run-proof';
@@ -112,6 +112,7 @@ const AMENDED = 1000;
  * @throws StorageError `RunAltered`
  */
 export function amendJournal(location: RunLocation, chunk: number, amendments: readonly Amendment[], expected?: string): ChunkReport {
+  if (isOver(location)) return nothingLeftToDo({ pass: AMENDED });
   const found = readLines(location, chunk);
   const isKnown = expected === undefined || (found !== undefined && (found.tag === expected || found.outcome.pass === AMENDED));
   const path = journalPath(location, chunk);

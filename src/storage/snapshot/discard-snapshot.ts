@@ -6,16 +6,18 @@ import type { RunOwner } from '../batch/run-mark';
 import type { TransferControl } from '../control';
 import { inDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
+import { publishedBy } from './finished-run';
 import { incomingDirectory, readRepository } from './repository';
+import type { SnapshotRecord } from './snapshot-record';
 
 /**
  * Undo of a snapshot that is not published: moves all of it aside, so that no step that comes late finds it, and removes
- * it. Repeated, it finds its work done.
+ * it. Repeated, it finds its work done. Answers the snapshot that the run has published all the same: that stays.
  * @throws StorageError `NotOwnRun`, `DestinationGone` while the disk is away, errno names
  */
-export function discardSnapshot(location: RunLocation, owner: RunOwner, control: TransferControl): void {
+export function discardSnapshot(location: RunLocation, owner: RunOwner, startedAt: string | undefined, control: TransferControl): SnapshotRecord | undefined {
   const { root, destination, runId } = location;
-  blaming('destination', runPath(location), () => {
+  return blaming('destination', runPath(location), () => {
     requireRepository(destination);
     unlessMissing(() =>
       inDirectory(root, incomingDirectory(destination), 'destination', (incoming) => {
@@ -31,6 +33,7 @@ export function discardSnapshot(location: RunLocation, owner: RunOwner, control:
         incoming.sync();
       }),
     );
+    return publishedBy(location, startedAt);
   });
 }
 

@@ -13,6 +13,7 @@ import type { TransferControl } from '../control';
 import { inDirectory, syncDirectory, type OpenDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
 import { noteWorker } from '../worker-note';
+import { requireIncoming, unlessPublished } from './finished-run';
 import { dataDirectory, incomingSnapshot } from './incoming-data';
 import { FailureTally, type TalliedFailures } from './failure-tally';
 import { plannedSnapshot } from './planned-snapshot';
@@ -51,7 +52,7 @@ export function sealSnapshot(request: SealSnapshotRequest, control: TransferCont
   const { destination } = location;
   return blaming('destination', destination, () => {
     const published = adopted(request);
-    const record = published !== undefined ? { ...published, late: new FailureTally().total(), idleExcludes: [] } : inRun(location, (opened) => complete({ ...request, location: opened }, control));
+    const record = published !== undefined ? withoutFindings(published) : unlessPublished(location, () => inRun(location, (opened) => complete({ ...request, location: opened }, control)), withoutFindings);
     // What is left of the run: plan, journals, owner.
     removeRun({ location, owner: request.owner }, control);
     inDirectory(location.root, incomingDirectory(destination), 'destination', (incoming) => incoming.sync());
@@ -59,7 +60,13 @@ export function sealSnapshot(request: SealSnapshotRequest, control: TransferCont
   });
 }
 
+/** What was found on the way is not in the record. */
+function withoutFindings(published: SnapshotRecord): SealedRecord {
+  return { ...published, late: new FailureTally().total(), idleExcludes: [] };
+}
+
 function complete(request: SealSnapshotRequest, control: TransferControl): SealedRecord {
+  requireIncoming(request.location);
   noteWorker(runDirectory(request.location), request.location.runId);
   const { record, ...found } = writeRecord(request, control);
   const { root, destination } = request.location;

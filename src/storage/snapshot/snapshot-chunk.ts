@@ -3,7 +3,7 @@ import { attemptDirectory, discardAttempt, makeAttemptDirectory } from '../batch
 import { giveUpIfIll } from '../batch/backup-chunk';
 import type { ChunkTask } from '../batch/chunk';
 import { isScarce } from '../batch/free-space';
-import { journalPath, requireJournal, syncJournals, type ChunkReport } from '../batch/journal';
+import { journalPath, nothingLeftToDo, requireJournal, syncJournals, type ChunkReport } from '../batch/journal';
 import { OpenDirectories } from '../batch/open-directories';
 import { requireOwner } from '../batch/open-run';
 import { readPlanned } from '../batch/plan-digests';
@@ -20,6 +20,7 @@ import { namesIn } from '../entries';
 import { removeFlat } from '../remove-tree';
 import { noteWorker } from '../worker-note';
 import { noDamagedCopies } from './damaged-copies';
+import { requireIncoming, unlessPublished } from './finished-run';
 import { dataDirectory, dataPath } from './incoming-data';
 import { plannedSnapshot, type PlannedSnapshot } from './planned-snapshot';
 import { SnapshotFile } from './snapshot-file';
@@ -31,16 +32,18 @@ import { syncFiles } from './sync-snapshot';
 /**
  * Takes one chunk of files into a snapshot that is being made: links what is unchanged, copies the rest aside, makes it
  * durable at once, reads it back, and writes the journal. Only what the journal names gets into its place, so that of two
- * attempts at once one alone counts; what is missing there after a crash is put there by whoever comes next.
+ * attempts at once one alone counts; what is missing there after a crash is put there by whoever comes next. In a run that
+ * has published its snapshot already nothing is left to do.
  * @throws StorageError `NotOwnRun`, `StagingRevoked`, `RunAltered`, `Cancelled`, what made the destination ill, errno names of the run's own files
  */
 export function snapshotChunk(task: ChunkTask, control: TransferControl): ChunkReport {
-  return inTask(task, (opened) => takeIn(opened, control));
+  return unlessPublished(task.settings.location, () => inTask(task, (opened) => takeIn(opened, control)), () => nothingLeftToDo(task));
 }
 
 function takeIn(task: ChunkTask, control: TransferControl): ChunkReport {
   const { location, syncEach } = task.settings;
   requireOwner(location, task.owner);
+  requireIncoming(location);
   noteWorker(runDirectory(location), location.runId);
   const before = readSnapshotJournal(location, task.chunk);
   requireJournal(task, before);

@@ -82,8 +82,8 @@ export class Restore {
   }
 
   settings(): RestoreSettings {
-    const { location, repository, overwrite, planned, folder } = this;
-    return { location, places: this.places.map((place) => place.location), repositoryRoot: folder, repository, snapshot: planned?.snapshot ?? '', overwrite, verify: 'cache', syncEach: this.options.syncEach ?? true, keepPrevious: false };
+    const { location, repository, overwrite, planned, folder, ground = inspectRun(this.location) } = this;
+    return { location, ground, places: this.places.map((place) => place.location), repositoryRoot: folder, repository, snapshot: planned?.snapshot ?? '', overwrite, verify: 'cache', syncEach: this.options.syncEach ?? true, keepPrevious: false };
   }
 
   task(chunk = 0): ChunkTask<RestoreSettings> {

@@ -14,6 +14,7 @@ import { planSnapshot } from '../../../src/storage/snapshot/plan-snapshot';
 import type { PlannedSnapshot } from '../../../src/storage/snapshot/planned-snapshot';
 import { sealSnapshot, type SealedRecord } from '../../../src/storage/snapshot/seal-snapshot';
 import { snapshotChunk } from '../../../src/storage/snapshot/snapshot-chunk';
+import type { SnapshotRecord } from '../../../src/storage/snapshot/snapshot-record';
 
 const WORKFLOW_ID = 'snapshot';
 const illness = { codes: { source: [], destination: [] }, space: [], isLast: false, mostFailures: 1000 };
@@ -107,8 +108,9 @@ export class SnapshotRun {
     return this.seal();
   }
 
-  discard(): void {
-    discardSnapshot(this.location, this.owner, this.control);
+  /** Answers what it has published all the same. */
+  discard(): SnapshotRecord | undefined {
+    return discardSnapshot(this.location, this.owner, undefined, this.control);
   }
 
   open(): OpenSnapshot {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { JournalSums } from '../../../core/journal-sums';
 import { stagingLocations } from '../../batch/attempt-directory';
-import { isForgotten } from '../../batch/discard-run';
+import { endedAlready, isForgotten } from '../../batch/discard-run';
 import { withDraft } from '../../batch/draft';
 import { requireSynced } from '../../batch/group-sync';
 import { requireOwner, type RunGround } from '../../batch/open-run';
@@ -12,7 +12,7 @@ import { readTaggedRecord, taggedRecord } from '../../batch/tagged-record';
 import { revokeRun } from '../../batch/undo-chunk';
 import type { TransferControl } from '../../control';
 import { syncDirectory } from '../../directory';
-import { blaming, StorageError } from '../../errors';
+import { blaming } from '../../errors';
 import type { RestoreSettings } from './request';
 import { finishedRestore, type FinishedRestore } from './finished-restore';
 import { RestoreTally, SAMPLE } from './restore-tally';
@@ -41,7 +41,7 @@ export function finishRestore(request: FinishRequest, control: TransferControl):
   const { settings, ground } = request;
   const { location } = settings;
   return blaming('destination', runPath(location), () => {
-    if (isForgotten(location, ground)) throw new StorageError('StagingRevoked', 'destination', location.destination, `The restore to ${location.destination} has ended already`);
+    if (isForgotten(location, ground)) throw endedAlready(location);
     return inPlaces(settings, (opened) => finishIn({ ...request, settings: opened }, control));
   });
 }

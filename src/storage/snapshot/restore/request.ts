@@ -1,4 +1,5 @@
 import type { RunSettings } from '../../batch/chunk';
+import type { RunGround } from '../../batch/open-run';
 import type { RunLocation } from '../../batch/run-directory';
 
 /**
@@ -37,6 +38,8 @@ export interface RestoreRequest extends RestoreSelection {
 /** What all chunks of a restore have in common. */
 export interface RestoreSettings extends RunSettings, SnapshotSource {
   readonly overwrite: Overwrite;
+  /** Tells a run that has ended from a destination that is away. */
+  readonly ground: RunGround;
 }
 
 /** Why an entry is not restored, where nothing went wrong. */

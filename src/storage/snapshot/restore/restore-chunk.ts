@@ -3,6 +3,7 @@ import { workOff } from '../../batch/backup-chunk';
 import type { ChunkTask, PlannedFile } from '../../batch/chunk';
 import type { ChunkFile } from '../../batch/chunk-file';
 import { requireSpace } from '../../batch/free-space';
+import { endedAlready, isForgotten } from '../../batch/discard-run';
 import type { ChunkReport } from '../../batch/journal';
 import { openOrCreate, stageFiles, type Stage, type StagedChunk } from '../../batch/stage-files';
 import type { TransferControl } from '../../control';
@@ -37,7 +38,14 @@ interface Chunk {
  * @throws StorageError `StagingRevoked`, `Cancelled`, what made the destination or the repository ill, errno names of the run's own files
  */
 export function restoreChunk(task: ChunkTask<RestoreSettings>, control: TransferControl): ChunkReport {
-  return workOff(task, stageRestore, control);
+  const { location, ground } = task.settings;
+  try {
+    return workOff(task, stageRestore, control);
+  } catch (error) {
+    // Nothing stays of a restore: a server that has forgotten its end asks for what has no place any more.
+    if (isErrno(error, 'DestinationGone') && isForgotten(location, ground)) throw endedAlready(location);
+    throw error;
+  }
 }
 
 function stageRestore(task: ChunkTask<RestoreSettings>, control: TransferControl): StagedChunk {
