@@ -1,7 +1,7 @@
 import { isBelow } from '../../core/roots';
 import { isBelowKey, orderKey } from './entry-order';
 import { openSnapshot } from './metadata';
-import { isNoHelp } from './parent';
+import { isNoHelp } from './if-helpful';
 import type { PlanFailure } from './planned-snapshot';
 import { futureFirst, readRecord, snapshotNames } from './snapshot-record';
 import type { WalkedSource } from './sources';

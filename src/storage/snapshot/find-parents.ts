@@ -1,5 +1,5 @@
 import { isBelow } from '../../core/roots';
-import type { SnapshotOrigin } from '../../core/snapshot-group';
+import { snapshotGroup, type SnapshotOrigin } from '../../core/snapshot-group';
 import { StorageError } from '../errors';
 import { futureNames, readRecord, snapshotNames, type SnapshotRecord } from './snapshot-record';
 
@@ -12,14 +12,24 @@ const MOST_PARTS = 8;
 /** Where none of the older ones is complete, the newest of so many have to do. */
 const MOST_LOOKED_AT = 30;
 
+/** Of this host, in which files are looked for that have moved: the newest of each set of sources. */
+const MOST_RECENT = 3;
+
+/** Names of snapshots that may know files. */
+export interface FoundParents {
+  /** In the order of the sources. */
+  readonly ofSources: readonly (readonly string[])[];
+  /** For what has moved. */
+  readonly recent: readonly string[];
+}
+
 /**
  * For each source the snapshots that may know its files, the one to ask first in front: those that hold it or a directory
  * above it, whatever else they hold, so that adding, removing or renaming one source leaves the others known. Another
  * host's are asked only for a source of which this host has none, as after it was renamed, and those that are dated in
  * the future only where there are no others. What cannot be read is passed over.
- * @returns names, in the order of the sources
  */
-export function findParents(repository: string, { host, sources }: SnapshotOrigin): readonly (readonly string[])[] {
+export function findParents(repository: string, { host, sources }: SnapshotOrigin): FoundParents {
   const newestFirst = snapshotNames(repository).reverse();
   const future = new Set(futureNames(newestFirst, Date.now()));
   const records = new Map<string, SnapshotRecord | undefined>();
@@ -38,7 +48,12 @@ export function findParents(repository: string, { host, sources }: SnapshotOrigi
       }
     }
   }
-  return choices.map(({ names }) => names);
+  const recent = new Map<string, string>();
+  for (const name of newestFirst.slice(0, MOST_LOOKED_AT)) {
+    const record = future.has(name) || recent.size === MOST_RECENT ? undefined : recordOf(name);
+    if (record?.host === host && !recent.has(snapshotGroup(record))) recent.set(snapshotGroup(record), name);
+  }
+  return { ofSources: choices.map(({ names }) => names), recent: [...recent.values()] };
 }
 
 /** Which snapshots a source's files are looked for in. */

@@ -5,7 +5,7 @@ import type { TransferControl } from '../control';
 import { unlinkIfPresent } from '../entries';
 import { errnoName, isErrno } from '../errors';
 import { isSameInode, lstatIfPresent } from '../file-stat';
-import { pathText, splitPath, type PathBytes } from '../path-bytes';
+import { fromJsonPath, pathText, splitPath, type PathBytes } from '../path-bytes';
 import { readBack } from '../read-back';
 import { hasDescriptorPaths } from '../way';
 import { addDamaged, type DamagedCopies } from './damaged-copies';
@@ -38,8 +38,8 @@ export interface ParentStage {
  * @throws StorageError `Cancelled`
  */
 export function linkParentsCopy(stage: ParentStage, path: PathBytes, known: KnownFile, isRead: boolean): boolean {
-  return withCopyOf(stage, path, known, (copy, stats) => {
-    if (isRead && !isIntact(stage, copy, known.entry)) return noteDamage(stage, path, known);
+  return withCopyOf(stage, known, (copy, stats) => {
+    if (isRead && !isIntact(stage, copy, known.entry)) return noteDamage(stage, known);
     // By a path through the run's directory, which is the fence: once it is published or given up, this leads nowhere.
     return link(copy, stats, dataPath(stage.data, path));
   });
@@ -52,12 +52,12 @@ export function linkParentsCopy(stage: ParentStage, path: PathBytes, known: Know
  * @param finish completes the open file
  * @throws StorageError `Cancelled`, and what the calls throw
  */
-export function cloneParentsCopy(stage: ParentStage, path: PathBytes, known: KnownFile, target: string, isWanted: () => boolean, finish: (clone: number) => void): boolean {
-  if (!stage.canClone || !withCopyOf(stage, path, known, (copy) => clone(stage, copy, target))) return false;
+export function cloneParentsCopy(stage: ParentStage, known: KnownFile, target: string, isWanted: () => boolean, finish: (clone: number) => void): boolean {
+  if (!stage.canClone || !withCopyOf(stage, known, (copy) => clone(stage, copy, target))) return false;
   let isComplete = false;
   try {
     if (!isWanted()) return false;
-    if (!isIntact(stage, target, known.entry)) return noteDamage(stage, path, known);
+    if (!isIntact(stage, target, known.entry)) return noteDamage(stage, known);
     withOpen(target, finish);
     isComplete = true;
     return true;
@@ -67,27 +67,27 @@ export function cloneParentsCopy(stage: ParentStage, path: PathBytes, known: Kno
 }
 
 /** Hands the copy over if it is there as its snapshot says. Whatever is wrong with it: the source is there. */
-function withCopyOf(stage: ParentStage, path: PathBytes, known: KnownFile, calls: (copy: PathBytes, stats: fs.BigIntStats) => boolean): boolean {
+function withCopyOf(stage: ParentStage, known: KnownFile, calls: (copy: PathBytes, stats: fs.BigIntStats) => boolean): boolean {
   const { parents, parentDirectories, task } = stage;
   const { location } = task.settings;
   const parent = parents[known.from];
   if (parent === undefined) return false;
-  const { directory, name } = splitPath(path);
+  const { directory, name } = splitPath(fromJsonPath(known.entry.path));
   const data = `${location.destination}/${parent}/${snapshotEntries.data}`;
   try {
     const copy = parentDirectories.get(location.root, dataPath(data, directory)).entry(name);
     const stats = lstatIfPresent(copy);
-    if (stats !== undefined) return isCopyOf(known.entry, stats) ? calls(copy, stats) : noteDamage(stage, path, known);
+    if (stats !== undefined) return isCopyOf(known.entry, stats) ? calls(copy, stats) : noteDamage(stage, known);
   } catch (error) {
     if (errnoName(error) === undefined || isErrno(error, 'Cancelled')) throw error;
     if (!isErrno(error, 'ENOENT')) return false;
   }
   // A snapshot that was removed meanwhile is not damaged.
-  return lstatIfPresent(data) !== undefined && noteDamage(stage, path, known);
+  return lstatIfPresent(data) !== undefined && noteDamage(stage, known);
 }
 
-function noteDamage(stage: ParentStage, path: PathBytes, { from }: KnownFile): false {
-  stage.damaged = addDamaged(stage.damaged, { count: 1, sample: [pathText(dataPath(`${stage.parents[from]}/${snapshotEntries.data}`, path))] });
+function noteDamage(stage: ParentStage, { entry, from }: KnownFile): false {
+  stage.damaged = addDamaged(stage.damaged, { count: 1, sample: [pathText(dataPath(`${stage.parents[from]}/${snapshotEntries.data}`, fromJsonPath(entry.path)))] });
   return false;
 }
 

@@ -1,11 +1,12 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { isErrno } from '../errors';
 import type { FileEntry } from './entry';
 import { isBelowKey, orderKey } from './entry-order';
 import { findParents } from './find-parents';
+import { ifHelpful } from './if-helpful';
 import type { Found } from './found';
 import { openSnapshot, type OpenSnapshot, type ReadEntry } from './metadata';
+import { MovedFiles } from './moved-files';
 import { findSnapshot, snapshotEntries } from './snapshot-record';
 
 /** Which snapshots files may be known from: found source by source, none, or the one that a person means. */
@@ -19,7 +20,7 @@ export interface ParentsRequest {
   readonly parent?: ParentChoice | undefined;
 }
 
-/** What a snapshot says of a file. */
+/** What a snapshot says of a file, perhaps under another path. */
 export interface KnownFile {
   readonly entry: FileEntry;
   /** Place of the snapshot among the `names` of the parents. */
@@ -33,10 +34,13 @@ export interface KnownFile {
 export class Parents {
   /** Those that files are known from, as they were first met. */
   readonly names: string[] = [];
-  private readonly counts = new Map<Parent, number>();
+  private readonly counts = new Map<string, number>();
   private current: SourceParents | undefined;
 
-  private constructor(private readonly sources: readonly SourceParents[]) {}
+  private constructor(
+    private readonly sources: readonly SourceParents[],
+    private readonly moved: readonly MovedFiles[] = [],
+  ) {}
 
   /** @throws StorageError for a named one: `SnapshotNotFound`, `SnapshotDamaged`, errno names */
   static find({ repository, host, sources, parent = 'auto' }: ParentsRequest): Parents {
@@ -48,33 +52,46 @@ export class Parents {
       opened.set(name, known);
       return known;
     };
-    const names = findParents(repository, { host, sources });
-    return new Parents(sources.map((source, index) => ({ key: orderKey(source), parents: (names[index] ?? []).map(asked) })));
+    const { ofSources, recent } = findParents(repository, { host, sources });
+    return new Parents(sources.map((source, index) => ({ key: orderKey(source), parents: (ofSources[index] ?? []).map(asked) })), recent.map((name) => new MovedFiles(repository, name)));
   }
 
   /** Name of the one that most files are known from, or would be asked first; null without any. */
   get main(): string | null {
     const [most] = [...this.counts].sort(([, a], [, b]) => b - a)[0] ?? [];
-    return (most ?? this.sources.flatMap(({ parents }) => parents).find((parent) => parent.isUsable))?.name ?? null;
+    return most ?? this.sources.flatMap(({ parents }) => parents).find((parent) => parent.isUsable)?.name ?? null;
   }
 
   /**
    * What is known of a file. Older snapshots are asked only for what was there, as it is now, when the newer one was
-   * written, or failed in it: not for what is new since. Asked in the order of the entries.
+   * written, or failed in it: not for what is new since. What is nowhere by its path may be there by another one. Asked in
+   * the order of the entries.
    */
   knownFile(found: Found): KnownFile | undefined {
     const key = orderKey(found.path);
+    let hasFailed = false;
     for (const parent of this.parentsOf(key)) {
       if (!parent.isUsable) continue;
       const { entry, isFailed } = parent.ask(key);
-      if (entry !== undefined) return { entry, from: this.note(parent) };
+      if (entry !== undefined) return { entry, from: this.note(parent.name) };
       if (!isFailed && found.stats.ctimeNs > parent.writtenNs) return undefined;
+      hasFailed ||= isFailed;
     }
-    return undefined;
+    // What fails every night has not moved, and is no reason to read all of a snapshot.
+    return hasFailed ? undefined : this.movedFile(found);
   }
 
   close(): void {
     for (const { parents } of this.sources) parents.forEach((parent) => parent.close());
+    this.moved.forEach((snapshot) => snapshot.close());
+  }
+
+  private movedFile(found: Found): KnownFile | undefined {
+    for (const snapshot of this.moved) {
+      const entry = snapshot.find(found);
+      if (entry !== undefined) return { entry, from: this.note(snapshot.name) };
+    }
+    return undefined;
   }
 
   private parentsOf(key: string): readonly Parent[] {
@@ -82,11 +99,11 @@ export class Parents {
     return this.current?.parents ?? [];
   }
 
-  private note(parent: Parent): number {
-    const count = this.counts.get(parent) ?? 0;
-    this.counts.set(parent, count + 1);
-    if (count === 0) this.names.push(parent.name);
-    return this.names.indexOf(parent.name);
+  private note(name: string): number {
+    const count = this.counts.get(name) ?? 0;
+    this.counts.set(name, count + 1);
+    if (count === 0) this.names.push(name);
+    return this.names.indexOf(name);
   }
 }
 
@@ -163,33 +180,10 @@ class Parent {
   }
 
   private unlessNoHelp(calls: () => void): void {
-    try {
-      calls();
-    } catch (error) {
-      if (!isNoHelp(error)) throw error;
+    ifHelpful(calls, () => {
       this.isDamaged = true;
       this.current = undefined;
       this.entries = undefined;
-    }
+    });
   }
-}
-
-/** One that is damaged says nothing of the files to come, and its removal since the names were read is no harm: there are others, and the sources. */
-export function isNoHelp(error: unknown): boolean {
-  return isErrno(error, 'SnapshotDamaged', 'SnapshotNotFound', 'RepositoryUnsupported', 'SourceNotCanonical', 'ENOENT');
-}
-
-/**
- * Nothing about the source has changed since its bytes were read. The time of change counts too, since it cannot be set
- * back; an entry that was written to just before it was read proves nothing.
- */
-export function isUnchanged(known: FileEntry, { stats }: Found): boolean {
-  return (
-    known.recent !== true &&
-    known.changed !== true &&
-    String(stats.ctimeNs) === known.ctimeNs &&
-    String(stats.mtimeNs) === known.mtimeNs &&
-    Number(stats.size) === known.sizeBytes &&
-    String(stats.ino) === known.inode
-  );
 }

@@ -1,6 +1,7 @@
 import type { TransferControl } from '../control';
 import { pathText } from '../path-bytes';
-import { isUnchanged, type Parents } from './parent';
+import { isUnchanged } from './is-unchanged';
+import type { Parents } from './parent';
 import type { PlanFailure } from './planned-snapshot';
 import type { Found, NotFound } from './found';
 import { walkSources, type SourcesRequest } from './walk-sources';

@@ -35,7 +35,7 @@ export function stageFileOfSnapshot(stage: SnapshotStage, file: SnapshotFile, na
   try {
     const { known, isUnchanged } = file.planned;
     if (known === undefined || !isUnchanged || !linkParentsCopy(stage, file.path, known, false)) readSource(stage, file, name);
-    else file.entry = { ...withoutLink(known.entry), state: 'unchanged' };
+    else file.entry = { ...withoutLink(known.entry), path: toJsonPath(file.path), state: 'unchanged' };
   } catch (error) {
     if (error instanceof StorageError && error.code === 'Cancelled') throw error;
     file.fail(isGone(error) ? (whyFileIsGone(stage, file) ?? error) : error);
@@ -96,7 +96,7 @@ function takeKnownContent(stage: SnapshotStage, file: SnapshotFile, source: Open
     return true;
   }
   const isWanted = (): boolean => isSameContent(stage, path, known.entry, source);
-  if (!cloneParentsCopy(stage, path, known, `${stage.directory}/${name}`, isWanted, (clone) => finishClone(stage, path, source, clone))) return false;
+  if (!cloneParentsCopy(stage, known, `${stage.directory}/${name}`, isWanted, (clone) => finishClone(stage, path, source, clone))) return false;
   file.entry = entryOf(file, source, { state: 'copied', ...content });
   file.staged = name;
   file.isClone = true;

@@ -142,6 +142,50 @@ describe('what the newest snapshot has nothing of is known from an older one', (
   });
 });
 
+describe('what has another path by now is known by its inode', () => {
+  test.each([
+    ['a source that was renamed', ['one', 'two'], () => fs.renameSync(source('two'), source('zwei')), ['one', 'zwei']],
+    ['a directory that was moved within a source', [''], () => fs.renameSync(source('two'), source('one', 'two')), ['']],
+    ['the directory above all sources, renamed', ['one', 'two'], () => fs.renameSync(source(), join(folder(), 'elsewhere')), ['../elsewhere/one', '../elsewhere/two']],
+  ])('%s', async (_what, before, move, after) => {
+    const first = take(before);
+    const files = first.counts.files;
+    move();
+    settle();
+    const last = take(after);
+    expect(last).toMatchObject({ parent: first.name, counts: { files, unchangedFiles: files, newFiles: 0, copiedBytes: 0 } });
+    expect((await check(repository())).problems).toEqual([]);
+  });
+
+  test('but not what was replaced, or written to, on the way', () => {
+    take(['two']);
+    fs.renameSync(source('two'), source('zwei'));
+    fs.writeFileSync(source('zwei', 'file'), 'of zwo');
+    fs.writeFileSync(source('zwei', 'another'), 'of two');
+    settle();
+    const last = take(['zwei']);
+    expect(last).toMatchObject({ counts: { unchangedFiles: 0, newFiles: 2 } });
+    expect(fs.readFileSync(join(repository(), last.name, 'data', source('zwei', 'file')), 'utf8')).toBe('of zwo');
+  });
+
+  test('many of them, in any order, each as it was', () => {
+    fs.mkdirSync(source('many'));
+    for (let index = 0; index < 500; index += 1) fs.writeFileSync(source('many', `${index}`), `content ${index}`);
+    settle();
+    const first = take(['many']);
+    // Hard links change the time of change, directories that are moved do not.
+    fs.renameSync(source('many'), source('more'));
+    fs.unlinkSync(source('more', '100'));
+    settle();
+    const last = take(['more']);
+    expect(last).toMatchObject({ counts: { files: 499, unchangedFiles: 499 } });
+    for (const index of ['0', '99', '101', '499']) {
+      expect(fs.readFileSync(join(repository(), last.name, 'data', source('more', index)), 'utf8')).toBe(`content ${index}`);
+      expect(inode(last, `more/${index}`)).toBe(inode(first, `many/${index}`));
+    }
+  });
+});
+
 describe('the parent that somebody names', () => {
   test('is the one, whatever its sources are, or none', () => {
     const first = take(['one']);
