@@ -7,6 +7,7 @@ import { failure } from '../failures';
 import type { ChunkSettings, ChunkTask } from '../storage/batch/chunk';
 import type { Amendment } from '../storage/batch/write-journal';
 import type { RunGround } from '../storage/batch/open-run';
+import type { Room } from '../storage/batch/room';
 import type { RunLocation } from '../storage/batch/run-directory';
 import type { RunSummary } from '../storage/batch/seal-run';
 import type { StagingRegistry } from '../storage/staging-registry';
@@ -27,6 +28,8 @@ export interface Batch {
   readonly sizeBytes: number;
   readonly chunks: number;
   readonly duplicates: number;
+  /** What the copies need, and what was free when it was planned. */
+  readonly room?: Room;
   /** Parents of the backup directory that had to be created, and itself. */
   readonly createdDirectories: readonly string[];
 }
@@ -65,10 +68,11 @@ export function createBatchSteps(dependencies: ActivityDependencies) {
         const entry = { kind: 'run' as const, owner, location, ground, rollBack: input.onFailure === 'rollBack', chunks: null, facts: factsOf(input, owner.workflowId) };
         registry.add(entry);
         await run('openRun', { location, owner, ground, needsHardLinks: entry.rollBack, isAgain });
-        const { planSha256, ...planned } = await run('planBatch', { location, owner, list, layout, rehash });
+        const { planSha256, needed, ...planned } = await run('planBatch', { location, owner, list, layout, rehash });
         const proved = provedLocation(location, { planSha256 }, earlier);
+        const room = needed && (await run('requireBatchRoom', { location: proved, owner, chunks: planned.chunks, needed }));
         registry.add({ ...entry, location: proved, chunks: planned.chunks });
-        return { input, location: proved, createdDirectories, ...planned, attempt: attempt() };
+        return { input, location: proved, createdDirectories, ...planned, ...(room === undefined ? {} : { room }), attempt: attempt() };
       });
     },
 

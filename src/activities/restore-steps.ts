@@ -2,6 +2,7 @@ import { failureTypeOf, type FailureType } from '../failures';
 import type { RestoreInput } from '../restore-models';
 import type { ChunkTask } from '../storage/batch/chunk';
 import { placesBeside, type RunGround } from '../storage/batch/open-run';
+import type { Room } from '../storage/batch/room';
 import { runHolder, type RunLocation } from '../storage/batch/run-directory';
 import type { JournalSums } from '../core/journal-sums';
 import type { FinishedRestore } from '../storage/snapshot/restore/finished-restore';
@@ -31,6 +32,8 @@ export interface RestorePlan {
   readonly chunks: number;
   /** Entries whose recorded owner, or set-user-id, set-group-id and sticky bits, are left out. */
   readonly rightsLeftOut: number;
+  /** What the copies need, and what was free when it was planned, where that was least. */
+  readonly room?: Room;
 }
 
 /** What a restore came to, as history keeps it. */
@@ -61,14 +64,15 @@ export function createRestoreSteps(dependencies: ActivityDependencies) {
         const entry = { kind: 'run' as const, owner, location, ground, rollBack: false, chunks: null, facts: {} };
         registry.add(entry);
         await run('openRun', { location, owner, ground, needsHardLinks: false });
-        const { snapshot: name, files, sizeBytes, chunks, rootAttributes, rightsLeftOut, places: holders = [], planSha256 } = await run('planRestore', { location, owner, ...wanted });
+        const { snapshot: name, files, sizeBytes, chunks, rootAttributes, rightsLeftOut, places: holders = [], needs = [], planSha256 } = await run('planRestore', { location, owner, ...wanted });
         const proved = provedLocation(location, { planSha256 }, earlier);
         const grounds = await Promise.all(holders.map((holder) => run('inspectRun', { location: { ...location, beside: holder } })));
         const places = grounds.map(({ destination }) => destination);
+        const room = await run('requireRestoreRoom', { location: proved, owner, chunks, needs, source: { repositoryRoot, repository, snapshot: name } });
         // Before the first of them is made.
         registry.add({ ...entry, location: proved, rootAttributes, places });
         for (const place of placesBeside(location, places)) await run('openPlace', { ...place, owner });
-        return { input, location: proved, snapshot: name, ground: { ...ground, missingDirectories: [] }, ...(places.length === 0 ? {} : { places }), files, sizeBytes, chunks, rightsLeftOut, attempt: attempt() };
+        return { input, location: proved, snapshot: name, ground: { ...ground, missingDirectories: [] }, ...(places.length === 0 ? {} : { places }), files, sizeBytes, chunks, rightsLeftOut, room, attempt: attempt() };
       });
     },
 

@@ -7,6 +7,7 @@ import type { JournalSums } from '../core/journal-sums';
 import type { RunOwner } from '../storage/batch/open-run';
 import type { RunLocation } from '../storage/batch/run-directory';
 import type { DamagedCopies } from '../storage/snapshot/damaged-copies';
+import type { Room } from '../storage/batch/room';
 import type { SnapshotFacts } from '../storage/snapshot/seal-snapshot';
 import type { SnapshotCounts, SnapshotRecord } from '../storage/snapshot/snapshot-record';
 import { version } from '../version';
@@ -26,6 +27,8 @@ export interface SnapshotPlan {
   readonly files: number;
   readonly sizeBytes: number;
   readonly chunks: number;
+  /** What the copies need, and what was free when it was planned. */
+  readonly room?: Room;
   /** Entries that could not even be planned. */
   readonly failures: PlannedFailures;
 }
@@ -84,10 +87,10 @@ export function createSnapshotSteps(dependencies: ActivityDependencies) {
           syncEach: !canSyncFileSystem(location.destination),
         };
         const planned = await run('planSnapshot', request, syncs.since(location.destination));
-        const { files, sizeBytes, chunks } = planned;
         const proved = provedLocation(location, planned, earlier);
         registry.add({ ...entry, location: proved });
-        return { input, location: proved, files, sizeBytes, chunks, failures: plannedFailures(planned), attempt: attempt() };
+        const room = planned.needed && (await run('requireSnapshotRoom', { location: proved, owner, needed: planned.needed }));
+        return { ...numbersOf(planned), input, location: proved, ...(room === undefined ? {} : { room }), failures: plannedFailures(planned), attempt: attempt() };
       });
     },
 
@@ -144,6 +147,10 @@ function factsOf({ input: { operationId, host, tags, metadata } }: SnapshotPlan,
 /** A record as history keeps it. */
 function sealedOf({ name, status, parent, counts, verifiedFrom, leftOut, notKept, damagedCopies, emptied = [] }: SnapshotRecord): Omit<SealedSnapshot, 'attempt'> {
   return { snapshot: name, status, parent, counts, verifiedFrom, emptied: failuresOf(emptied), leftOut: leftOut.slice(0, MOST_LEFT_OUT), notKept, damagedCopies: damagedCopies && { ...damagedCopies, sample: damagedCopies.sample.slice(0, MOST_DAMAGED) } };
+}
+
+function numbersOf({ files, sizeBytes, chunks }: Pick<SnapshotPlan, 'files' | 'sizeBytes' | 'chunks'>) {
+  return { files, sizeBytes, chunks };
 }
 
 /** Paths of a few kilobytes each. */

@@ -17,6 +17,8 @@ export interface BatchView {
   readonly remainingMs: number | undefined;
   readonly currentFiles: readonly string[];
   readonly waitingFor: string | null;
+  /** What the copies need, and what was free before the first of them. */
+  readonly room?: LiveBatchProgress['room'];
 }
 
 export function batchView(progress: LiveBatchProgress, meter: RateMeter, atMs: number): BatchView {
@@ -40,5 +42,6 @@ export function batchView(progress: LiveBatchProgress, meter: RateMeter, atMs: n
     remainingMs,
     currentFiles: progress.underWay.flatMap(({ path }) => (path === undefined ? [] : [path])),
     waitingFor: progress.waitingFor ?? progress.underWay.find(({ lastFailure }) => lastFailure !== undefined)?.lastFailure ?? null,
+    ...(progress.room === undefined ? {} : { room: progress.room }),
   };
 }

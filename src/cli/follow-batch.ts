@@ -1,3 +1,4 @@
+import { roomText } from '../core/batch-progress';
 import { formatBytes, formatDuration } from '../core/format';
 import { RateMeter } from '../core/rate-meter';
 import { Bars } from './bars';
@@ -44,7 +45,8 @@ function createBars(): BatchDisplay {
   return {
     update: (view) => {
       const waiting = view.waitingFor === null ? [] : [`  ${view.waitingFor}`];
-      bars.update(view.fraction, { text: describeView(view) }, [...waiting, ...view.currentFiles.slice(0, SHOWN_FILES).map((path) => `  ${path}`)]);
+      const space = roomText(view);
+      bars.update(view.fraction, { text: describeView(view) }, [...waiting, ...(space === undefined ? [] : [`  ${space}`]), ...view.currentFiles.slice(0, SHOWN_FILES).map((path) => `  ${path}`)]);
     },
     stop: () => bars.stop(),
   };
@@ -65,8 +67,12 @@ function createObjects(output: Output): BatchDisplay {
 
 function createLines(output: Output): BatchDisplay {
   const lines = new ProgressLines();
+  let isSpaceSaid = false;
   return {
     update: (view) => {
+      const space = isSpaceSaid ? undefined : roomText(view);
+      if (space !== undefined) output.note(`Space: ${space}`);
+      isSpaceSaid ||= space !== undefined;
       const line = lines.next({ ...view, text: describeView(view) }, performance.now());
       if (line !== undefined) output.note(line);
     },

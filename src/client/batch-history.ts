@@ -16,6 +16,7 @@ interface Plan {
   readonly files: number;
   readonly sizeBytes: number;
   readonly chunks: number;
+  readonly room?: BatchProgress['room'];
   readonly input: { readonly verifyBackup?: boolean; readonly lanes?: number };
   readonly location: object;
 }
@@ -91,7 +92,7 @@ async function carriedBy({ client, workflowId }: Run, started: Event | undefined
 }
 
 function planned(plan: Plan | undefined) {
-  return { files: plan?.files ?? 0, sizeBytes: plan?.sizeBytes ?? 0, chunks: plan?.chunks ?? 0, passes: plan?.input.verifyBackup === false ? 1 : 2, lanes: plan?.input.lanes ?? 0 };
+  return { files: plan?.files ?? 0, sizeBytes: plan?.sizeBytes ?? 0, chunks: plan?.chunks ?? 0, passes: plan?.input.verifyBackup === false ? 1 : 2, lanes: plan?.input.lanes ?? 0, ...(plan?.room === undefined ? {} : { room: plan.room }) };
 }
 
 function stateOf(plan: Plan | undefined, carried: Partial<BatchState> | undefined): BatchProgress['state'] {

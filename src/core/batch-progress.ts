@@ -1,3 +1,5 @@
+import { formatBytes } from './format';
+
 /** What a batch came to, in its memo. */
 export interface BatchTotals {
   readonly totalFiles: number;
@@ -35,4 +37,12 @@ export interface BatchProgress {
   readonly retryCount: number;
   readonly waitingFor: string | null;
   readonly startedAtMs: number;
+  /** What the copies need at least, and what was free when they were planned. Absent where the plan does not say. */
+  readonly room?: { readonly neededBytes: number; readonly neededFiles: number; readonly freeBytes: number | null; readonly freeFiles: number | null };
+}
+
+/** Undefined where the destination does not say what it has. */
+export function roomText({ room }: Pick<BatchProgress, 'room'>): string | undefined {
+  if (room === undefined || room.freeBytes === null) return undefined;
+  return `needs ${formatBytes(room.neededBytes)}, ${formatBytes(room.freeBytes)} are free`;
 }

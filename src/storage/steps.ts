@@ -22,6 +22,7 @@ import { checkJournals, type ChunkRange } from './batch/journal-check';
 import type { ChunkTask, EntryFailure, RunSettings } from './batch/chunk';
 import { inspectRun, openPlace, openRun, requireOwner, type OpenRunRequest, type RunGround, type RunOwner, type RunPlace } from './batch/open-run';
 import { planBatch, type PlanRequest } from './batch/plan-batch';
+import { requireBatchRoom, requireRoom, type Need, type Needed } from './batch/room';
 import type { RunLocation } from './batch/run-directory';
 import { endedRun, isCommitted, sealRun, type SealRequest } from './batch/seal-run';
 import { amendJournal, type Amendment } from './batch/write-journal';
@@ -44,7 +45,8 @@ import { closeRestore, type CloseRequest } from './snapshot/restore/close-restor
 import { inspectRestore } from './snapshot/restore/choose-holder';
 import { finishRestore, type FinishRequest } from './snapshot/restore/finish-restore';
 import { planRestore } from './snapshot/restore/plan-restore';
-import type { RestoreRequest, RestoreSettings } from './snapshot/restore/request';
+import { requireRestoreRoom } from './snapshot/restore/restore-needs';
+import type { RestoreRequest, RestoreSettings, SnapshotSource } from './snapshot/restore/request';
 import { restoreChunk } from './snapshot/restore/restore-chunk';
 import { verifyStagedFile, verifyTarget, type ExpectedContent } from './verify-file';
 import { writeTarget, type WriteRequest } from './write-target';
@@ -182,6 +184,9 @@ export const steps = {
   },
   discardSnapshot: ({ location, owner, startedAt }: Own & { startedAt?: string }, control: TransferControl) => discardSnapshot(location, owner, startedAt, control),
   inspectRestore: (input: RestoreRequest) => inspectRestore(input),
+  requireBatchRoom: ({ location, owner, chunks, needed }: Own & { chunks: number; needed: Needed }) => owned({ location, owner }, () => requireBatchRoom(location, chunks, needed)),
+  requireSnapshotRoom: ({ location, owner, needed }: Own & { needed: Needed }) => owned({ location, owner }, () => requireRoom([{ directory: location.destination, ...needed }])),
+  requireRestoreRoom: ({ location, owner, chunks, needs, source }: Own & { chunks: number; needs: readonly Need[]; source: SnapshotSource }) => owned({ location, owner }, () => requireRestoreRoom(location, chunks, needs, source)),
   openPlace: (input: RunPlace & Own) => openPlace(input),
   planRestore: ({ owner, ...input }: RestoreRequest & Own, control: TransferControl) => owned({ location: input.location, owner }, () => planRestore(input, control)),
   restoreChunk: (input: ChunkTask<RestoreSettings>, control: TransferControl) => restoreChunk(input, control),

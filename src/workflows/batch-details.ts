@@ -1,4 +1,4 @@
-import type { BatchProgress } from '../core/batch-progress';
+import { roomText, type BatchProgress } from '../core/batch-progress';
 import { formatBytes, formatDuration } from '../core/format';
 import { codeSpan } from '../core/markdown';
 
@@ -13,6 +13,8 @@ export function renderBatch(progress: BatchProgress, backupDir: string): string 
     `- **Bytes**: ${formatBytes(progress.copiedBytes + progress.unchangedBytes)} of ${formatBytes(progress.sizeBytes)}${rateText(progress)}`,
     `- **Chunks**: ${progress.finishedChunks} of ${progress.chunks}, ${progress.current.length} under way`,
   ];
+  const space = roomText(progress);
+  if (space !== undefined) lines.push(`- **Space**: ${space} before the first copy`);
   for (const [type, count] of Object.entries(progress.failuresByType)) lines.push(`- ${codeSpan(type)}: ${count}`);
   for (const { path, type } of progress.sample.slice(0, 5)) lines.push(`  - ${codeSpan(path)}: ${codeSpan(type)}`);
   return lines.join('\n');

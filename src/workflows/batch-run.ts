@@ -20,6 +20,7 @@ export interface RunPlan {
   readonly files: number;
   readonly sizeBytes: number;
   readonly chunks: number;
+  readonly room?: BatchProgress['room'];
   /** Where it is, with what its files are proved by. */
   readonly location: { readonly proof?: object };
 }
@@ -142,6 +143,7 @@ export function progressOf(run: BatchRun): BatchProgress {
     retryCount: run.retryCount,
     waitingFor: waits.values().next().value ?? null,
     startedAtMs: run.startedAtMs,
+    ...(batch?.room === undefined ? {} : { room: batch.room }),
   };
 }
 

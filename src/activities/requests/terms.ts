@@ -82,8 +82,11 @@ const MOST_UNSETTLED = 1000;
 /** What history knows of the journals of a run's chunks. */
 export const journalSums = z.strictObject({ sums: z.array(sha256).max(MOST_SUMS), unsettled: z.array(chunkNumber).max(MOST_UNSETTLED), begun: chunkNumber });
 
+/** What a run needs and what is free; null where a file system does not say. */
+const room = z.strictObject({ neededBytes: count, neededFiles: count, freeBytes: count.nullable(), freeFiles: count.nullable() });
+
 /** What the plans of all kinds of runs have in common, besides what was asked for. */
-export const planned = { location, files: count, sizeBytes: count, chunks: chunkNumber, attempt: attempts.optional() };
+export const planned = { location, files: count, sizeBytes: count, chunks: chunkNumber, room: room.optional(), attempt: attempts.optional() };
 
 /** The directories between an existing one and what is to be made below it, nearest to the existing one first. */
 export function directoriesBetween(existing: string, path: string): string[] {

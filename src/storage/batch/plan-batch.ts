@@ -6,11 +6,12 @@ import { ChunkedLinesWriter } from './chunked-lines';
 import { OpenList, withList, type ListFile } from './list-reader';
 import { LastRun } from './last-run';
 import { planLine } from './plan';
-import { objectOf, wholeNumber } from '../records/shape';
+import { objectOf, optional, wholeNumber } from '../records/shape';
 import type { ProvedPlan } from './plan-digests';
 import { planOnce, type WrittenPlan } from './plan-once';
 import type { RunLocation } from './run-directory';
 import { SeenPaths } from './seen-paths';
+import { copiedBytes, needed, type Needed } from './room';
 import type { RunOwner } from './open-run';
 import { TargetDirectories } from './target-directories';
 
@@ -37,10 +38,12 @@ export interface Planned {
   readonly chunks: number;
   /** Entries that were in the list more than once, and are planned once. */
   readonly duplicates: number;
+  /** By what is not as the last run left it; plans of earlier programs do not say. */
+  readonly needed?: Needed;
 }
 
 const count = wholeNumber();
-const plannedBatch = objectOf<Planned>({ files: count, sizeBytes: count, chunks: count, duplicates: count });
+const plannedBatch = objectOf<Planned>({ files: count, sizeBytes: count, chunks: count, duplicates: count, needed: optional(needed) });
 
 /**
  * Turns a list of sources into a plan on the destination: looks at each source once, names its target, cuts the list
@@ -60,20 +63,26 @@ function writePlan(request: PlanRequest, sources: Sources, draft: string, contro
   const seen = new SeenTargets(sources);
   const directories = request.layout === 'tree' ? new TargetDirectories(request.location.destination) : undefined;
   let [files, sizeBytes] = [0, 0];
+  const ofCopies = { bytes: 0, files: 0 };
   try {
     for (const [position, source] of sourcesOf(sources)) {
       control.throwIfCancelled();
       const target = targetOf(source, request.layout);
       if (seen.isDuplicate(source, target, position, request.layout)) continue;
       directories?.refuseRepositories(target);
-      const size = sizeOf(source);
-      writer.add(planLine({ source, target, sizeBytes: size, known: lastRun?.find(target) }), size);
+      const { sizeBytes: size, copyBytes } = sizeOf(source);
+      const known = lastRun?.find(target);
+      writer.add(planLine({ source, target, sizeBytes: size, known }), size);
+      if (known?.sizeBytes !== size) {
+        ofCopies.bytes += copyBytes;
+        ofCopies.files += 1;
+      }
       files += 1;
       sizeBytes += size;
       control.finishFile();
     }
     const { chunks, sha256 } = writer.close();
-    return { planned: { files, sizeBytes, chunks, duplicates: seen.duplicates }, parts: { plan: sha256 } };
+    return { planned: { files, sizeBytes, chunks, duplicates: seen.duplicates, needed: ofCopies }, parts: { plan: sha256 } };
   } finally {
     writer.abandon();
     lastRun?.close();
@@ -97,12 +106,13 @@ function targetOf(source: PathBytes, layout: Layout): PathBytes {
 }
 
 /** For cutting chunks only: what is wrong with a source is found when it is copied. */
-function sizeOf(source: PathBytes): number {
+function sizeOf(source: PathBytes): { readonly sizeBytes: number; readonly copyBytes: number } {
+  const nothing = { sizeBytes: 0, copyBytes: 0 };
   try {
     const stats = fs.lstatSync(source, { throwIfNoEntry: false });
-    return stats?.isFile() === true ? stats.size : 0;
+    return stats?.isFile() === true ? { sizeBytes: stats.size, copyBytes: copiedBytes(stats) } : nothing;
   } catch (error) {
-    if (isErrno(error, 'ENOTDIR', 'EACCES', 'ELOOP', 'ENAMETOOLONG', 'EIO', 'ESTALE')) return 0;
+    if (isErrno(error, 'ENOTDIR', 'EACCES', 'ELOOP', 'ENAMETOOLONG', 'EIO', 'ESTALE')) return nothing;
     throw error;
   }
 }

@@ -7,6 +7,7 @@ import type { TransferControl } from '../control';
 import { StorageError } from '../errors';
 import { pathText, toJsonPath, type PathBytes } from '../path-bytes';
 import { noteWorker } from '../worker-note';
+import { copiedBytes } from '../batch/room';
 import { modeText } from './entry';
 import { FailureTally } from './failure-tally';
 import { makeDataDirectories } from './incoming-data';
@@ -69,6 +70,7 @@ class SnapshotPlanWriter {
   private readonly firstNames = new Map<string, { readonly path: PathBytes; readonly file: number }>();
   private readonly failures = new FailureTally();
   private counts = { files: 0, sizeBytes: 0 };
+  private readonly needed = { bytes: 0, files: 0 };
   private others = 0;
 
   constructor(
@@ -93,10 +95,10 @@ class SnapshotPlanWriter {
     else this.addOther(found);
   }
 
-  close(): Pick<PlannedSnapshot, 'files' | 'sizeBytes' | 'chunks' | 'failed' | 'failureCounts' | 'failures'> & Pick<WrittenPlan<PlannedSnapshot>, 'parts'> {
+  close(): Pick<PlannedSnapshot, 'files' | 'sizeBytes' | 'needed' | 'chunks' | 'failed' | 'failureCounts' | 'failures'> & Pick<WrittenPlan<PlannedSnapshot>, 'parts'> {
     const tree = this.tree.close();
     const files = this.files.close();
-    return { ...this.counts, ...this.failures.total(), chunks: files.chunks, parts: { plan: files.sha256, tree: tree.sha256 } };
+    return { ...this.counts, needed: this.needed, ...this.failures.total(), chunks: files.chunks, parts: { plan: files.sha256, tree: tree.sha256 } };
   }
 
   abandon(): void {
@@ -114,6 +116,10 @@ class SnapshotPlanWriter {
     this.files.add(fileLine({ path, known, isUnchanged: unchanged, directory }), unchanged ? 0 : sizeBytes, unchanged ? UNCHANGED_WEIGHT : 1);
     this.counts.files += 1;
     this.counts.sizeBytes += sizeBytes;
+    // Of the same size it may have the same content, and be linked.
+    if (known?.entry.sizeBytes === sizeBytes) return;
+    this.needed.bytes += copiedBytes(stats);
+    this.needed.files += 1;
   }
 
   /** Of a file with several names, the one that was met first; undefined for the first one itself. */

@@ -1,3 +1,4 @@
+import { needed, type Needed } from '../batch/room';
 import type { Side } from '../errors';
 import { absoluteText, failure, sampleOf, side, someText } from '../records/fields';
 import { arrayOf, nullable, objectOf, optional, text, wholeNumber, type Shape } from '../records/shape';
@@ -23,6 +24,8 @@ export interface PlannedSnapshot {
   /** Of these there are lines in chunks. */
   readonly files: number;
   readonly sizeBytes: number;
+  /** By what the parent does not have; plans of earlier programs do not say. */
+  readonly needed?: Needed;
   readonly chunks: number;
   readonly failed: number;
   /** How many of which. */
@@ -59,6 +62,7 @@ const MOST_SOURCES = 100_000;
 export const plannedSnapshot: Shape<PlannedSnapshot> = objectOf<PlannedSnapshot>({
   files: count,
   sizeBytes: count,
+  needed: optional(needed),
   chunks: count,
   failed: count,
   failureCounts: sampleOf(failureCount),

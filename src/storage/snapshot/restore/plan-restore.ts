@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { ChunkedLinesWriter } from '../../batch/chunked-lines';
+import type { Need } from '../../batch/room';
 import type { ProvedPlan } from '../../batch/plan-digests';
 import { planOnce, type WrittenPlan } from '../../batch/plan-once';
 import type { TransferControl } from '../../control';
@@ -14,6 +15,7 @@ import { outsideRepositories } from './outside-repositories';
 import type { RestoreRequest } from './request';
 import { itemLine, type DirectoryItem, type TreeItem } from './restore-item';
 import { restoreItems } from './restore-items';
+import { RestoreNeeds } from './restore-needs';
 import { isMine } from './writable';
 import { MOST_PLACES, StagingPlaces } from './staging-places';
 import { TargetFinder } from './target-finder';
@@ -40,6 +42,8 @@ export interface PlannedRestore {
   readonly rightsLeftOut: number;
   /** Directories on other file systems than the run's own one, in which it has to stage as well. */
   readonly places?: readonly string[];
+  /** On each file system that it writes to. */
+  readonly needs?: readonly Need[];
 }
 
 const count = wholeNumber();
@@ -58,6 +62,7 @@ export const plannedRestore = objectOf<PlannedRestore>({
   // Plans of earlier programs do not say it.
   rightsLeftOut: optional(count) as Shape<number>,
   places: optional(arrayOf(absoluteText, MOST_PLACES)),
+  needs: optional(arrayOf(objectOf<Need>({ directory: absoluteText, bytes: count, files: count }), MOST_PLACES + 1)),
 });
 
 /**
@@ -70,7 +75,7 @@ export function planRestore(request: RestoreRequest, control: TransferControl): 
   return planOnce(request.location, plannedRestore, (draft) => new Planning(request, draft).plan(control));
 }
 
-type Counts = { -readonly [Key in keyof Omit<PlannedRestore, 'places'>]: PlannedRestore[Key] };
+type Counts = { -readonly [Key in keyof Omit<PlannedRestore, 'places' | 'needs'>]: PlannedRestore[Key] };
 
 class Planning {
   private readonly counts: Counts = { snapshot: '', files: 0, sizeBytes: 0, chunks: 0, directories: 0, symlinks: 0, fifos: 0, hardLinks: 0, skipped: 0, rootAttributes: null, rightsLeftOut: 0 };
@@ -87,6 +92,7 @@ class Planning {
 
   plan(control: TransferControl): WrittenPlan<PlannedRestore> {
     const finder = new TargetFinder(this.request.location);
+    const needs = new RestoreNeeds();
     const places = new StagingPlaces(this.request.location, runHolder(this.request.location));
     try {
       const snapshot = openWanted(this.request);
@@ -94,7 +100,8 @@ class Planning {
       for (const item of outsideRepositories(restoreItems(snapshot, this.request), this.request.location.destination)) {
         control.throwIfCancelled();
         if (areRightsLeftOut(item)) this.counts.rightsLeftOut += 1;
-        places.find(item, finder);
+        const place = places.find(item, finder);
+        if (place !== undefined) needs.add(item, finder.find(item.path), place);
         if (item.type === 'file') {
           this.writer.add(JSON.stringify(itemLine(item)), item.sizeBytes);
           this.counts.files += 1;
@@ -108,7 +115,7 @@ class Planning {
       }
       const tree = this.tree.close();
       const files = this.writer.close();
-      return { planned: { ...this.counts, chunks: files.chunks, places: places.others }, parts: { plan: files.sha256, tree: tree.sha256 } };
+      return { planned: { ...this.counts, chunks: files.chunks, places: places.others, needs: needs.list() }, parts: { plan: files.sha256, tree: tree.sha256 } };
     } finally {
       this.writer.abandon();
       this.tree.abandon();

@@ -1,3 +1,5 @@
+import { dirname } from 'node:path';
+import { requireRoom } from '../../batch/room';
 import { TransferControl } from '../../control';
 import { blaming, StorageError } from '../../errors';
 import { isSameInode, lstatIfPresent } from '../../file-stat';
@@ -12,6 +14,7 @@ import { outsideRepositories } from './outside-repositories';
 import { skipTexts, type RestoreSelection } from './request';
 import type { DirectoryItem, RestoreItem } from './restore-item';
 import { restoreItems } from './restore-items';
+import { holesOf, RestoreNeeds } from './restore-needs';
 import { StagingPlaces } from './staging-places';
 import { TargetFinder, targetOf } from './target-finder';
 import { requireReplaceable, requireSettable } from './writable';
@@ -46,17 +49,31 @@ export function* previewRestore(request: PreviewRequest, control = new TransferC
   refuseInsideRepository(request.destination);
   const holder = chooseHolder(request) ?? request.destination;
   const finder = new TargetFinder(request);
+  const needs = new RestoreNeeds();
+  let holesBytes = 0;
   const places = new StagingPlaces(request, lstatIfPresent(holder) === undefined ? undefined : holder);
   try {
-    for (const item of outsideRepositories(restoreItems(openWanted(request), request), request.destination)) {
+    const snapshot = openWanted(request);
+    for (const item of outsideRepositories(restoreItems(snapshot, request), request.destination)) {
       control.throwIfCancelled();
       const previewed = previewOf(item, request, { finder, places, control });
+      if (previewed?.action === 'restored') {
+        const found = finder.find(item.path);
+        needs.add(item, found, places.find(item, finder) ?? nearest(request.destination));
+        if (item.type === 'file') holesBytes += holesOf(item, { ...request, snapshot: snapshot.name });
+      }
       if (previewed !== undefined) yield previewed;
     }
+    requireRoom(needs.list(), () => ({ bytes: holesBytes, files: 0 }));
   } finally {
     finder.close();
     places.close();
   }
+}
+
+/** Where a destination that is not there will be made. */
+function nearest(destination: string): string {
+  return lstatIfPresent(destination) === undefined ? nearest(dirname(destination)) : destination;
 }
 
 interface Looking {
