@@ -8,7 +8,7 @@ import { choosePayloadKeys } from './keys/choose-keys';
 import { createLogger, installRuntime } from './log';
 import { guardStreams, printNotes } from './terminal';
 import { createBackupWorker } from './worker/create-worker';
-import { resolveRoots } from './worker/roots';
+import { missingRoots, resolveRoots } from './worker/roots';
 import { onStopSignal } from './worker/stop-signal';
 
 export { createBackupWorker, type BackupWorker, type BackupWorkerOptions } from './worker/create-worker';
@@ -33,6 +33,7 @@ async function run(): Promise<void> {
   const taskQueue = FILE_BACKUP_TASK_QUEUE ?? hostTaskQueue(hostname());
   const worker = await createBackupWorker({ connection, namespace, taskQueue, roots, stateDirectory: stateDirectory(), payloadKeys: choosePayloadKeys(), log });
   onStopSignal(() => worker.shutdown());
+  for (const root of missingRoots(roots)) log.warn({ root }, 'A root is no directory that is there: what is asked for below it fails until it is');
   log.info({ taskQueue, namespace, ...roots }, 'Worker started');
   await worker.run();
   await connection.close();

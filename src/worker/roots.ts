@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { AllowedRoots } from '../activities';
 
@@ -8,6 +8,11 @@ import type { AllowedRoots } from '../activities';
  */
 export function resolveRoots(sources: readonly string[], destinations: readonly string[], trust: Pick<AllowedRoots, 'trustDestinations'> = {}): AllowedRoots {
   return { sources: sources.map(realRoot), destinations: destinations.map(realRoot), ...trust };
+}
+
+/** Roots that are no directories now: a disk that is not mounted, or a name that is mistyped. */
+export function missingRoots({ sources, destinations }: AllowedRoots): string[] {
+  return [...new Set([...sources, ...destinations])].filter((root) => statSync(root, { throwIfNoEntry: false })?.isDirectory() !== true);
 }
 
 /** A root that is not there yet, as a disk that is not mounted, is kept as it was named: its absence shows when it is used. */

@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { freePort } from '../../src/server/ports';
+import { Way } from '../helpers/way';
 import { createWorkplace, jsonLines, onTestServer, until, type RunningCommand, type Workplace } from './run-command';
 
 let place: Workplace;
@@ -60,6 +63,65 @@ test.each([
   expect(stderr).toContain(option);
   worker.child.kill('SIGTERM');
   expect((await worker.end).code).toBe(0);
+}, 120_000);
+
+test('a worker is alive without a server, and ready only with one that answers', async () => {
+  const way = await new Way().listen();
+  try {
+    const healthPort = await freePort();
+    const worker = await startWorker('--task-queue', `test-${randomUUID()}`, '--health-port', String(healthPort), '--address', way.address);
+    const at = (path: string) => status(`http://127.0.0.1:${healthPort}${path}`);
+    expect([await at('/livez'), await at('/healthz'), await at('/readyz')]).toEqual([200, 200, 200]);
+    way.cut();
+    await until(async () => (await at('/readyz')) === 503, 'the worker is not ready');
+    expect([await at('/livez'), await at('/healthz')]).toEqual([200, 200]);
+    way.mend();
+    await until(async () => (await at('/readyz')) === 200, 'the worker is ready again');
+    worker.child.kill('SIGTERM');
+    expect((await worker.end).code).toBe(0);
+  } finally {
+    await way.close();
+  }
+}, 120_000);
+
+test('a port for health that is taken is wrong usage', async () => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  const { port } = taken.address() as AddressInfo;
+  try {
+    const { code, stderr } = await place.run(['worker', '--source-root', 'in', '--destination-root', 'out', '--health-port', String(port)], { env: onTestServer() });
+    expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining(`--health-port ${port} cannot be listened on`) as string });
+  } finally {
+    taken.close();
+  }
+}, 120_000);
+
+test('without a named server a worker serves that of its state directory, and keeps it', async () => {
+  const server = place.start(['server', '--json']);
+  await until(() => server.printed().includes('"server"'), 'the server runs');
+  const address = jsonLines(server.printed())[0]?.address;
+  const worker = place.start(['worker', '--source-root', 'in', '--destination-root', 'out', '--task-queue', 'own']);
+  await until(() => worker.printed().includes('Worker started'), 'the worker starts');
+  expect(jsonLines(worker.printed()).find(({ msg }) => msg === 'Worker started')).toMatchObject({ address });
+  // The server's own command is not its last user.
+  server.child.kill('SIGTERM');
+  await server.end;
+  expect((await place.run(['file', 'in/source', 'out/target', '--task-queue', 'own'])).code).toBe(0);
+  worker.child.kill('SIGTERM');
+  expect((await worker.end).code).toBe(0);
+  await place.serverEnd();
+}, 120_000);
+
+test('a worker without any server brings its own, and roots that are not there are said', async () => {
+  const worker = place.start(['worker', '--source-root', 'in', '--source-root', 'missing', '--destination-root', 'in/source', '--task-queue', 'own']);
+  await until(() => worker.printed().includes('Worker started'), 'the worker starts');
+  worker.child.kill('SIGTERM');
+  const { code, stderr } = await worker.end;
+  expect(code).toBe(0);
+  const log = jsonLines(stderr);
+  for (const root of [place.path('missing'), place.path('in', 'source')]) expect(log).toContainEqual(expect.objectContaining({ root, msg: 'A root is no directory that is there: what is asked for below it fails until it is' }));
+  expect(log.filter(({ root }) => root !== undefined)).toHaveLength(2);
+  await place.serverEnd();
 }, 120_000);
 
 async function status(url: string): Promise<number | undefined> {
