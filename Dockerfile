@@ -3,7 +3,8 @@
 FROM node:20.20.2-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci
+# What it prepares is not here yet, and is built below.
+RUN npm pkg delete scripts.prepare && npm ci
 COPY tsconfig.json ./
 COPY scripts ./scripts
 COPY src ./src

@@ -83,12 +83,13 @@ function npm(...args) {
 
 /**
  * Without what an outer `npm start` says of itself: the inner npm would take that for its own settings. And without relative
- * entries of PATH, by which npm would run programs that lie in the folders of packages.
+ * entries of PATH, by which npm would run programs that lie in the folders of packages. `FILE_BACKUP_SETUP` tells scripts/prepare.mjs
+ * that this is its own work.
  */
 function npmEnvironment() {
   const kept = ['npm_execpath', 'npm_config_registry', 'npm_config_cache', 'npm_config_userconfig', 'npm_config_cafile', 'npm_config_proxy', 'npm_config_https_proxy', 'npm_config_noproxy'];
   const others = Object.entries(process.env).filter(([name]) => !name.toLowerCase().startsWith('npm_') || kept.includes(name.toLowerCase()));
-  return { ...Object.fromEntries(others), PATH: (process.env.PATH ?? '').split(delimiter).filter((folder) => isAbsolute(folder)).join(delimiter) };
+  return { ...Object.fromEntries(others), FILE_BACKUP_SETUP: 'install', PATH: (process.env.PATH ?? '').split(delimiter).filter((folder) => isAbsolute(folder)).join(delimiter) };
 }
 
 /** Shows what the command says only when it fails; on standard error, since standard output is the result's. */
