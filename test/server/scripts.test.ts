@@ -85,11 +85,12 @@ describe('installing and building', () => {
     checkout = realpathSync(mkdtempSync(join(tmpdir(), 'file-backup-checkout-')));
     for (const name of ['package.json', 'package-lock.json', 'tsconfig.json', 'scripts']) cpSync(join(project, name), at(name), { recursive: true });
     symlinkSync(join(project, 'node_modules'), at('node_modules'));
-    for (const folder of ['cli', 'workflows', 'proof']) mkdirSync(at('src', folder), { recursive: true });
+    for (const folder of ['cli', 'workflows', 'proof', 'storage']) mkdirSync(at('src', folder), { recursive: true });
     writeFileSync(at('src', 'cli', 'main.ts'), COMMAND);
     writeFileSync(at('src', 'workflows', 'index.ts'), 'export async function aWorkflow(): Promise<void> {}\n');
     writeFileSync(at('src', 'workflows', 'proof.ts'), 'export const interceptors = () => ({});\n');
     writeFileSync(at('src', 'proof', 'payload-converter.ts'), "export { defaultPayloadConverter as payloadConverter } from '@temporalio/common';\n");
+    writeFileSync(at('src', 'storage', 'thread.ts'), 'export function aThread(): void {}\n');
     writeFileSync(at('src', 'removed.ts'), 'export const removed = 1;\n');
     return checkout;
   }

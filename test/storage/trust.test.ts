@@ -184,7 +184,11 @@ asRoot('a destination in which somebody else can replace what is written is refu
     initRepository(path('repository'));
     writeSnapshot(path('repository'), path('home'));
     make('there', { owner: STRANGER });
-    expect(new Restore(folder(), { target: path('there') }).preview().every(([, , action]) => action === 'conflict')).toBe(true);
+    for (const target of ['there', 'there/not-yet']) {
+      const previewed = new Restore(folder(), { target: path(target) }).preview();
+      expect(previewed.length).toBeGreaterThan(0);
+      expect(previewed.every(([, , action]) => action === 'conflict')).toBe(true);
+    }
   });
 });
 

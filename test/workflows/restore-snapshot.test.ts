@@ -227,7 +227,7 @@ describe('a restore that continues as new', () => {
     const output = await run.result();
     expect(output).toMatchObject({ success: true, unchangedEntries: 0, failedEntries: 0, skippedEntries: 0 });
     expect(output.restoredEntries).toBe(output.entries);
-    const handle = Object.assign(harness.temporal.workflow.getHandle(run.workflowId), { firstExecutionRunId: run.runId });
+    const handle = Object.assign(harness.temporal.workflow.getHandle(run.workflowId), { firstExecutionRunId: run.firstRunId });
     expect((await chainOf(handle, harness.temporal)).length).toBeGreaterThan(1);
     expect(exactTree(restored(), { withTop: true })).toEqual(exactTree(sourceOf(harness), { withTop: true }));
     expectNothingLeft();

@@ -221,7 +221,7 @@ describe('a snapshot that is cancelled', () => {
     handle = { cancel: () => harness.client.cancel(run.workflowId) };
     begin();
     expect(await run.result()).toMatchObject({ success: false, snapshot: null, status: null, errorCode: 'Cancelled', rollback: 'performed' });
-    expect((await harness.client.describe(run.workflowId)).state).toBe('rolledBack');
+    expect((await harness.client.describe(run.workflowId)).state).toBe('cancelled');
     expect(published(harness)).toEqual([]);
     expectNothingLeft(harness);
   });
@@ -413,7 +413,7 @@ describe('a snapshot of many chunks', () => {
       const output = await run.result();
       expect(output).toMatchObject({ status: 'partial', files: 20, newFiles: 20, failedEntries: 1, failuresByType: { SourceNotFound: 1 } });
       expect(exactTree(copyOf(harness, output.snapshot), ofCopies)).toEqual(exactTree(sourceOf(harness), ofCopies));
-      const handle = Object.assign(harness.temporal.workflow.getHandle(run.workflowId), { firstExecutionRunId: run.runId });
+      const handle = Object.assign(harness.temporal.workflow.getHandle(run.workflowId), { firstExecutionRunId: run.firstRunId });
       const chain = await chainOf(handle, harness.temporal);
       expect(chain.length).toBeGreaterThan(1);
       expect(largestPayloadOf(chain)).toBeLessThan(64 * KIB);
@@ -429,14 +429,14 @@ describe('a snapshot of many chunks', () => {
         if (step === 'snapshotChunk' && (chunks += 1) === 12) await harness.client.cancel(run?.workflowId ?? '');
         return result;
       };
-      let run: { workflowId: string; runId: string; result(): Promise<SnapshotOutput> } | undefined = undefined as { workflowId: string; runId: string; result(): Promise<SnapshotOutput> } | undefined;
+      let run: { workflowId: string; firstRunId: string; result(): Promise<SnapshotOutput> } | undefined = undefined as { workflowId: string; firstRunId: string; result(): Promise<SnapshotOutput> } | undefined;
       const files = new LongFiles();
       harness = await startHarness({ address: server?.address, around: files.around(cancelling) });
       makeRepository(harness);
       files.make(harness, 20);
       run = await harness.client.startBackupSnapshot(requestOf(harness, { lanes: 1 }));
       expect(await run.result()).toMatchObject({ success: false, snapshot: null, errorCode: 'Cancelled', rollback: 'performed' });
-      expect((await harness.temporal.workflow.getHandle(run.workflowId).describe()).runId).not.toBe(run.runId);
+      expect((await harness.temporal.workflow.getHandle(run.workflowId).describe()).runId).not.toBe(run.firstRunId);
       expect([published(harness), readdirSync(repositoryOf(harness))]).toEqual([[], ['.file-backup']]);
       expectNothingLeft(harness);
     });

@@ -59,10 +59,9 @@ function pathsOf(journal: SnapshotJournal): readonly PathBytes[] {
 }
 
 const BEGIN = '{"path":"';
-const END = '","type":"';
 
 /** Of lines that begin with a path in which nothing is escaped; undefined when one does not. */
 function plainPaths(lines: Buffer): string[] | undefined {
-  const paths = lines.toString('utf8').split('\n').slice(0, -1).map((line) => (line.startsWith(BEGIN) ? line.slice(BEGIN.length, line.indexOf(END)) : '\\'));
+  const paths = lines.toString('utf8').split('\n').slice(0, -1).map((line) => (line.startsWith(BEGIN) ? line.slice(BEGIN.length, line.indexOf('"', BEGIN.length)) : '\\'));
   return paths.some((path) => path.includes('\\')) ? undefined : paths;
 }

@@ -34,6 +34,8 @@ export interface PreviewedEntry {
   readonly areRightsLeftOut: boolean;
 }
 
+const REFUSALS: ReadonlySet<string> = new Set(['DestinationNotTrusted', 'EACCES', 'EPERM', 'EROFS']);
+
 export interface PreviewRequest extends RestoreSelection {
   /** Allowed root that holds the destination. */
   readonly root: string;
@@ -47,7 +49,7 @@ export interface PreviewRequest extends RestoreSelection {
  */
 export function* previewRestore(request: PreviewRequest, control = new TransferControl()): Generator<PreviewedEntry> {
   refuseInsideRepository(request.destination);
-  const holder = chooseHolder(request) ?? request.destination;
+  const { holder, refusal } = lookForHolder(request);
   const finder = new TargetFinder(request);
   const needs = new RestoreNeeds();
   let holesBytes = 0;
@@ -56,7 +58,7 @@ export function* previewRestore(request: PreviewRequest, control = new TransferC
     const snapshot = openWanted(request);
     for (const item of outsideRepositories(restoreItems(snapshot, request), request.destination)) {
       control.throwIfCancelled();
-      const previewed = previewOf(item, request, { finder, places, control });
+      const previewed = previewOf(item, request, { finder, places, control, refusal });
       if (previewed?.action === 'restored') {
         const found = finder.find(item.path);
         needs.add(item, found, places.find(item, finder) ?? nearest(request.destination));
@@ -71,6 +73,22 @@ export function* previewRestore(request: PreviewRequest, control = new TransferC
   }
 }
 
+interface Holder {
+  readonly holder: string;
+  /** Why the run itself would end before it restored anything. */
+  readonly refusal?: StorageError;
+}
+
+/** The preview answers for each entry, also where no directory may be written by whoever asks. */
+function lookForHolder(request: PreviewRequest): Holder {
+  try {
+    return { holder: chooseHolder(request) ?? request.destination };
+  } catch (error) {
+    if (error instanceof StorageError && REFUSALS.has(error.code)) return { holder: request.destination, refusal: error };
+    throw error;
+  }
+}
+
 /** Where a destination that is not there will be made. */
 function nearest(destination: string): string {
   return lstatIfPresent(destination) === undefined ? nearest(dirname(destination)) : destination;
@@ -80,6 +98,7 @@ interface Looking {
   readonly finder: TargetFinder;
   readonly places: StagingPlaces;
   readonly control: TransferControl;
+  readonly refusal: StorageError | undefined;
 }
 
 function previewOf(item: RestoreItem, request: PreviewRequest, looking: Looking): PreviewedEntry | undefined {
@@ -108,7 +127,8 @@ function actionOnDirectory(item: DirectoryItem, request: PreviewRequest, { finde
 }
 
 /** What the run asks before it writes. */
-function requireRights({ type, path }: RestoreItem, request: PreviewRequest, { finder, places }: Looking): void {
+function requireRights({ type, path }: RestoreItem, request: PreviewRequest, { finder, places, refusal }: Looking): void {
+  if (refusal !== undefined) throw refusal;
   const found = finder.find(path);
   const holder = finder.holderOf(path);
   if (type === 'directory' && found !== undefined) {
