@@ -4,6 +4,9 @@ import { errnoName, StorageError, type Side } from './errors';
 import { steps, type StepName } from './steps';
 import { acceptAnyDestination } from './trust';
 
+/** For those who look into a thread at its work: each step is called through this table. */
+export { steps };
+
 /** What a thread is asked to do. */
 export interface StepTask {
   readonly step: StepName;

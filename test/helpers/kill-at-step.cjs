@@ -19,7 +19,7 @@ const { faults, reached } = JSON.parse(original.readFileSync(process.env.FAULTS,
 let current = isMainThread ? (faults.main ?? []).map(unseen) : [];
 
 for (const name of CALLS) fs[name] = (...args) => atCall(name, args);
-if (!isMainThread) watchSteps(require('../../lib/storage/steps.js').steps);
+if (!isMainThread) watchSteps(require('../../lib/thread-bundle.js').steps);
 
 /** Every step of a thread begins and ends here. */
 function watchSteps(steps) {

@@ -126,7 +126,7 @@ const kinds: Record<string, Prepared> = {
     },
   },
   'an entry of the worker\'s registry': {
-    code: 'UnexpectedError',
+    code: 'StateDirectoryError',
     isRecord: true,
     prepare: () => {
       const registry = new StagingRegistry(path('state'));

@@ -333,7 +333,10 @@ test('the rename is durable on both sides before the first file goes', () => {
   } finally {
     restore();
   }
-  expect(steps.slice(0, 4)).toEqual(['renameSync', 'sync /.file-backup/removed', 'sync ', 'unlinkSync']);
+  const [renamed, unlinked] = [steps.indexOf('renameSync'), steps.indexOf('unlinkSync')];
+  // The directory of what is removed has its own name on disk first.
+  expect(steps.slice(0, renamed)).toEqual(['sync /.file-backup']);
+  expect(steps.slice(renamed + 1, unlinked)).toEqual(expect.arrayContaining(['sync /.file-backup/removed', 'sync ']));
 });
 
 test('a crash at any change leaves a list of whole snapshots, and the next run finishes', () => {
