@@ -35,10 +35,11 @@ export class OpenDirectory {
   static look(root: string, path: PathBytes, side: Side): OpenDirectory {
     if (!isAtOrBelow(root, path)) throw new StorageError('EACCES', side, pathText(path), `${pathText(path)} is not below ${root}`);
     return blaming(side, pathText(path), () => {
-      refuseLinks(path, side);
+      // The way to a source's root is not opened step by step: there this is all that looks for links.
+      if (side === 'source') refuseLinks(root, side);
       const way = new Way();
       // Whoever can replace a directory above a destination's root can replace the root.
-      return new OpenDirectory(path, side, openFromTop(side === 'source' ? root : '/', path, side, way), way);
+      return new OpenDirectory(path, side, namingLinks(path, side, () => openFromTop(side === 'source' ? root : '/', path, side, way)), way);
     });
   }
 
@@ -48,9 +49,8 @@ export class OpenDirectory {
     const names = componentsBelow(this.path, path);
     if (!hasDescriptorPaths || names.length === 0) return OpenDirectory.look('/', path, this.side);
     return blaming(this.side, pathText(path), () => {
-      refuseLinks(path, this.side);
       const way = this.way.copy();
-      return new OpenDirectory(path, this.side, openBelow(this.descriptor, names, path, this.side, way), way);
+      return new OpenDirectory(path, this.side, namingLinks(path, this.side, () => openBelow(this.descriptor, names, path, this.side, way)), way);
     });
   }
 
@@ -183,6 +183,20 @@ export function syncDirectories(paths: Iterable<PathBytes>): void {
   const distinct = new Map<string, PathBytes>();
   for (const path of paths) distinct.set(bytewise(path), path);
   for (const path of distinct.values()) blaming('destination', pathText(path), () => syncDirectory(path));
+}
+
+/**
+ * Opens, and names the real path where that finds a link. The real path is asked for only then: it takes a call for each
+ * component. Elsewhere than on Linux, where nothing finds them in opening, it is asked for before.
+ */
+function namingLinks(path: PathBytes, side: Side, open: () => number): number {
+  if (!hasDescriptorPaths) refuseLinks(path, side);
+  try {
+    return open();
+  } catch (error) {
+    if (isErrno(error, notCanonical(side))) refuseLinks(path, side);
+    throw error;
+  }
 }
 
 /** The friendly refusal: names the real path. The guarantee is in openBelow, which nobody can race. */

@@ -217,13 +217,13 @@ describe('a source that changes while it is read', () => {
       fs.renameSync(path('real'), path('moved'));
       fs.symlinkSync('other', path('real'));
     };
-    // Behind the friendly look at the whole path, before its components are opened.
+    // When the source's root is open, before its components are.
     const swapping = (args: readonly unknown[], proceed: () => unknown): unknown => {
-      const real = proceed();
-      if (args[0] === path('real')) swap();
-      return real;
+      const opened = proceed();
+      if (args[0] === folder()) swap();
+      return opened;
     };
-    const restore = interceptFs((call, proceed) => (call.name === 'realpathSync.native' ? swapping(call.args, proceed) : proceed()));
+    const restore = interceptFs((call, proceed) => (call.name === 'openSync' ? swapping(call.args, proceed) : proceed()));
     try {
       expect(codeOf(() => operation.stage())).toBe('SourceNotCanonical');
     } finally {

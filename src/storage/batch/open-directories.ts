@@ -1,6 +1,7 @@
 import { OpenDirectory } from '../directory';
 import type { Side } from '../errors';
-import type { PathBytes } from '../path-bytes';
+import { splitPath, type PathBytes } from '../path-bytes';
+import { componentsBelow } from '../way';
 
 /** Files of one directory mostly follow each other: this many open at a time are enough. */
 const LIMIT = 32;
@@ -53,10 +54,19 @@ export class OpenDirectories {
     const key = typeof path === 'string' ? path : `\0${path.toString('latin1')}`;
     const known = this.open.get(key);
     if (known !== undefined) return known;
-    const directory = this.side === 'source' ? OpenDirectory.look(root, path, this.side) : this.rootOf(root).lookBelow(path);
+    const directory = this.openFrom(root, path);
     if (this.open.size >= LIMIT) this.closeOldest();
     this.open.set(key, directory);
     return directory;
+  }
+
+  /**
+   * A deep one from the one above it, which is open or opened first: with the levels above that stay open, a way up or down
+   * takes about one call a level. From the top each would take as many as it is deep.
+   */
+  private openFrom(root: string, path: PathBytes): OpenDirectory {
+    if (componentsBelow(root, path).length > LIMIT) return this.find(root, splitPath(path).directory).lookBelow(path);
+    return this.side === 'source' ? OpenDirectory.look(root, path, this.side) : this.rootOf(root).lookBelow(path);
   }
 
   private rootOf(path: string): OpenDirectory {

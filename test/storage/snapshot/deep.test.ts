@@ -74,6 +74,19 @@ test.each([false, true])('the work of a check grows with the depth and not with 
   expect((calls[1] ?? 0) / (calls[0] ?? 1)).toBeLessThan(6);
 });
 
+test('the work of taking files in grows with the depth and not with its square, and no path is resolved', () => {
+  const calls = [150, 450].map((levels) => {
+    makeDeep(levels, true);
+    const run = new SnapshotRun(folder(), repository(), [source()]);
+    run.plan();
+    const count = callsOf(() => run.chunk());
+    run.seal();
+    execFileSync('rm', ['-rf', source()]);
+    return count;
+  });
+  expect((calls[1] ?? 0) / (calls[0] ?? 1)).toBeLessThan(6);
+});
+
 test('a tree that is deeper than paths reach is backed up as far as they do, and what is below fails by name, once', async () => {
   makeDeep(3000, false);
   fs.writeFileSync(join(source(), 'z'), 'beside');
