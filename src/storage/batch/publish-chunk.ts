@@ -11,7 +11,7 @@ import { attemptDirectory, attemptsAt, discardAttempt, isStagedBy, stagingLocati
 import type { ChunkTask, RunSettings } from './chunk';
 import type { ChunkFile } from './chunk-file';
 import { hasFewInodes, isScarce } from './free-space';
-import { requireSynced } from './group-sync';
+import { finishSync, requireSynced } from './group-sync';
 import { failedEntries, readReport, syncJournals, type ChunkReport } from './journal';
 import { chunkOutcome } from './journal-shape';
 import { keepPrevious, keptDirectory, keptName } from './kept-files';
@@ -57,6 +57,8 @@ function publishIn(task: ChunkTask<RunSettings>, { files }: StagedChunk, control
   try {
     for (const file of files) unlessFailed(file, () => verifyOne(publication, file));
     if (settings.keepPrevious) keepAll(publication, files);
+    // From the first name on the chunk is finished, whoever cancels it: else the run's record would know nothing of targets that are there.
+    control.throwIfCancelled();
     for (const file of files) {
       unlessFailed(file, () => publishOne(publication, file));
       control.finishFile();
@@ -65,7 +67,7 @@ function publishIn(task: ChunkTask<RunSettings>, { files }: StagedChunk, control
     const outcome = outcomeOf(task.pass, entries, publication.readFrom);
     const journal = { outcome, shape: chunkOutcome, body: journalBody(entries) };
     if (settings.syncEach) syncTargets(publication, files);
-    const { isFirst, tag } = writeJournal(settings.location, task.chunk, journal, settings.syncEach ? undefined : () => requireSynced(settings.location, control));
+    const { isFirst, tag } = writeJournal(settings.location, task.chunk, journal, settings.syncEach ? undefined : () => finishSync(settings.location, control));
     discardAttempt(task);
     const own = { ...outcome, failed: failedEntries(entries), journalTag: tag };
     return isFirst ? own : (readReport(settings.location, task.chunk) ?? own);
@@ -134,9 +136,8 @@ function keepOne(publication: Publication, file: ChunkFile): void {
 
 function publishOne(publication: Publication, file: ChunkFile): void {
   if (file.staged === undefined) return;
-  const { task, targets, control } = publication;
+  const { task, targets } = publication;
   const { location } = task.settings;
-  control.throwIfCancelled();
   const targetPath = joinPath(location.destination, file.target);
   const text = pathText(targetPath);
   blaming('destination', text, () => {

@@ -12,11 +12,12 @@ import { runDirectory, runEntries, runPath, runsDirectory, type RunLocation } fr
 import { releaseReserve } from './reserve';
 import { inRun } from './run-mark';
 import { revokeRun } from './undo-chunk';
+import { isPublished, tracesOf } from './undo-traces';
 import type { JournalSums } from '../../core/journal-sums';
-import type { ChunkOutcome, JournalEntry } from './chunk';
+import type { ChunkOutcome } from './chunk';
 import { JournalCheck } from './journal-check';
 import { readTaggedRecord, taggedRecord } from './tagged-record';
-import { toJsonPath } from '../path-bytes';
+import { bytewise, joinPath, toJsonPath } from '../path-bytes';
 import { namesIn } from '../entries';
 import { absoluteText, identifier, someText } from '../records/fields';
 import { mapOf, objectOf, oneOf, optional, text, wholeNumber, type Shape } from '../records/shape';
@@ -141,12 +142,8 @@ function writeEntries({ location, chunks, known }: SealRequest, { manifest, fail
   for (let chunk = 0; chunk < chunks; chunk += 1) {
     const journal = readLines(location, chunk);
     check.pass(chunk, journal?.tag);
-    if (journal === undefined) {
-      for (const entry of skippedEntries(location, chunk)) {
-        failures.add(entry);
-        sums.skipped += 1;
-      }
-    } else {
+    if (journal === undefined) addUnjournaled(location, chunk, { manifest, failures }, sums);
+    else {
       if (journal.outcome.counts.failed === 0) manifest.append(journal.lines);
       else for (const entry of parseLines(journal)) (entry.state === 'failed' ? failures : manifest).add(entry);
       addUp(sums, journal.outcome);
@@ -158,7 +155,9 @@ function writeEntries({ location, chunks, known }: SealRequest, { manifest, fail
   return sums;
 }
 
-function addUp(sums: { -readonly [Key in keyof RunSummary]: RunSummary[Key] }, outcome: ChunkOutcome): void {
+type Sums = { -readonly [Key in keyof RunSummary]: RunSummary[Key] };
+
+function addUp(sums: Sums, outcome: ChunkOutcome): void {
   sums.backedUp += outcome.counts.backedUp;
   sums.unchanged += outcome.counts.unchanged;
   sums.failed += outcome.counts.failed;
@@ -166,9 +165,30 @@ function addUp(sums: { -readonly [Key in keyof RunSummary]: RunSummary[Key] }, o
   sums.sizeBytes += outcome.sizeBytes;
 }
 
-function skippedEntries(location: RunLocation, chunk: number): (Omit<JournalEntry, 'state'> & { state: 'skipped'; reason: string })[] {
-  const { entries } = readChunk(location, chunk);
-  return entries.map(({ source, target }) => ({ source: toJsonPath(source), target: toJsonPath(target), state: 'skipped', sizeBytes: 0, reason: 'the run ended before it' }));
+/** A chunk that no attempt got to the end of: what an attempt has published is there all the same, and is told by its staged link. */
+function addUnjournaled(location: RunLocation, chunk: number, { manifest, failures }: Readonly<Record<'manifest' | 'failures', Draft>>, sums: Sums): void {
+  const published = publishedTargets(location, chunk);
+  for (const { source, target } of readChunk(location, chunk).entries) {
+    const [names, stats] = [{ source: toJsonPath(source), target: toJsonPath(target) }, published.get(bytewise(target))];
+    if (stats === undefined) {
+      failures.add({ ...names, state: 'skipped', sizeBytes: 0, reason: 'the run ended before it' });
+      sums.skipped += 1;
+    } else {
+      manifest.add({ ...names, state: 'backedUp', sizeBytes: Number(stats.size), targetInode: String(stats.ino), targetMtimeNs: String(stats.mtimeNs) });
+      sums.backedUp += 1;
+      sums.sizeBytes += Number(stats.size);
+    }
+  }
+}
+
+/** Targets of a chunk that are links of what attempts have staged. */
+function publishedTargets(location: RunLocation, chunk: number): Map<string, fs.BigIntStats> {
+  const published = new Map<string, fs.BigIntStats>();
+  for (const { target, ours } of tracesOf(location, chunk)) {
+    const stats = lstatIfPresent(joinPath(location.destination, target));
+    if (stats !== undefined && ours.some((each) => isPublished(stats, each))) published.set(bytewise(target), stats);
+  }
+  return published;
 }
 
 function removeOldRuns({ root, destination }: RunLocation, keep: number): void {
