@@ -65,7 +65,7 @@ interface Kind {
 
 const kinds: Readonly<Record<string, Kind>> = {
   file: {
-    steps: { first: 'inspectFile', later: 'inspectFile' },
+    steps: { first: 'inspectFile', later: 'stageFile' },
     prepare: () => undefined,
     change: (content) => writeFileSync(place.path('source.txt'), content),
     start: () => place.client.startBackupFile({ sourcePath: place.path('source.txt'), backupPath: place.path('out', 'target'), retryDelayMs: 100, maxRetries: 1 }),
