@@ -5,6 +5,9 @@ import { createWorkplace, jsonLines, onTestServer, until, type CommandEnd, type 
 /** Large enough for a command to be met while it copies, and cheap to make: the file is one hole. */
 const LARGE_BYTES = 1024 ** 3;
 
+/** For a command that must not have ended when several others have. */
+const ENDLESS_BYTES = 64 * LARGE_BYTES;
+
 jest.setTimeout(180_000);
 
 let place: Workplace;
@@ -13,16 +16,16 @@ const env = onTestServer();
 beforeEach(async () => {
   place = createWorkplace();
   mkdirSync(place.path('source'));
-  large('source', 'big');
+  makeBig(LARGE_BYTES);
   writeFileSync(place.path('source', 'small'), 'content');
   expect((await place.run(['init', 'repository'])).code).toBe(0);
 });
 
 afterEach(() => place.remove());
 
-function large(...names: string[]): void {
-  writeFileSync(place.path(...names), '');
-  truncateSync(place.path(...names), LARGE_BYTES);
+function makeBig(sizeBytes: number): void {
+  writeFileSync(place.path('source', 'big'), '');
+  truncateSync(place.path('source', 'big'), sizeBytes);
 }
 
 /** Starts a command and waits until something has happened. */
@@ -73,6 +76,7 @@ test('a corrected snapshot command undoes what a killed one left, and does its o
 
 test('a corrected command takes the place of one that was interrupted, and of a single file too', async () => {
   writeFileSync(place.path('target'), 'previous');
+  makeBig(ENDLESS_BYTES);
   const interrupted = await startedUntil(['file', 'source/big', 'target', '--json'], () => copying());
   interrupted.child.kill('SIGINT');
   const operationId = operationOf(await interrupted.end);
@@ -85,6 +89,7 @@ test('a corrected command takes the place of one that was interrupted, and of a 
 
 test('cancel undoes a run whose command was killed, waits for that, and says what became of it', async () => {
   writeFileSync(place.path('target'), 'previous');
+  makeBig(ENDLESS_BYTES);
   const killed = await kill(await startedUntil(['file', 'source/big', 'target', '--json'], () => copying()));
   const { code, stdout } = await place.run(['cancel', killed], { env });
   expect({ code, stdout }).toEqual({ code: 0, stdout: `Operation ${killed} is cancelled, and everything it did is undone.\n` });
@@ -111,6 +116,7 @@ test('what is published of a batch is not undone unless somebody says so', async
 });
 
 test('a run that is alive is refused, and ended by its own worker with --replace', async () => {
+  makeBig(ENDLESS_BYTES);
   const running = await startedUntil(['file', 'source/big', 'target', '--json'], () => copying());
   const refused = await place.run(['file', 'source/small', 'target'], { env });
   expect(refused.code).toBe(1);
@@ -133,6 +139,7 @@ test('cancel of a run that waits for a worker of a queue says that none is there
 });
 
 test('a terminal that is closed interrupts a command as Ctrl-C does', async () => {
+  makeBig(ENDLESS_BYTES);
   const running = await startedUntil(['file', 'source/big', 'target', '--json'], () => copying());
   running.child.kill('SIGHUP');
   const { code, stdout } = await running.end;

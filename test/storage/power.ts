@@ -7,7 +7,7 @@ import { interceptFs, type FsCall } from './patched-fs';
  * Notes of processes, which no power cut survives; what is set aside for a full disk; trials; and of a new target the second
  * link in staging, which has a third one there.
  */
-const ofNoConcern = /\/(worker-\d+|reserve|probe-[0-9a-f-]{36}(-link)?|\.file-backup-[^/]+\/published)$/;
+const ofNoConcern = /\/(worker-\d+|reserve(\/[^/]+)?|probe-[0-9a-f-]{36}(-link)?|\.file-backup-[^/]+\/published)$/;
 
 /** Files that are written aside count when they get their name. */
 const draft = /\/\.[0-9a-f-]{36}(\/|$)/;
