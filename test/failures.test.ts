@@ -40,7 +40,7 @@ const permanent: FailureType[] = [
   'NoTemporalServer', 'RunLost', 'RunNotFound', 'OperationReused', 'UpdateRefused', 'ScheduleExists', 'ScheduleNotFound', 'OutputUnwritable',
 ];
 const transient: FailureType[] = [
-  'SourceChanged', 'SourceReadError', 'DestinationGone', 'DestinationError', 'NoSpace', 'ChecksumMismatch', 'TooManyOpenFiles', 'Stalled', 'TimedOut', 'Interrupted', 'UnexpectedError',
+  'SourceChanged', 'SourceReadError', 'DestinationGone', 'DestinationError', 'NoSpace', 'ChecksumMismatch', 'TooManyOpenFiles', 'Stalled', 'TimedOut', 'Interrupted', 'StateDirectoryError', 'UnexpectedError',
 ];
 const blamesDestination: FailureType[] = ['DestinationReadOnly', 'DestinationGone', 'DestinationError', 'NoSpace', 'ChecksumMismatch', 'Stalled', 'TimedOut'];
 

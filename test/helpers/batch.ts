@@ -78,13 +78,3 @@ export function expectAddsUp(output: BatchBackupOutput): void {
     expect([good.length, bad.filter(({ state }) => state === 'failed').length, bad.filter(({ state }) => state === 'skipped').length]).toEqual([successfulFiles, failedFiles, skippedFiles]);
   }
 }
-
-/** Keeps changing files, each of them many times while a copy of it is made, until it is stopped. */
-export function keepChanging(paths: readonly string[]): () => void {
-  let timer = setImmediate(change);
-  function change(): void {
-    for (const path of paths) writeFileSync(path, 'x', { flag: 'a' });
-    timer = setImmediate(change);
-  }
-  return () => clearImmediate(timer);
-}

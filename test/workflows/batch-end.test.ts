@@ -1,9 +1,10 @@
-import { existsSync, truncateSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { Context } from '@temporalio/activity';
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { PAUSE_UPDATE } from '../../src/core/names';
 import { failure } from '../../src/failures';
-import { backups, expectAddsUp, keepChanging, makeSources, outputOf, progressOf, recordFiles, recordOf, runBatch, startBatch, targetOf, writeList } from '../helpers/batch';
+import { backups, expectAddsUp, makeSources, outputOf, progressOf, recordFiles, recordOf, runBatch, startBatch, targetOf, writeList } from '../helpers/batch';
+import { keepChanging } from '../helpers/keep-changing';
 import { chunkLimits } from '../../src/storage/batch/chunked-lines';
 import { startHarness, type Around, type Harness } from '../helpers/backup-harness';
 import { registered, until } from '../helpers/target-state';
@@ -51,7 +52,6 @@ function holdSagas(most = Infinity) {
 /** So many small files, of which the first few are large and keep changing until their chunk has been tried once. */
 function makeChanging(changing: number, count: number): string[] {
   const sources = makeSources(harness, count);
-  for (const path of sources.slice(0, changing)) truncateSync(path, 6_000_000);
   stopChanging = keepChanging(sources.slice(0, changing));
   return sources;
 }

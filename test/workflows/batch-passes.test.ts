@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import type { WorkflowHandle } from '@temporalio/client';
-import { backups, expectAddsUp, keepChanging, makeSources, outputOf, runBatch, startBatch, targetOf, writeList } from '../helpers/batch';
+import { backups, expectAddsUp, makeSources, outputOf, runBatch, startBatch, targetOf, writeList } from '../helpers/batch';
+import { keepChanging } from '../helpers/keep-changing';
 import { startHarness, type Around, type Harness } from '../helpers/backup-harness';
 
 let harness: Harness;
@@ -22,13 +23,6 @@ function countingChunks(after: (count: number) => void = () => undefined): { rea
   return { around, count: () => count };
 }
 
-/** Files that take some milliseconds to copy, so that one that keeps changing is seen to change. */
-function makeLarge(count: number): string[] {
-  const paths = makeSources(harness, count, 'large');
-  for (const path of paths) truncateSync(path, 6_000_000);
-  return paths;
-}
-
 async function childrenOf(handle: WorkflowHandle): Promise<number> {
   const { events } = await handle.fetchHistory();
   return (events ?? []).filter((event) => Boolean(event.startChildWorkflowExecutionInitiatedEventAttributes)).length;
@@ -38,7 +32,7 @@ describe('all or nothing', () => {
   test('a file that fails in passing is tried again, in a second pass and not in a saga that would commit it', async () => {
     const passes = countingChunks((count) => count === 1 && stopChanging());
     harness = await startHarness({ around: passes.around });
-    const sources = [...makeSources(harness, 10), ...makeLarge(1)];
+    const sources = [...makeSources(harness, 10), ...makeSources(harness, 1, 'large')];
     stopChanging = keepChanging(sources.slice(-1));
     const handle = await startBatch(harness, { sources, onFailure: 'rollBack' });
     const output = await outputOf(handle);
@@ -52,7 +46,7 @@ describe('all or nothing', () => {
   test('a file that goes on failing takes all back after as many passes as the input says, kept previous targets included', async () => {
     const passes = countingChunks();
     harness = await startHarness({ around: passes.around });
-    const sources = [...makeSources(harness, 10), ...makeLarge(1)];
+    const sources = [...makeSources(harness, 10), ...makeSources(harness, 1, 'large')];
     mkdirSync(harness.path('backups'));
     const [replaced = ''] = sources;
     writeFileSync(targetOf(harness, replaced), 'previous', { mode: 0o604 });
@@ -71,7 +65,7 @@ describe('all or nothing', () => {
 test('many files that fail in passing are tried again together, without sagas', async () => {
   const passes = countingChunks((count) => count === 1 && stopChanging());
   harness = await startHarness({ around: passes.around });
-  const sources = [...makeSources(harness, 10), ...makeLarge(30)];
+  const sources = [...makeSources(harness, 10), ...makeSources(harness, 30, 'large')];
   stopChanging = keepChanging(sources.slice(10));
   const handle = await startBatch(harness, { sources });
   const output = await outputOf(handle);
@@ -83,10 +77,10 @@ test('many files that fail in passing are tried again together, without sagas', 
 test('a name that is no text is tried again in its chunk, never under another name', async () => {
   const passes = countingChunks((count) => count === 1 && stopChanging());
   harness = await startHarness({ around: passes.around });
-  const [text = ''] = makeLarge(1);
+  const [text = ''] = makeSources(harness, 1, 'large');
   const bytes = Buffer.concat([Buffer.from(harness.path('large')), Buffer.from('/no-'), Buffer.from([0xff, 0xfe]), Buffer.from('-text')]);
   renameSync(text, bytes);
-  stopChanging = keepChanging([bytes as unknown as string]);
+  stopChanging = keepChanging([bytes]);
   const handle = await startBatch(harness, { sourceList: writeList(harness, [bytes, ...makeSources(harness, 3)]) });
   const output = await outputOf(handle);
   expect(output).toMatchObject({ success: true, totalFiles: 4, successfulFiles: 4 });
@@ -96,10 +90,10 @@ test('a name that is no text is tried again in its chunk, never under another na
 
 test('a name that is no text and goes on failing is a failed file with its own failure', async () => {
   harness = await startHarness();
-  const [text = ''] = makeLarge(1);
+  const [text = ''] = makeSources(harness, 1, 'large');
   const bytes = Buffer.concat([Buffer.from(harness.path('large')), Buffer.from([0x2f, 0xff])]);
   renameSync(text, bytes);
-  stopChanging = keepChanging([bytes as unknown as string]);
+  stopChanging = keepChanging([bytes]);
   const output = await runBatch(harness, { sourceList: writeList(harness, [bytes, ...makeSources(harness, 3)]), maxRetries: 1 });
   expect(output).toMatchObject({ success: false, successfulFiles: 3, failedFiles: 1, failuresByType: { SourceChanged: 1 } });
   expect(output.failureSample[0]?.path).toContain('\\xff');

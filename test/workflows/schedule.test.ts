@@ -58,6 +58,13 @@ async function failureOf(handle: WorkflowHandle): Promise<ApplicationFailure> {
   return error.cause as ApplicationFailure;
 }
 
+/** A run of a schedule hands its cancellation on to the snapshot, which learns of it a moment later. */
+async function snapshotIsCancelled({ workflowId }: WorkflowHandle): Promise<void> {
+  const historyOf = async (id: string) => (await harness.temporal.workflow.getHandle(id).fetchHistory()).events ?? [];
+  const child = (await historyOf(workflowId)).find((event) => event.startChildWorkflowExecutionInitiatedEventAttributes)?.startChildWorkflowExecutionInitiatedEventAttributes?.workflowId ?? '';
+  await until('its snapshot is told', async () => (await historyOf(child)).some((event) => event.workflowExecutionCancelRequestedEventAttributes));
+}
+
 function holding(step: string): { readonly around: Around; readonly reached: Promise<void>; release(): void } {
   let [release, reach] = [(): void => undefined, (): void => undefined];
   const released = new Promise<void>((resolve) => releases.push((release = resolve)));
@@ -268,6 +275,7 @@ describe.each(['without keys', 'with keys'])('a run of a schedule is one like an
     expect(await harness.client.resume(workflowId)).toMatchObject({ state: 'running' });
     expect(await found()).toMatchObject({ lastResult: 'active' });
     await harness.client.cancel(workflowId);
+    await snapshotIsCancelled(handle);
     chunk.release();
     await expect(handle.result()).rejects.toThrow(WorkflowFailedError);
     expect(await harness.client.describe(workflowId)).toMatchObject({ kind: 'schedule', state: 'cancelled', status: 'CANCELLED' });
@@ -296,6 +304,7 @@ test('a run of a schedule that is cancelled takes its snapshot along', async () 
   const run = await trigger();
   await chunk.reached;
   await run.cancel();
+  await snapshotIsCancelled(run);
   chunk.release();
   await expect(run.result()).rejects.toThrow(WorkflowFailedError);
   expect((await run.describe()).status.name).toBe('CANCELLED');

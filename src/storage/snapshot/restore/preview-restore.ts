@@ -34,8 +34,6 @@ export interface PreviewedEntry {
   readonly areRightsLeftOut: boolean;
 }
 
-const REFUSALS: ReadonlySet<string> = new Set(['DestinationNotTrusted', 'EACCES', 'EPERM', 'EROFS']);
-
 export interface PreviewRequest extends RestoreSelection {
   /** Allowed root that holds the destination. */
   readonly root: string;
@@ -79,12 +77,12 @@ interface Holder {
   readonly refusal?: StorageError;
 }
 
-/** The preview answers for each entry, also where no directory may be written by whoever asks. */
+/** To look at what would be restored to where somebody else may write is no offence: each entry says that it would fail. */
 function lookForHolder(request: PreviewRequest): Holder {
   try {
     return { holder: chooseHolder(request) ?? request.destination };
   } catch (error) {
-    if (error instanceof StorageError && REFUSALS.has(error.code)) return { holder: request.destination, refusal: error };
+    if (error instanceof StorageError && error.code === 'DestinationNotTrusted') return { holder: request.destination, refusal: error };
     throw error;
   }
 }
