@@ -2,10 +2,12 @@ import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { absoluteEntries } from '../core/search-path';
 
-type Shell = ChildProcessByStdio<Writable, Readable, Readable>;
+type Shell = ChildProcessByStdio<Writable, Readable, null>;
 
-/** Syncs the file system of each directory that it is told, and answers with the exit code, a line each. */
-const SCRIPT = 'while IFS= read -r directory; do sync -f -- "$directory"; echo $?; done';
+/** Syncs the file system of each directory that it is told, and answers with what was said about it and the exit code: by one pipe, so that these come in order. */
+const SCRIPT = 'while IFS= read -r directory; do sync -f -- "$directory" 2>&1; echo "ended with $?"; done';
+
+const ANSWER = /^([^]*?)ended with (\d+)\n$/;
 
 /** Of the system first: what else is on the user's PATH is for systems that keep their programs elsewhere. */
 const SYSTEM_FOLDERS = ['/usr/bin', '/bin'];
@@ -36,7 +38,7 @@ export class SyncShell {
   private start(): Shell {
     const PATH = [...SYSTEM_FOLDERS, ...absoluteEntries(process.env.PATH ?? '')].join(':');
     // Nothing of the working directory or the environment decides what is run there.
-    const shell = spawn('/bin/sh', ['-c', SCRIPT], { stdio: ['pipe', 'pipe', 'pipe'], cwd: '/', env: { PATH } });
+    const shell = spawn('/bin/sh', ['-c', SCRIPT], { stdio: ['pipe', 'pipe', 'ignore'], cwd: '/', env: { PATH } });
     const forget = (): void => {
       if (this.shell === shell) this.shell = undefined;
     };
@@ -57,19 +59,20 @@ export class SyncShell {
 function answerOf(shell: Shell, directory: string): Promise<void> {
   return new Promise((resolve, reject) => {
     let said = '';
-    const onAnswer = (data: Buffer): void => settle(data.toString().trim() === '0' ? undefined : new Error(said.trim() || `sync -f ended with ${data.toString().trim()}`));
-    const onComplaint = (data: Buffer): void => void (said += data.toString());
+    const onData = (data: Buffer): void => {
+      said += data.toString();
+      const [answer, complaint = '', exitCode] = ANSWER.exec(said) ?? [];
+      if (answer !== undefined) settle(exitCode === '0' ? undefined : new Error(complaint.trim() || `sync -f ended with ${exitCode}`));
+    };
     const onEnd = (reason: Error | number | null): void => settle(reason instanceof Error ? reason : new Error(`The shell that syncs ended with ${reason}`));
     const settle = (error: Error | undefined): void => {
-      shell.stdout.off('data', onAnswer);
-      shell.stderr.off('data', onComplaint);
+      shell.stdout.off('data', onData);
       shell.off('error', onEnd).off('exit', onEnd);
       setReferenced(shell, false);
       if (error === undefined) resolve();
       else reject(error);
     };
-    shell.stdout.on('data', onAnswer);
-    shell.stderr.on('data', onComplaint);
+    shell.stdout.on('data', onData);
     shell.on('error', onEnd).on('exit', onEnd);
     setReferenced(shell, true);
     shell.stdin.write(`${directory}\n`);
@@ -77,6 +80,6 @@ function answerOf(shell: Shell, directory: string): Promise<void> {
 }
 
 function setReferenced(shell: Shell, isNeeded: boolean): void {
-  const handles = [shell, shell.stdin, shell.stdout, shell.stderr] as { ref?: () => unknown; unref?: () => unknown }[];
+  const handles = [shell, shell.stdin, shell.stdout] as { ref?: () => unknown; unref?: () => unknown }[];
   for (const handle of handles) (isNeeded ? handle.ref : handle.unref)?.call(handle);
 }
