@@ -10,6 +10,8 @@ export interface AllowedRoots {
   readonly trustDestinations?: boolean;
   /** Below the roots nothing but these and what is below them: what stands on a command line, which is no root itself. */
   readonly only?: { readonly sources?: readonly string[]; readonly destinations?: readonly string[] };
+  /** Directories that have a circuit breaker each, for what is written below them; left out, the destination roots. */
+  readonly guarded?: readonly string[];
 }
 
 /** @throws ApplicationFailure `SourceNotAllowed` */

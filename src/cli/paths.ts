@@ -9,7 +9,7 @@ export function canonicalFile(what: string, typed: string): string {
   return path === '/' ? path : join(canonicalDirectory(dirname(path)), basename(path));
 }
 
-/** The nearest directory on the way to a file that exists: the one-shot command allows no more than that. */
+/** The nearest directory on the way to a file that exists. */
 export function nearestDirectory(file: string): string {
   const parent = dirname(file);
   return realPath(parent) ?? nearestDirectory(parent);

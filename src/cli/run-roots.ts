@@ -11,12 +11,12 @@ import { nearestDirectory } from './paths';
 type Roots = Omit<AllowedRoots, 'trustDestinations'>;
 
 export function fileRoots({ sourcePath, backupPath }: FileBackupInput): Roots {
-  return { sources: [nearestDirectory(sourcePath)], destinations: [nearestDirectory(backupPath)], only: { sources: [sourcePath], destinations: [backupPath] } };
+  return { sources: [nearestDirectory(sourcePath)], ...below(nearestDirectory(backupPath)), only: { sources: [sourcePath], destinations: [backupPath] } };
 }
 
 /** @param sourceRoots few directories that hold all of the sources */
 export function batchRoots({ backupDir, sources }: BatchBackupInput, sourceRoots: readonly string[]): Roots {
-  return { sources: sourceRoots, destinations: [nearestDirectory(join(backupDir, '-'))], only: { ...(sources === undefined ? {} : { sources }), destinations: [backupDir] } };
+  return { sources: sourceRoots, ...below(nearestDirectory(join(backupDir, '-'))), only: { ...(sources === undefined ? {} : { sources }), destinations: [backupDir] } };
 }
 
 export function snapshotRoots({ sources, repository }: SnapshotInput): Roots {
@@ -24,7 +24,16 @@ export function snapshotRoots({ sources, repository }: SnapshotInput): Roots {
 }
 
 export function restoreRoots({ repository, target }: RestoreInput): Roots {
-  return { sources: [repository], destinations: [nearestDirectory(join(target, '-'))], only: { destinations: [target] } };
+  return { sources: [repository], ...below(nearestDirectory(join(target, '-'))), only: { destinations: [target] } };
+}
+
+/**
+ * The root is the root directory, since a run makes the directories that lead to its destination: whoever continues or undoes
+ * it finds the nearest directory that is there to be one of those. What may be written is bounded by `only`.
+ * @param nearest directory to the destination, by which it is judged to be there
+ */
+function below(nearest: string): Pick<Roots, 'destinations' | 'guarded'> {
+  return { destinations: ['/'], guarded: [nearest] };
 }
 
 /** Of a run that is only to be undone, by what it was asked for: what a list names needs to be read no more. */

@@ -53,7 +53,7 @@ export async function createBackupParts({ connection, namespace, roots, stateDir
   return {
     activities: createActivities({ roots, pool, registry, clusterId, firstRunIdOf }, onlyWorkflowType),
     firstRunIdOf,
-    interceptor: breakerInterceptor({ breakers, destinationRoots: roots.destinations, probe: (root) => pool.run('probeDestination', { root }) }),
+    interceptor: breakerInterceptor({ breakers, destinationRoots: roots.guarded ?? roots.destinations, probe: (root) => pool.run('probeDestination', { root }) }),
     during: (run) => sweepDuring(run, sweep, pool),
   };
 }

@@ -98,6 +98,22 @@ test('cancel undoes a run whose command was killed, waits for that, and says wha
   expect((await place.run(['cancel', killed], { env })).stdout).toBe(`${killed} had ended already (cancelled).\n`);
 });
 
+test('directories that a killed run has made on the way to its destination are continued in, and go with it', async () => {
+  makeBig(ENDLESS_BYTES);
+  const killed = await kill(await startedUntil(['file', 'source/big', 'made/below/target', '--json'], () => copying()));
+  expect(readdirSync(place.path('made'))).toEqual(['below']);
+  expect((await place.run(['cancel', killed], { env })).stdout).toBe(`Operation ${killed} is cancelled, and everything it did is undone.\n`);
+  expect(readdirSync(place.directory).sort()).toEqual(['repository', 'source']);
+
+  makeBig(LARGE_BYTES);
+  const batch = ['batch', 'source/small', 'source/big', '--to', 'made/below', '--on-failure', 'roll-back', '--json'];
+  await kill(await startedUntil(batch, () => existsSync(place.path('made', 'below'))));
+  const again = await place.run(batch, { env });
+  expect(again).toMatchObject({ code: 0, stderr: '' });
+  expect(jsonLines(again.stdout)[0]).toMatchObject({ attached: true });
+  expect(readdirSync(place.path('made', 'below')).sort()).toEqual(['.file-backup', 'big.backup', 'small.backup']);
+});
+
 test('what is published of a batch is not undone unless somebody says so', async () => {
   mkdirSync(place.path('copies'));
   writeFileSync(place.path('early'), 'early');
