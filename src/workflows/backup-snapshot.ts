@@ -4,17 +4,15 @@ import { failureKinds } from '../failures';
 import type { SnapshotInput, SnapshotOutput } from '../snapshot-models';
 import { withAttempts } from './attempts';
 import { attemptsFor } from './batch-attempts';
-import { carriedState, enterPhase, journalsOf, startBatchRun, type BatchRun, type BatchState, type RunInput } from './batch-run';
+import { carriedState, enterPhase, journalsOf, startBatchRun, type BatchState } from './batch-run';
 import { chunkSummary, noSagas, type ChunkJob } from './chunk-job';
 import { patiently } from './patience';
 import { presentableOperationId, presentablePath } from './presentable';
 import { chunkSteps } from './proxies';
 import { endedSnapshot } from './snapshot-end';
 import { snapshotOutput } from './snapshot-output';
+import type { SnapshotRun } from './snapshot-run';
 import { workOff } from './work-off';
-
-/** A snapshot while it is made. Its destination is the repository. */
-export type SnapshotRun = BatchRun<SnapshotInput & RunInput, SnapshotPlan>;
 
 /**
  * Takes a snapshot of directory trees: plan → chunks in lanes → seal, as a batch of files, into a directory that nobody

@@ -4,7 +4,7 @@ import { discardRun } from './discard-run';
 import { endWith } from './end-with';
 import { failureOf } from './failure-of';
 import { restoreOutput } from './restore-output';
-import { closeRestore, finishRestore, type RestoreRun } from './restore-snapshot';
+import { closeRestore, finishRestore, type RestoreRun } from './restore-run';
 
 /** Ends a restore that was cancelled or failed as a whole: what is restored stays, and nothing else of it. */
 export async function endedRestore(run: RestoreRun, error: unknown): Promise<unknown> {

@@ -1,7 +1,7 @@
 import type { RestoreEnd } from '../activities';
 import type { RestoreOutput } from '../restore-models';
 import { noteEnd } from './note-end';
-import type { RestoreRun } from './restore-snapshot';
+import type { RestoreRun } from './restore-run';
 
 /** The record of a restore: of what its end added up, or of what its chunks came to when that could not be. */
 export function restoreOutput(run: RestoreRun, end: RestoreEnd | undefined, failure: { type: string; message: string } | null): RestoreOutput {

@@ -3,17 +3,15 @@ import type { RestoreEnd, RestorePlan } from '../activities';
 import type { RestoreInput, RestoreOutput } from '../restore-models';
 import { withAttempts } from './attempts';
 import { attemptsFor } from './batch-attempts';
-import { carriedState, enterPhase, journalsOf, startBatchRun, type BatchRun, type BatchState, type RunInput } from './batch-run';
+import { carriedState, enterPhase, startBatchRun, type BatchState } from './batch-run';
 import { chunkSummary, noSagas, type ChunkJob } from './chunk-job';
 import { patiently } from './patience';
 import { presentableOperationId, presentablePath } from './presentable';
 import { chunkSteps } from './proxies';
 import { endedRestore } from './restore-end';
 import { restoreOutput } from './restore-output';
+import { closeRestore, finishRestore, type RestoreRun } from './restore-run';
 import { workOff } from './work-off';
-
-/** A restore while it runs. Its destination is the directory to restore to. */
-export type RestoreRun = BatchRun<RestoreInput & RunInput, RestorePlan>;
 
 /**
  * Restores a snapshot, or parts of it, as a batch of files is backed up: plan → chunks in lanes → everything that is no
@@ -64,15 +62,4 @@ async function finish(run: RestoreRun, restore: RestorePlan): Promise<RestoreEnd
   const end = await patiently(run, 'seal', () => CancellationScope.nonCancellable(() => finishRestore(run, restore, false)));
   await patiently(run, 'seal', () => CancellationScope.nonCancellable(() => closeRestore(run, restore, end)));
   return end;
-}
-
-/** Makes what is no file and adds everything up; of a restore that was cut short only the latter. */
-export async function finishRestore(run: RestoreRun, restore: RestorePlan, cancelled: boolean): Promise<RestoreEnd> {
-  const summary = cancelled ? 'add up what was restored' : 'make directories and links';
-  return withAttempts(attemptsFor(run), (retry) => chunkSteps.finishRestore.executeWithOptions({ summary, retry }, [{ restore, cancelled, known: journalsOf(run) }]));
-}
-
-/** Removes what is the run's own. */
-export async function closeRestore(run: RestoreRun, restore: RestorePlan, { failuresPath }: RestoreEnd): Promise<void> {
-  await withAttempts(attemptsFor(run), (retry) => chunkSteps.closeRestore.executeWithOptions({ summary: 'remove what is left of the run', retry }, [{ restore, failuresPath }]));
 }

@@ -2,7 +2,7 @@ import { CancellationScope, log, workflowInfo } from '@temporalio/workflow';
 import type { DiscardedSnapshot } from '../activities';
 import type { FailureType } from '../failures';
 import type { SnapshotOutput } from '../snapshot-models';
-import type { SnapshotRun } from './backup-snapshot';
+import type { SnapshotRun } from './snapshot-run';
 import { enterPhase } from './batch-run';
 import { endWith } from './end-with';
 import { failureOf } from './failure-of';

@@ -1,6 +1,6 @@
 import type { SealedSnapshot } from '../activities';
 import type { SnapshotOutput } from '../snapshot-models';
-import type { SnapshotRun } from './backup-snapshot';
+import type { SnapshotRun } from './snapshot-run';
 import { noteEnd } from './note-end';
 
 const SAMPLE = 20;

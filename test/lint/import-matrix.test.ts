@@ -35,6 +35,7 @@ const wrong: WrongSample[] = [
   ['the client imports an activity', 'src/client/runs.ts', 'import { createActivities } from \'../activities\';\nexport const a = createActivities;', paths],
   ['the client imports a value of a workflow', 'src/client/runs.ts', 'import { backupFile } from \'../workflows/backup-file\';\nexport const a = backupFile;', imports],
   ['the failures import storage', 'src/failures.ts', 'import { errnoName } from \'./storage/errors\';\nexport const a = errnoName;', paths],
+  ['two files import each other', 'src/core/bounded-text.ts', 'import * as markdown from \'./markdown\';\nexport const boundedText = markdown;', 'import-x/no-cycle'],
   ['a promise is left alone', 'src/activities/index.ts', 'async function work(): Promise<void> {\n  await Promise.resolve();\n}\nexport function start(): void {\n  work();\n}', '@typescript-eslint/no-floating-promises'],
   ['a union is not exhausted', 'src/core/roots.ts', 'export function f(x: \'a\' | \'b\'): number {\n  switch (x) {\n    case \'a\':\n      return 1;\n  }\n  return 0;\n}', '@typescript-eslint/switch-exhaustiveness-check'],
   ['a type is imported as a value', 'src/storage/source.ts', 'import { StorageError } from \'./errors\';\nexport type A = StorageError;', '@typescript-eslint/consistent-type-imports'],
