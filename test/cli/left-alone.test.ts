@@ -2,8 +2,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSyn
 import { onStopSignal } from '../../src/worker/stop-signal';
 import { createWorkplace, jsonLines, onTestServer, until, type CommandEnd, type RunningCommand, type Workplace } from './run-command';
 
-/** Large enough for a command to be met while it copies, and cheap to make: the file is one hole. */
+/** Large enough for a command to be met while it copies, and cheap to make: after its beginning the file is one hole. */
 const LARGE_BYTES = 1024 ** 3;
+
+/** What is seen to arrive: a hole takes no place at the target until the end. */
+const BEGINNING_BYTES = 2 * 1024 ** 2;
 
 /** For a command that must not have ended when several others have. */
 const ENDLESS_BYTES = 64 * LARGE_BYTES;
@@ -24,7 +27,7 @@ beforeEach(async () => {
 afterEach(() => place.remove());
 
 function makeBig(sizeBytes: number): void {
-  writeFileSync(place.path('source', 'big'), '');
+  writeFileSync(place.path('source', 'big'), Buffer.alloc(BEGINNING_BYTES, 'content'));
   truncateSync(place.path('source', 'big'), sizeBytes);
 }
 
@@ -43,7 +46,7 @@ async function startedUntil(args: readonly string[], condition: () => boolean): 
 /** Whether bytes have arrived somewhere below a directory. */
 function copying(directory = '.', beginning = ''): boolean {
   const names = readdirSync(place.path(directory), { recursive: true, encoding: 'utf8' });
-  return names.some((name) => /staged|staging|incoming/.test(name) && name.includes(beginning) && (statSync(place.path(directory, name), { throwIfNoEntry: false })?.size ?? 0) > 1024 ** 2);
+  return names.some((name) => /staged|staging|incoming/.test(name) && name.includes(beginning) && (statSync(place.path(directory, name), { throwIfNoEntry: false })?.size ?? 0) >= BEGINNING_BYTES);
 }
 
 async function kill({ child, end }: RunningCommand): Promise<string> {
