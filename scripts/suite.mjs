@@ -25,12 +25,12 @@ export function runTool(program, args) {
   return status === 0 ? { passed: 1 } : { failed: 1 };
 }
 
-/** A jest run, counted by its own report. */
-export function runJest(config, args) {
+/** A jest run, counted by its own report; by another Node where one is given. */
+export function runJest(config, args, by = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'file-backup-report-'));
   const report = join(folder, 'report.json');
   try {
-    const { status } = runNode([inModules('jest/bin/jest.js'), '--config', config, '--json', '--outputFile', report, ...args]);
+    const { status } = runNode([inModules('jest/bin/jest.js'), '--config', config, '--json', '--outputFile', report, ...args], by);
     return jestCounts(existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : undefined, status);
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -68,6 +68,6 @@ function inModules(path) {
   return join(root, 'node_modules', path);
 }
 
-function runNode(args) {
-  return spawnSync(process.execPath, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+function runNode(args, { node = process.execPath, env = process.env } = {}) {
+  return spawnSync(node, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] });
 }
