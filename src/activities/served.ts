@@ -1,5 +1,6 @@
 import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
 import { messageOf } from '../core/error-message';
+import { requestFields, resultFields } from './log-fields';
 import { parseRequest, type Request, type ActivityName } from './requests';
 
 /** An activity for every kind of request, and none without. */
@@ -7,7 +8,7 @@ export type Steps = { readonly [Name in ActivityName]: (request: Request<Name>) 
 
 /**
  * Makes steps activities: each one parses its whole request before anything else happens, and logs how it ended, with
- * ids, paths, size, time and attempt.
+ * ids, paths, sizes, time, attempt and what came of it.
  */
 export function served<Served extends Steps>(steps: Served & Record<Exclude<keyof Served, ActivityName>, never>): Served {
   const activities = Object.entries<(request: never) => Promise<unknown>>(steps).map(([name, step]) => [name, serve(name as ActivityName, step)]);
@@ -22,22 +23,15 @@ function serve(name: ActivityName, step: (request: never) => Promise<unknown>) {
     const fields = () => ({ step: name, ...subject, attempt: info.attempt, durationMs: Math.round(performance.now() - startedAtMs) });
     try {
       const request = parseRequest(name, args, info.attempt);
-      subject = subjectOf(request);
+      subject = requestFields(request);
       const result = await step(request as never);
-      log.info('Step finished', fields());
+      log.info('Step finished', { ...fields(), result: resultFields(result) });
       return result;
     } catch (error) {
       log.warn(error instanceof CancelledFailure ? 'Step cancelled' : 'Step failed', { ...fields(), ...failureOf(error) });
       throw error;
     }
   };
-}
-
-/** Fields that every log line of a step carries. */
-function subjectOf(request: Request<ActivityName>): Record<string, unknown> {
-  if (!('operation' in request)) return {};
-  const { operationId, sourcePath, backupPath, metadata } = request.operation.input;
-  return { operationId, sourcePath, backupPath, sizeBytes: request.operation.source.sizeBytes, metadata };
 }
 
 function failureOf(error: unknown): Record<string, unknown> {

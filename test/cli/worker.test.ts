@@ -50,6 +50,31 @@ test('a worker backs up what a command elsewhere asks for, and ends on SIGTERM w
   expect(log).toContainEqual(expect.objectContaining({ msg: 'Step finished', step: 'publishFile', backupPath: place.path('out', 'new', 'target') }));
 }, 120_000);
 
+test('each step of a batch, a snapshot and a restore is logged with what it is about and what came of it', async () => {
+  const taskQueue = `test-${randomUUID()}`;
+  const worker = await startWorker('--task-queue', taskQueue);
+  const here = ['--task-queue', taskQueue, '--json'];
+  const operationId = randomUUID();
+  expect((await place.run(['init', 'out/repository'])).code).toBe(0);
+  writeFileSync(place.path('in', 'other'), 'other content');
+  const run = async (...args: string[]) => jsonLines((await place.run([...args, ...here], { env: onTestServer() })).stdout).at(-1);
+  expect(await run('batch', 'in/source', 'in/other', '--to', 'out/copies', '--operation-id', operationId, '--metadata', 'job=nightly')).toMatchObject({ success: true });
+  const snapshot = await run('snapshot', 'in', '--to', 'out/repository');
+  expect(await run('restore', 'out/repository', 'latest', '--to', 'out/restored')).toMatchObject({ success: true });
+  expect(await run('batch', 'in/source', 'in/missing', '--to', 'out/copies')).toMatchObject({ success: false });
+  worker.child.kill('SIGTERM');
+  const log = jsonLines((await worker.end).stderr);
+  const of = (step: string, fields: object) => expect(log).toContainEqual(expect.objectContaining({ step, msg: 'Step finished', attempt: 1, durationMs: expect.any(Number) as number, ...fields }));
+  const about = { operationId, backupDir: place.path('out', 'copies'), metadata: { job: 'nightly' } };
+  of('planBatch', { ...about, sources: [place.path('in', 'source'), place.path('in', 'other')], sourceCount: 2, result: expect.objectContaining({ files: 2, sizeBytes: 20, chunks: 1 }) as object });
+  of('backupChunk', { ...about, chunk: 0, pass: 0, totalFiles: 2, result: expect.objectContaining({ counts: { backedUp: 2, unchanged: 0, failed: 0 }, sizeBytes: 20 }) as object });
+  of('snapshotChunk', { operationId: snapshot?.operationId, repository: place.path('out', 'repository'), chunk: 0, result: expect.objectContaining({ counts: { backedUp: 2, unchanged: 0, failed: 0 } }) as object });
+  of('restoreChunk', { repository: place.path('out', 'repository'), target: place.path('out', 'restored'), snapshot: snapshot?.snapshot, result: expect.objectContaining({ sizeBytes: 20 }) as object });
+  of('finishRestore', { result: expect.objectContaining({ failed: 0 }) as object });
+  of('backupChunk', { result: expect.objectContaining({ counts: { backedUp: 0, unchanged: 1, failed: 1 } }) as object });
+  expect(JSON.stringify(log)).not.toContain('other content');
+}, 120_000);
+
 test.each([
   ['read', ['file', 'out/secret', 'out/target'], 'SourceNotAllowed', '--source-root'],
   ['write', ['file', 'in/source', 'in/target'], 'TargetNotAllowed', '--destination-root'],
