@@ -1,5 +1,6 @@
 import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { createWorkplace, jsonLines, until, type CommandEnd, type RunningCommand, type Workplace } from './run-command';
+import { namesBelow } from '../helpers/names-below';
 
 /** Large enough for a command to be met while it copies, and cheap to make: the file is one hole. */
 const SIZE_BYTES = 1024 ** 3;
@@ -70,7 +71,7 @@ async function copying(running: RunningCommand): Promise<void> {
 }
 
 function stagedBytes(): number {
-  const names = readdirSync(place.directory, { recursive: true, encoding: 'utf8' }).filter((name) => name.includes('/staged-'));
+  const names = namesBelow(place.directory).filter((name) => name.includes('/staged-'));
   return Math.max(0, ...names.map((name) => statSync(place.path(name), { throwIfNoEntry: false })?.size ?? 0));
 }
 

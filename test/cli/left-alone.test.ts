@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { onStopSignal } from '../../src/worker/stop-signal';
 import { createWorkplace, jsonLines, onTestServer, until, type CommandEnd, type RunningCommand, type Workplace } from './run-command';
+import { namesBelow } from '../helpers/names-below';
 
 /** Large enough for a command to be met while it copies, and cheap to make: after its beginning the file is one hole. */
 const LARGE_BYTES = 1024 ** 3;
@@ -45,7 +46,7 @@ async function startedUntil(args: readonly string[], condition: () => boolean): 
 
 /** Whether bytes have arrived somewhere below a directory. */
 function copying(directory = '.', beginning = ''): boolean {
-  const names = readdirSync(place.path(directory), { recursive: true, encoding: 'utf8' });
+  const names = namesBelow(place.path(directory));
   return names.some((name) => /staged|staging|incoming/.test(name) && name.includes(beginning) && (statSync(place.path(directory, name), { throwIfNoEntry: false })?.size ?? 0) >= BEGINNING_BYTES);
 }
 

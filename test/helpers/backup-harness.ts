@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from '@temporalio/client';
@@ -9,6 +9,7 @@ import type { BreakerOptions } from '../../src/core/breaker';
 import type { PayloadKeys } from '../../src/keys/payload-keys';
 import { createLogger, installRuntime } from '../../src/log';
 import { createBackupWorker, resolveRoots } from '../../src/worker';
+import { namesBelow } from './names-below';
 
 /** Calls that tests put around activities: before and after the real one, or instead of it. */
 export type Around = (step: string, attempt: number, run: () => Promise<unknown>) => Promise<unknown>;
@@ -81,7 +82,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     client: new BackupClient({ connection, namespace, taskQueue, payloadKeys: options.payloadKeys }),
     temporal: new Client({ connection, namespace }),
     path: (...names) => join(directory, ...names),
-    leftovers: () => readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((name) => name.includes('.file-backup-')),
+    leftovers: () => namesBelow(directory).filter((name) => name.includes('.file-backup-')),
     stop,
     remove: async () => {
       await stop();

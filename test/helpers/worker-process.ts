@@ -8,6 +8,7 @@ import { Client, Connection } from '@temporalio/client';
 import { BackupClient } from '../../src/client';
 import { testServerAddress, type Harness } from './backup-harness';
 import { until } from './target-state';
+import { namesBelow } from './names-below';
 
 const COMMAND = resolve(__dirname, '../../lib/cli/main.js');
 const PRELOAD = resolve(__dirname, 'kill-at-step.cjs');
@@ -73,7 +74,7 @@ export async function startPlace(parent = tmpdir()): Promise<Harness> {
     client: new BackupClient({ connection, namespace, taskQueue }),
     temporal: new Client({ connection, namespace }),
     path: (...names) => join(directory, ...names),
-    leftovers: () => readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((name) => name.includes('.file-backup-')),
+    leftovers: () => namesBelow(directory).filter((name) => name.includes('.file-backup-')),
     stop: () => Promise.resolve(),
     remove: async () => {
       await connection.close();

@@ -13,6 +13,7 @@ import { codeSpan } from '../../src/core/markdown';
 import { createWorkplace, onTestServer, until } from '../cli/run-command';
 import { startHarness, type Around, type Harness } from '../helpers/backup-harness';
 import { recordedRequests } from '../helpers/recorded-requests';
+import { namesBelow } from '../helpers/names-below';
 
 /** Long enough for a test to meet the circuit open on a busy machine, short enough to wait for. */
 const RECOVERY_MS = 4000;
@@ -272,7 +273,7 @@ test('the gauge of a worker follows its circuits; here the disk is taken away an
 }, 120_000);
 
 function stagedBytes(directory: string): number {
-  const names = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((name) => name.includes('/staged-'));
+  const names = namesBelow(directory).filter((name) => name.includes('/staged-'));
   return Math.max(0, ...names.map((name) => statSync(`${directory}/${name}`, { throwIfNoEntry: false })?.size ?? 0));
 }
 
