@@ -62,6 +62,7 @@ export function createBatchSteps(dependencies: ActivityDependencies) {
         const isAgain = !isFirstExecution(owner);
         const ended = isAgain ? undefined : await run('endedRun', { location, owner });
         if (ended !== undefined) return planOfEnded(input, location, ended);
+        await dependencies.sweepOthers(location.destination, location.runId);
         const ground = groundOf(registry, location) ?? (await run('inspectRun', { location }));
         const createdDirectories = createdFor(location, ground);
         const earlier = notedProof(dependencies, location);

@@ -17,6 +17,8 @@ export interface ActivityDependencies {
   readonly clusterId: string;
   /** The run id that an execution's chain began with, as the server knows it: what a run stages, and a run of many files, is named by that. */
   readonly firstRunIdOf: (execution: Pick<StagingOwner, 'workflowId' | 'runId'>) => Promise<string>;
+  /** Ends what other runs have left in a destination that are over: what they did is then there to be found, and what they held is free. */
+  readonly sweepOthers: (destination: string, runId: string) => Promise<void>;
 }
 
 /** The operation as its first step found it: input of all later steps. */

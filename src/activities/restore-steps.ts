@@ -57,6 +57,7 @@ export function createRestoreSteps(dependencies: ActivityDependencies) {
       const repositoryRoot = readableRoot(roots, repository);
       return runSteps(pool, async (run) => {
         await run('findSnapshot', { root: repositoryRoot, repository, wanted: snapshot });
+        await dependencies.sweepOthers(asked.destination, asked.runId);
         const wanted = { repositoryRoot, repository, snapshot, paths, overwrite, withOwners };
         const { ground, beside } = inspectedOf(registry, asked) ?? (await run('inspectRestore', { location: asked, ...wanted }));
         const location = { ...asked, ...(beside === undefined ? {} : { beside }) };

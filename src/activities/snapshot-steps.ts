@@ -74,6 +74,7 @@ export function createSnapshotSteps(dependencies: ActivityDependencies) {
         await run('openRepository', { root: location.root, repository: input.repository });
         const published = isFirstExecution(owner) ? await run('publishedSnapshot', { location, owner }) : undefined;
         if (published !== undefined) return planOfPublished(input, location, published);
+        await dependencies.sweepOthers(location.destination, location.runId);
         const ground = groundOf(registry, location) ?? (await run('inspectRun', { location }));
         const earlier = notedProof(dependencies, location);
         const entry = { kind: 'run' as const, owner, location, ground, rollBack: true, chunks: null, facts: {} };

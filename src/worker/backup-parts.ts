@@ -6,7 +6,8 @@ import { defaultBreakerOptions, type BreakerOptions } from '../core/breaker';
 import { StagingRegistry } from '../storage/staging-registry';
 import { watchBreakers } from './breaker-report';
 import { createFirstRuns } from './first-runs';
-import { sweepStaging } from './janitor';
+import { placeOf } from './janitor';
+import { Sweeper } from './sweeper';
 import type { WorkerLog } from './worker-log';
 
 /** Activities at a time; the tutorial's semaphore had the same number. Waiting for a retry takes none of them. */
@@ -49,23 +50,24 @@ export async function createBackupParts({ connection, namespace, roots, stateDir
   const registry = new StagingRegistry(stateDirectory);
   const firstRunIdOf = createFirstRuns(connection, namespace);
   const breakers = new DestinationBreakers({ ...defaultBreakerOptions, ...breaker }, watchBreakers(log));
-  const sweep = () => sweepStaging({ registry, pool, client: new Client({ connection, namespace, ...(dataConverter === undefined ? {} : { dataConverter }) }), owner: { clusterId, namespace }, log });
+  const sweeper = new Sweeper({ registry, pool, client: new Client({ connection, namespace, ...(dataConverter === undefined ? {} : { dataConverter }) }), owner: { clusterId, namespace }, log });
+  const sweepOthers = (destination: string, runId: string) => sweeper.sweep((entry) => placeOf(entry) === destination && entry.location.runId !== runId);
   return {
-    activities: createActivities({ roots, pool, registry, clusterId, firstRunIdOf }, onlyWorkflowType),
+    activities: createActivities({ roots, pool, registry, clusterId, firstRunIdOf, sweepOthers }, onlyWorkflowType),
     firstRunIdOf,
     interceptor: breakerInterceptor({ breakers, destinationRoots: roots.guarded ?? roots.destinations, probe: (root) => pool.run('probeDestination', { root }) }),
-    during: (run) => sweepDuring(run, sweep, pool),
+    during: (run) => sweepDuring(run, sweeper, pool),
   };
 }
 
-async function sweepDuring(run: () => Promise<void>, sweep: () => Promise<void>, pool: ThreadPool): Promise<void> {
-  let sweeping = sweep();
-  const timer = setInterval(() => void (sweeping = sweeping.then(sweep)), SWEEP_INTERVAL_MS);
+async function sweepDuring(run: () => Promise<void>, sweeper: Sweeper, pool: ThreadPool): Promise<void> {
+  void sweeper.sweep();
+  const timer = setInterval(() => void sweeper.sweep(), SWEEP_INTERVAL_MS);
   try {
     await run();
   } finally {
     clearInterval(timer);
-    await sweeping;
+    await sweeper.idle;
     await pool.close();
   }
 }

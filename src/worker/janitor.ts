@@ -20,8 +20,8 @@ export interface Janitor {
  * Removes what runs left that ended without undo: terminated ones, and those whose commit got stuck. Only what this
  * cluster says is closed; what it does not know is reported and stays. Never throws: each trouble is a log line.
  */
-export async function sweepStaging(janitor: Janitor): Promise<void> {
-  for (const entry of registered(janitor)) {
+export async function sweepStaging(janitor: Janitor, isWanted: (entry: Registered) => boolean = () => true): Promise<void> {
+  for (const entry of registered(janitor).filter(isWanted)) {
     const { owner } = entry;
     const fields = { stagingOf: placeOf(entry), ...owner };
     try {
@@ -43,7 +43,7 @@ function registered({ registry, owner, log }: Janitor): Registered[] {
   }
 }
 
-function placeOf(entry: Registered): string {
+export function placeOf(entry: Registered): string {
   return isRun(entry) ? entry.location.destination : entry.location.targetPath;
 }
 

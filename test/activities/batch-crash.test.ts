@@ -77,7 +77,7 @@ class Round {
       if (mode.previous && index > 0) fs.writeFileSync(this.targetOf(path), contentOf(`previous ${name}`, 1000), { mode: 0o604 });
       return path;
     });
-    this.activities = createActivities({ roots: { sources: [this.root], destinations: [this.root] }, pool, registry: new StagingRegistry(join(this.root, '.file-backup-state')), clusterId: 'cluster', firstRunIdOf: ({ runId }) => Promise.resolve(runId) });
+    this.activities = createActivities({ roots: { sources: [this.root], destinations: [this.root] }, pool, registry: new StagingRegistry(join(this.root, '.file-backup-state')), clusterId: 'cluster', firstRunIdOf: ({ runId }) => Promise.resolve(runId), sweepOthers: () => Promise.resolve() });
     this.before = this.tree();
   }
 

@@ -56,7 +56,7 @@ export class ActivityPlace {
     for (const directory of [this.root, this.outside, this.stateDirectory]) mkdirSync(directory);
     this.registry = new StagingRegistry(this.stateDirectory);
     const firstRunIdOf = ({ runId }: { runId: string }): Promise<string> => Promise.resolve(this.firstRunIds.get(runId) ?? runId);
-    this.activities = createActivities({ roots: { sources: [this.root], destinations: [this.root] }, pool, registry: this.registry, clusterId: 'cluster', firstRunIdOf });
+    this.activities = createActivities({ roots: { sources: [this.root], destinations: [this.root] }, pool, registry: this.registry, clusterId: 'cluster', firstRunIdOf, sweepOthers: () => Promise.resolve() });
   }
 
   path(...names: string[]): string {

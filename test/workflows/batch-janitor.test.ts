@@ -187,6 +187,31 @@ describe('a batch that was terminated', () => {
   });
 });
 
+test('a batch that follows a terminated one on the same worker, at once, takes over what that has published', async () => {
+  const place = await newPlace();
+  const sources = makeSources(place, 2 * CHUNK);
+  const stop = stopAt('backupChunk', 'before', 2);
+  let isStopped = false;
+  const worker = await startHarness({
+    like: place,
+    around: async (step, attempt, run) => {
+      if (isStopped) return run();
+      return stop.around(step, attempt, run);
+    },
+  });
+  try {
+    const first = await startBatch(place, { sourceList: writeList(place, sources), lanes: 1 });
+    await stop.reached;
+    await first.terminate('for the test');
+    isStopped = true;
+    const second = await startBatch(place, { sourceList: writeList(place, sources), lanes: 1 });
+    expect(await second.result()).toMatchObject({ success: true, totalFiles: 2 * CHUNK, unchangedFiles: CHUNK });
+  } finally {
+    await worker.stop();
+  }
+  expect(registered(place)).toEqual([]);
+});
+
 describe('what is none of its business stays', () => {
   test('a running batch is not touched, and finishes', async () => {
     const place = await newPlace();
@@ -225,12 +250,14 @@ test('a batch that was terminated is swept although another one goes on under it
   const [entry] = new StagingRegistry(place.stateDirectory).list() as [RegisteredRun];
   let swept: unknown[] = [];
   const around: Around = async (step, _attempt, run) => {
-    if (step === 'backupChunk') swept = [await sweep(place), registered(place).length];
+    if (step === 'backupChunk') {
+      // The step that plans has swept the destination.
+      new StagingRegistry(place.stateDirectory).add(entry);
+      swept = [await sweep(place), registered(place).length];
+    }
     return run();
   };
   const worker = await startHarness({ like: place, around });
-  await until('the sweep at the start is over', () => registered(place).length === 0);
-  new StagingRegistry(place.stateDirectory).add(entry);
   const second = await startBatch(place, { sources: makeSources(place, 3) }, handle.workflowId);
   expect(await second.result()).toMatchObject({ success: true });
   expect(swept).toEqual([[expect.objectContaining({ msg: 'Staging directory of a closed run removed', status: 'TERMINATED' })], 1]);
