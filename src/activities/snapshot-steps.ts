@@ -59,6 +59,11 @@ export interface DiscardedSnapshot {
   readonly published: SealedSnapshot | null;
 }
 
+/** By which files are chosen and compared. */
+function rulesOf({ excludeCaches, maxFileSizeBytes, oneFileSystem, host, rehash, parent, allowMissing, allowEmpty }: SnapshotPlan['input'], excludes: readonly string[]) {
+  return { excludes: { patterns: excludes, caches: excludeCaches, maxSizeBytes: maxFileSizeBytes }, oneFileSystem, host, rehash, parent, allowMissing, allowEmpty };
+}
+
 /** The steps of a snapshot. Each is safe to repeat and to overlap with an earlier attempt of itself. */
 export function createSnapshotSteps(dependencies: ActivityDependencies) {
   const { roots, pool, registry } = dependencies;
@@ -67,7 +72,6 @@ export function createSnapshotSteps(dependencies: ActivityDependencies) {
     /** Finds the repository, makes the run's directory in it and writes the plan. */
     async planSnapshot(request: { input: SnapshotInput; runId: string }): Promise<SnapshotPlan & Attempted> {
       const { sources, excludes, ...input } = request.input;
-      const { oneFileSystem, host, rehash, allowMissing, allowEmpty } = input;
       const { location, owner } = await ownSnapshotRun(dependencies, { destination: input.repository, runId: request.runId });
       const walked = sources.map((path) => ({ path, root: sourceRoot(roots, path) }));
       return runSteps(pool, async (run) => {
@@ -80,14 +84,12 @@ export function createSnapshotSteps(dependencies: ActivityDependencies) {
         const entry = { kind: 'run' as const, owner, location, ground, rollBack: true, chunks: null, facts: {} };
         registry.add(entry);
         await run('openRun', { location, owner, ground, needsHardLinks: false });
-        const request = {
-          ...{ location, owner, sources: walked },
-          excludes: { patterns: excludes, caches: input.excludeCaches, maxSizeBytes: input.maxFileSizeBytes },
+        const asked = {
+          ...{ location, owner, sources: walked, ...rulesOf(input, excludes) },
           leaveOut: [input.repository, registry.stateDirectory],
-          ...{ oneFileSystem, host, rehash, parent: input.parent, allowMissing, allowEmpty },
           syncEach: !canSyncFileSystem(location.destination),
         };
-        const planned = await run('planSnapshot', request, syncs.since(location.destination));
+        const planned = await run('planSnapshot', asked, syncs.since(location.destination));
         const proved = provedLocation(location, planned, earlier);
         registry.add({ ...entry, location: proved });
         const room = planned.needed && (await run('requireSnapshotRoom', { location: proved, owner, needed: planned.needed }));
