@@ -1,7 +1,8 @@
-import type { Client } from '@temporalio/client';
+import type { Client, WorkflowExecutionStatusName } from '@temporalio/client';
 import type { temporal } from '@temporalio/proto';
 import { z } from 'zod';
 import type { FailureType } from '../failures';
+import { statusOfChain, type FirstExecution } from './chain-status';
 import { outputOf } from './output-of';
 import { decodedFirst, openedIfProven } from './proof';
 import type { BackupDescription } from './describe-run';
@@ -62,6 +63,16 @@ export class OtherRuns {
   /** Whether a worker polls a queue for runs. One that has gone is remembered by the server for a minute or so. */
   async isPolled(taskQueue: string): Promise<boolean> {
     return isPolled(this.client, taskQueue);
+  }
+
+  /** How the run stands that began with an execution; undefined when the server does not know it any more. */
+  async statusOf(first: FirstExecution): Promise<WorkflowExecutionStatusName | undefined> {
+    return statusOfChain(first, this.client);
+  }
+
+  /** Which cluster answers. */
+  async clusterId(): Promise<string> {
+    return (await this.client.workflowService.getClusterInfo({})).clusterId;
   }
 
   private async eventsOf(workflowId: string, runId: string): Promise<readonly Event[]> {

@@ -1,8 +1,8 @@
 import type { Client, WorkflowExecutionStatusName } from '@temporalio/client';
+import { closed, statusOfChain } from '../client/chain-status';
 import { messageOf } from '../core/error-message';
 import { isRun, type Registered, type RegisteredStaging, type StagingRegistry } from '../storage/staging-registry';
 import type { StagingOwner } from '../storage/prepare-staging';
-import { closed, statusOfChain } from './run-status';
 import { sweepRun } from './sweep-run';
 import type { WorkerLog } from './worker-log';
 import type { ThreadPool } from '../activities';
@@ -47,7 +47,8 @@ export function placeOf(entry: Registered): string {
   return isRun(entry) ? entry.location.destination : entry.location.targetPath;
 }
 
-async function sweep(entry: Registered, status: WorkflowExecutionStatusName, { registry, pool, log }: Janitor): Promise<void> {
+/** Removes what a run has left that ended in this way. Repeated, it finds its work done. @throws StepFailed */
+export async function sweep(entry: Registered, status: WorkflowExecutionStatusName, { registry, pool, log }: Pick<Janitor, 'registry' | 'pool' | 'log'>): Promise<void> {
   if (isRun(entry)) await sweepRun(entry, status, pool);
   else await sweepFile(entry, status, pool);
   const { runId } = entry.location;

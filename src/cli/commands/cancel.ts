@@ -1,8 +1,10 @@
 import type { BackupClient } from '../../client/backup-client';
 import type { BackupDescription } from '../../client/describe-run';
+import { RunNotFoundError } from '../../client/errors';
 import { withClient } from '../client-session';
 import { endRun, outcomeText, workerOf, type Ending } from '../end-run';
 import { exitCodes } from '../exit-codes';
+import { removeLostRun } from '../lost-runs';
 import { serverCommand, trustDestinationOption } from '../options';
 import type { Output } from '../output';
 import { openWorkerSide, type WorkerSide } from '../own-worker';
@@ -13,7 +15,12 @@ export const cancelCommand = serverCommand('cancel')
   .option(...trustDestinationOption)
   .action((id, options) =>
     withClient(options, async (client, output, server) => {
-      const run = await client.describe(id);
+      const run = await client.describe(id).catch(async (error: unknown) => {
+        const lost = error instanceof RunNotFoundError ? await removeLostRun(client, server, id, options.logLevel) : undefined;
+        if (lost === undefined) throw error;
+        return lost;
+      });
+      if (!('state' in run)) return output.result('cancel', { ...run, requested: false, removed: true }, `The server does not know run ${run.runId} any more. What it had left in ${run.path} is removed.`);
       if (run.closedAt !== undefined) return output.result('cancel', { ...run, requested: false }, `${nameOf(run)} had ended already (${run.state}).`);
       const worker = await workerOf({ client, server }, run);
       if (worker !== 'leftAlone') return request(client, run, worker === 'nobody', output);

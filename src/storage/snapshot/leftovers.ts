@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import type { TransferControl } from '../control';
 import { inDirectory, type OpenDirectory } from '../directory';
 import { blaming, isErrno, StorageError } from '../errors';
-import { pathOf } from '../path-bytes';
+import { ifThere, measure } from '../measure';
 import { workerOf, type WorkerState } from '../worker-note';
 import { isOfRemoved } from './remove-snapshot';
 import { removeTree } from '../remove-tree';
@@ -138,45 +138,10 @@ function leftover(directory: OpenDirectory, name: string, kind: Leftover['kind']
     try {
       const worker = workerOf(entry.handle);
       if (worker === 'alive') return undefined;
-      const total = { sizeBytes: 0, changedMs: 0 };
-      measure(entry, total, control);
-      return { path, kind, sizeBytes: total.sizeBytes, changedAt: new Date(total.changedMs).toISOString(), worker };
+      const { sizeBytes, changedMs } = measure(entry, control);
+      return { path, kind, sizeBytes, changedAt: new Date(changedMs).toISOString(), worker };
     } finally {
       entry.close();
     }
   });
-}
-
-function ifThere<T>(calls: () => T): T | undefined {
-  try {
-    return calls();
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'SourceNotCanonical')) return undefined;
-    throw error;
-  }
-}
-
-/** The time of change of a file with several names is no sign: other snapshots link it. */
-function measure(directory: OpenDirectory, total: { sizeBytes: number; changedMs: number }, control: TransferControl): void {
-  control.throwIfCancelled();
-  total.changedMs = Math.max(total.changedMs, Number(directory.stat().ctimeMs));
-  for (const bytes of fs.readdirSync(directory.handle, 'buffer')) {
-    const name = pathOf(bytes);
-    const stats = fs.lstatSync(directory.entry(name), { throwIfNoEntry: false });
-    if (stats?.isDirectory() === true) ifThere(() => measureChild(directory, name, total, control));
-    else if (stats?.nlink === 1) {
-      total.sizeBytes += stats.isFile() ? stats.size : 0;
-      total.changedMs = Math.max(total.changedMs, stats.ctimeMs);
-    }
-    control.finishFile();
-  }
-}
-
-function measureChild(directory: OpenDirectory, name: ReturnType<typeof pathOf>, total: { sizeBytes: number; changedMs: number }, control: TransferControl): void {
-  const child = directory.child(name);
-  try {
-    measure(child, total, control);
-  } finally {
-    child.close();
-  }
 }
